@@ -1,0 +1,48 @@
+"""latente: trains, judges and explores latent-variable models of people's own data.
+
+A conditional is a module that returns a distribution; a model walks down its latents once and leaves a trace; an
+objective turns the trace into terms; the trainer lets parameters move; a run is a recipe's name, its arguments and tensors.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+HOMES = {
+    "ELBO": "objectives",
+    "IWAE": "objectives",
+    "Latent": "trace",
+    "Model": "trace",
+    "Trace": "trace",
+    "Trainer": "training",
+    "VAE": "models",
+    "evaluate": "evaluation",
+    "kl": "trace",
+    "load": "runs",
+    "load_data": "data",
+    "make": "recipes",
+    "save": "runs",
+}
+
+__all__ = ["__version__", *sorted(HOMES)]
+
+if TYPE_CHECKING:
+    from .data import load as load_data
+    from .evaluation import evaluate
+    from .models import VAE
+    from .objectives import ELBO, IWAE
+    from .recipes import make
+    from .runs import load, save
+    from .trace import Latent, Model, Trace, kl
+    from .training import Trainer
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first used, so that `latente --help` need not import PyTorch."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'latente' has no attribute {name!r}")
+    module = importlib.import_module(f".{HOMES[name]}", __name__)
+    return getattr(module, "load" if name == "load_data" else name)

@@ -1,0 +1,268 @@
+r"""Conditionals: modules that return a distribution.
+
+A conditional :math:`p(a | b)` is a network that reads :math:`b`, and a reading of its output as the parameters of a
+family. The posterior :math:`q_\phi(z | x)` and the likelihood :math:`p_\theta(x | z)` are both of this kind, so the same classes serve
+both: `Diagonal` is the lecture's encoder (a mean and a diagonal covariance of :math:`z`) and, with three event
+dimensions, its decoder (a mean and a variance for every pixel).
+
+Every conditional takes the network as its argument, and passes to it whatever it is called with.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import torch
+from torch import Tensor, distributions, nn
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+
+from .distributions import Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
+
+__all__ = [
+    "Bernoulli",
+    "Conditional",
+    "ContinuousBernoulli",
+    "Diagonal",
+    "FixedNormal",
+    "FullCovariance",
+    "LogisticMixture",
+    "OptimalScale",
+    "Point",
+    "Quantised",
+    "SharedScale",
+]
+
+
+class Conditional(nn.Module, abc.ABC):
+    r"""Reads the output of a network as a distribution. Abstract: a family defines `forward`.
+
+    Arguments:
+        net: The network, called with the context.
+        event_dim: The number of event dimensions; 1 for vectors, 3 for images.
+    """
+
+    def __init__(self, net: nn.Module, event_dim: int = 1) -> None:
+        super().__init__()
+        self.net, self.event_dim = net, event_dim
+
+    def read(self, *context: Tensor | None) -> Tensor:
+        """Calls the network; the numbers a density is made of are at least float32, also under autocast."""
+        output = self.net(*context)
+        return output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
+
+    def independent(self, base: Distribution) -> Independent:
+        return Independent(base, self.event_dim, validate_args=False)
+
+    @abc.abstractmethod
+    def forward(self, *context: Tensor | None) -> Distribution: ...
+
+
+class Diagonal(Conditional):
+    r"""Reads a mean and a log standard deviation, :math:`\mathcal{N}(\mu, \mathrm{diag}(\sigma^2))`.
+
+    References:
+        | Auto-Encoding Variational Bayes (Kingma and Welling, 2013)
+        | https://arxiv.org/abs/1312.6114
+
+    Arguments:
+        net: A network whose output has :math:`2 n` entries along the first event dimension: :math:`\mu`, then
+            :math:`\log \sigma`.
+        event_dim: The number of event dimensions; 1 for vectors, 3 for images.
+        floor: The least standard deviation. As a likelihood of data that has few distinct values a Normal needs
+            one: its density is unbounded where a pixel is always black.
+
+    Example:
+        >>> q = Diagonal(nn.Linear(8, 2 * 3))(torch.randn(5, 8))
+        >>> q.batch_shape, q.event_shape
+        (torch.Size([5]), torch.Size([3]))
+    """
+
+    def __init__(self, net: nn.Module, event_dim: int = 1, floor: float = 0.0) -> None:
+        super().__init__(net, event_dim)
+        self.floor = floor
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        loc, log_scale = self.read(*context).chunk(2, -self.event_dim)
+        scale = log_scale.exp() + self.floor if self.floor else log_scale.exp()
+        return self.independent(Normal(loc, scale, validate_args=False))
+
+
+class FullCovariance(Conditional):
+    r"""Reads a mean and a Cholesky factor, :math:`\mathcal{N}(\mu, L L^\top)`.
+
+    Arguments:
+        net: A network with :math:`d (d + 3) / 2` outputs: :math:`\mu`, the lower triangle of :math:`L` below its
+            diagonal, and the logarithm of its diagonal.
+        features: The dimension :math:`d`.
+
+    Example:
+        >>> q = FullCovariance(nn.Linear(8, FullCovariance.size(3)), 3)(torch.randn(5, 8))
+        >>> q.covariance_matrix.shape
+        torch.Size([5, 3, 3])
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, net: nn.Module, features: int) -> None:
+        super().__init__(net)
+        self.features = features
+        rows, columns = torch.tril_indices(features, features, offset=-1)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+
+    @staticmethod
+    def size(features: int) -> int:
+        r"""Counts the network's outputs, :math:`d (d + 3) / 2`."""
+        return features * (features + 3) // 2
+
+    def forward(self, *context: Tensor | None) -> MultivariateNormal:
+        d = self.features
+        loc, below, log_diagonal = self.read(*context).split([d, d * (d - 1) // 2, d], -1)
+        factor = torch.diag_embed(log_diagonal.exp())
+        factor[..., self.rows, self.columns] = below
+        return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+
+
+class Point(Conditional):
+    r"""Reads a point mass :math:`\delta(z - f(x))`: the encoder of a plain autoencoder.
+
+    Example:
+        >>> Point(nn.Linear(8, 3))(torch.randn(5, 8)).rsample().shape
+        torch.Size([5, 3])
+    """
+
+    def forward(self, *context: Tensor | None) -> Delta:
+        return Delta(self.read(*context), self.event_dim)
+
+
+class Bernoulli(Conditional):
+    r"""Reads log-odds: :math:`p(x | z) = \prod_i \pi_i^{x_i} (1 - \pi_i)^{1 - x_i}` for binary data.
+
+    Its log-density is linear in :math:`x`, so grey values in :math:`[0, 1]` score the expected value over their binary draws;
+    as a likelihood of grey values it is not normalised (`ContinuousBernoulli` is).
+
+    Example:
+        >>> Bernoulli(nn.Linear(3, 8), 1)(torch.randn(5, 3)).sample().shape
+        torch.Size([5, 8])
+    """
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        base = distributions.Bernoulli(logits=self.read(*context), validate_args=False)
+        return self.independent(base)
+
+
+class ContinuousBernoulli(Conditional):
+    r"""Reads log-odds of the continuous Bernoulli: the normalised density on :math:`[0, 1]` for grey values.
+
+    References:
+        | The continuous Bernoulli: fixing a pervasive error in variational autoencoders (Loaiza-Ganem and Cunningham, 2019)
+        | https://arxiv.org/abs/1907.06845
+    """
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        base = distributions.ContinuousBernoulli(logits=self.read(*context), validate_args=False)
+        return self.independent(base)
+
+
+class FixedNormal(Conditional):
+    r"""Reads a mean, :math:`\mathcal{N}(\mu, \sigma^2 I)` with a given :math:`\sigma`: squared error over :math:`2 \sigma^2`, up to a constant."""
+
+    scale: Tensor
+
+    def __init__(self, net: nn.Module, scale: float, event_dim: int = 1) -> None:
+        super().__init__(net, event_dim)
+        self.register_buffer("scale", torch.tensor(float(scale)), persistent=False)
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        loc = self.read(*context)
+        base = Normal(loc, self.scale.to(loc.dtype).expand_as(loc), validate_args=False)
+        return self.independent(base)
+
+
+class SharedScale(Conditional):
+    r"""Reads a mean, and learns standard deviations that do not depend on :math:`z`.
+
+    Arguments:
+        net: A network from the context to :math:`\mu`.
+        shape: The shape of the standard deviations, broadcast over the event: `()` for a single one, the
+            event's shape for one a pixel or a column.
+        event_dim: The number of event dimensions.
+        floor: The least standard deviation.
+    """
+
+    def __init__(
+        self, net: nn.Module, shape: tuple[int, ...] = (), event_dim: int = 1, floor: float = 0.0
+    ) -> None:
+        super().__init__(net, event_dim)
+        self.floor = floor
+        self.log_scale = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        loc = self.read(*context)
+        base = Normal(loc, (self.log_scale.exp() + self.floor).expand_as(loc), validate_args=False)
+        return self.independent(base)
+
+
+class OptimalScale(Conditional):
+    r"""Reads a mean; the one :math:`\sigma` is the best one for the batch while training, its running mean after.
+
+    References:
+        | Simple and Effective VAE Training with Calibrated Decoders (Rybkin et al., 2021)
+        | https://arxiv.org/abs/2006.13202
+    """
+
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, net: nn.Module, event_dim: int = 1, memory: int = 100) -> None:
+        super().__init__(net, event_dim)
+        self.memory = memory
+        self.register_buffer("variance", torch.tensor(1.0))
+        self.register_buffer("batches", torch.tensor(0.0))
+
+    def forward(self, *context: Tensor | None) -> OptimalNormal:
+        loc = self.read(*context)
+        momentum = None
+        if self.training and torch.is_grad_enabled():
+            self.batches += 1
+            momentum = self.batches.reciprocal().clamp_min(1 / self.memory)
+        return OptimalNormal(loc, self.variance, self.event_dim, momentum)
+
+
+class Quantised(Conditional):
+    r"""Reads the log-odds of :math:`K` levels for every position: a categorical likelihood of grey values.
+
+    Arguments:
+        net: A network whose output has :math:`K n` entries along the first event dimension, where the event has :math:`n`.
+        levels: The number of levels :math:`K`; values are :math:`0, 1/(K-1), \dots, 1`.
+        event_dim: The number of event dimensions.
+    """
+
+    def __init__(self, net: nn.Module, levels: int = 256, event_dim: int = 1) -> None:
+        super().__init__(net, event_dim)
+        self.levels = levels
+
+    def forward(self, *context: Tensor | None) -> Levels:
+        return Levels(self.read(*context).unflatten(-self.event_dim, (self.levels, -1)), self.event_dim)
+
+
+class LogisticMixture(Conditional):
+    r"""Reads a discretised mixture of logistics for images of 256 levels.
+
+    Arguments:
+        net: A network to :math:`K n` planes, where :math:`n` is `LogisticMixture.size(channels, components=1)`.
+        channels: The number of channels of the image.
+    """
+
+    def __init__(self, net: nn.Module, channels: int) -> None:
+        super().__init__(net, event_dim=3)
+        self.channels = channels
+
+    @staticmethod
+    def size(channels: int, components: int) -> int:
+        """Counts the planes that the network must give."""
+        return components * DiscretizedLogisticMixture.size(channels)
+
+    def forward(self, *context: Tensor | None) -> DiscretizedLogisticMixture:
+        return DiscretizedLogisticMixture(self.read(*context), self.channels)

@@ -1,0 +1,124 @@
+"""The user's arrays: .npy and .npz files, never pickled.
+
+An .npz names its rows x, images, data or features and their labels y, labels or targets; a split of its own
+is kept where it says x_train and x_test, or train_images and test_images, and so on.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latente.data.raw import Raw, interpret, join
+from latente.errors import DataError
+
+__all__ = ["open_npz", "read_npy", "read_npz"]
+
+_X = ("x", "images", "data", "features")
+_Y = ("y", "labels", "label", "targets", "target")
+_SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: check the path.") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path} is cut short or damaged ({error}): copy or save it again.") from error
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise DataError(
+                f"{path} holds pickled objects, which are never loaded: "
+                "save plain arrays of numbers, all rows of one shape, with numpy.save or numpy.savez."
+            ) from error
+        raise DataError(f"{path} is no numpy file, or a damaged one ({error}): save it again.") from error
+
+
+@contextmanager
+def open_npz(path: str | Path) -> Iterator[Any]:
+    """Opens an .npz file and turns whatever is wrong with it into a DataError."""
+    with _readable(path), Path(path).open("rb") as file:
+        z = np.load(file, allow_pickle=False)
+        if not isinstance(z, np.lib.npyio.NpzFile):
+            raise DataError(f"{path} is not an .npz archive: rename it to .npy or save it with numpy.savez.")
+        with z:
+            yield z
+
+
+def read_npy(path: Path) -> Raw:
+    """Reads one array.
+
+    Raises:
+        DataError: If the file is damaged, pickled, or no data set.
+    """
+    with _readable(path):
+        x = np.load(path, allow_pickle=False)
+        if not isinstance(x, np.ndarray):
+            x.close()
+            raise DataError(f"{path} is an .npz archive: rename it to .npz.")
+    return interpret(x, None, str(path))
+
+
+def _split_key(
+    names: dict[str, str], stems: tuple[str, ...], words: tuple[str, ...], bare: bool
+) -> str | None:
+    for word in words:
+        keys = [f"{a}_{b}" for stem in stems for a, b in ((stem, word), (word, stem))]
+        for key in [*keys, word] if bare else keys:
+            if key in names:
+                return names[key]
+    return None
+
+
+def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
+    keys = {split: _split_key(names, _X, words, True) for split, words in _SPLITS.items()}
+    if keys["train"] is None or (keys["test"] is None and keys["validation"] is None):
+        return None
+    found = {split: key for split, key in keys.items() if key is not None}
+    labels = {split: _split_key(names, _Y, _SPLITS[split], False) for split in found}
+    named = {split: key for split, key in labels.items() if key is not None}
+    if named and len(named) < len(found):
+        bare = next(s for s in found if s not in named)
+        raise DataError(
+            f"{where} has labels for {next(iter(named))} but none for {bare}: add or remove them."
+        )
+    return join({s: z[k] for s, k in found.items()}, {s: z[k] for s, k in named.items()}, where)
+
+
+def read_npz(path: Path, label: str | None = None) -> Raw:
+    """Reads an .npz archive.
+
+    Args:
+        path: The file.
+        label: The name of the array of labels, where it is none of the usual.
+
+    Raises:
+        DataError: If the file is damaged, pickled, or has no array to learn from.
+    """
+    with open_npz(path) as z:
+        names = {name.lower(): name for name in z.files}
+        held = ", ".join(z.files) or "nothing"
+        if label is not None and label not in z.files:
+            raise DataError(f"{path} has no array {label!r} to take labels from; it holds {held}.")
+        whole = None if label else _read_splits(z, names, str(path))
+        if whole is not None:
+            return whole
+        y = label or next((names[k] for k in _Y if k in names), None)
+        x = next((names[k] for k in (*_X, "train") if k in names), None)
+        others = [name for name in z.files if name != y]
+        if x is None and len(others) == 1:
+            x = others[0]
+        if x is None:
+            raise DataError(f"{path} has no array called x, images, data or features; it holds {held}.")
+        return interpret(z[x], None if y is None else z[y], str(path))

@@ -1,0 +1,24 @@
+"""The data sets that have a name.
+
+Importing this file imports neither torch nor numpy, so that `latente --help` may list them at once.
+"""
+
+__all__ = ["CAVEATS", "SOURCES"]
+
+SOURCES: dict[str, str] = {
+    "digits": "5,000 MNIST digits, 28x28 grey, 10 classes: comes with latente[demo], needs no download",
+    "mnist": "MNIST, 28x28 grey, 10 classes: 55,000 / 5,000 / 10,000",
+    "mnist-static": "MNIST binarised once by H. Larochelle, his split: 50,000 / 10,000 / 10,000",
+    "fashion": "Fashion-MNIST, 28x28 grey, 10 kinds of clothing: 55,000 / 5,000 / 10,000",
+    "omniglot": "Omniglot, 28x28 grey (own resizing, 30,013 images), 50 alphabets: from LATENTE_DATA",
+    "frey": "Frey faces, 28x20 grey, 1,965 frames of one face: from LATENTE_DATA",
+    "cifar10": "CIFAR-10, 32x32 colour, 25,000 of its 60,000 images, 10 classes: from LATENTE_DATA",
+}
+"""What `load` knows by name, and a line about each."""
+
+CAVEATS: dict[str, str] = {
+    "digits": "5,000 of the 70,000 images",
+    "omniglot": "own 28x28 resizing, not Burda's",
+    "cifar10": "25,000 of the 60,000 images",
+}
+"""Where a figure on a set cannot be held against the literature's, and why: part of the benchmark's name."""

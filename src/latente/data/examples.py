@@ -1,0 +1,245 @@
+"""Examples in memory: one tensor, indexed by batches.
+
+Images stay the bytes they came as and become numbers in [0, 1] batch by batch: 60,000 digits are 47 MB and
+never 188. A grey level may also be read as a probability. Then there are three different benchmarks, whose
+log-likelihoods do not compare:
+
+* `none`: the grey levels themselves;
+* `static`: every pixel was drawn once, x ~ Bernoulli(grey level), and the draw is the data;
+* `dynamic`: every pixel is drawn anew whenever it is looked at. Validation and test are drawn once even so,
+  with fixed seeds, so that two evaluations of one model agree.
+
+The draw of a batch is on the hot path of training, and four fifths of it would be random floats. Sixteen
+random bits are enough: with u uniform on 0 … 65534 the event u < 257 v has probability v/255, since 65535 =
+255 · 257. Here u is uniform on 0 … 65535 and its last value counted with the one before, which moves a
+probability by less than 2e-5 and keeps black and white exact; one 64-bit draw serves four pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from latente.data.catalogue import CAVEATS, SOURCES
+from latente.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Binarise", "Data", "Examples", "Kind"]
+
+Binarise = Literal["none", "static", "dynamic"]
+Kind = Literal["images", "table", "vectors"]
+
+_ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
+
+
+def _bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draws 0. or 1. with the grey level as the probability, for bytes 0..255 or floats in [0, 1]."""
+    out = torch.empty(grey.shape, device=grey.device)
+    if grey.dtype != torch.uint8:
+        return torch.lt(torch.rand(grey.shape, generator=generator, device=grey.device), grey, out=out)
+    words = torch.empty((grey.numel() + 3) // 4, dtype=torch.int64, device=grey.device)
+    bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: grey.numel()]
+    bits = bits.view(grey.shape).clamp_(max=32766)
+    return torch.lt(bits, grey.to(torch.int16).mul_(257).add_(-32768), out=out)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Holds the rows of one split and hands them out in batches.
+
+    Args:
+        x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, else float32.
+        y: The labels, int64 of shape (N,), or None.
+        binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
+            already.
+
+    Raises:
+        DataError: If x and y differ in length.
+
+    Examples:
+        >>> x = torch.tensor([[0], [255], [51]], dtype=torch.uint8)
+        >>> examples = Examples(x, y=torch.tensor([0, 1, 1]))
+        >>> examples.batch(torch.tensor([2, 1]))
+        (tensor([[0.2000],
+                [1.0000]]), tensor([1, 1]))
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+    binarise: Binarise = "none"
+
+    def __post_init__(self) -> None:
+        if self.y is not None and len(self.y) != len(self.x):
+            raise DataError(f"x has {len(self.x)} rows and y has {len(self.y)}: give each row one label.")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
+        """Returns the float32 rows of an index, bytes scaled to [0, 1], and their labels.
+
+        A dynamic draw takes its bits from torch's global generator.
+
+        Args:
+            index: Row numbers, int64 of shape (B,), or a slice.
+        """
+        if isinstance(index, slice):
+            x, y = self.x[index], None if self.y is None else self.y[index]
+        else:
+            x = self.x.index_select(0, index)
+            y = None if self.y is None else self.y.index_select(0, index)
+        if self.binarise == "dynamic":
+            return _bernoulli(x), y
+        return (x.div(255) if x.dtype == torch.uint8 else x), y
+
+    def fixed(self, seed: int = 0) -> Examples:
+        """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255.
+
+        Examples that are not drawn dynamically are returned as they are. The global generator is not
+        touched, and the draw is the same on every device.
+        """
+        if self.binarise != "dynamic":
+            return self
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.empty(self.x.shape, dtype=torch.uint8)
+        for grey, drawn in zip(self.x.split(_ROWS), x.split(_ROWS), strict=True):
+            drawn.copy_(_bernoulli(grey.cpu(), generator).mul_(255))
+        return Examples(x.to(self.x.device), self.y, "static")
+
+    def to(self, device: torch.device | str) -> Examples:
+        """Moves the tensors to a device."""
+        return replace(self, x=self.x.to(device), y=None if self.y is None else self.y.to(device))
+
+    def subset(self, n: int, seed: int = 0) -> Examples:
+        """Returns n rows of a fixed permutation, or all rows where there are fewer.
+
+        Never the first n: the test rows of static MNIST, for one, are sorted by digit.
+
+        Raises:
+            DataError: If n is not positive.
+        """
+        if n < 1:
+            raise DataError(f"A subset needs at least one row, not {n}.")
+        if n >= len(self):
+            return self
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        rows = order[:n].to(self.x.device)
+        return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Holds a data set: three splits, what its columns and labels mean, and how it was scaled.
+
+    Args:
+        name: A short name for figures, as "mnist".
+        source: The name or path it was loaded from, as given.
+        train: The examples to learn from.
+        validation: The examples to choose by.
+        test: The examples to report.
+        kind: `images` (shape C, H, W), `table` (named columns) or `vectors` (shape D).
+        classes: The names of the labels, indexed by y; empty without labels.
+        columns: The names of a table's features; empty otherwise.
+        location: What was subtracted from each feature, float64 of shape (D,): the training split's mean.
+            None where x was not standardised.
+        scale: What it was then divided by, float64 of shape (D,): the training split's standard deviation,
+            and 1 for a feature that is constant there.
+        fingerprint: The SHA-256 of the content as loaded.
+        indices: The split: the rows in the source that each of "train", "validation" and "test" took.
+    """
+
+    name: str
+    source: str
+    train: Examples
+    validation: Examples
+    test: Examples
+    kind: Kind
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    location: Tensor | None
+    scale: Tensor | None
+    fingerprint: str
+    indices: dict[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example: (C, H, W) for images, (D,) otherwise."""
+        return tuple(self.train.x.shape[1:])
+
+    @property
+    def benchmark(self) -> str:
+        """The name a figure on this data goes by, as "mnist, dynamic binarisation"."""
+        caveat = CAVEATS.get(self.source, "") if self.source == self.name else "own files"
+        name = f"{self.name} ({caveat})" if caveat and self.name in SOURCES else self.name
+        if self.kind != "images":
+            return name
+        return f"{name}, {'no' if self.train.binarise == 'none' else self.train.binarise} binarisation"
+
+    def binarised(self, how: Binarise) -> Data:
+        """Reads grey levels as probabilities, in one of the three ways of the module.
+
+        Data that is binary as it comes is `static` already and stays as it is under "none" and "static".
+
+        Args:
+            how: "none", "static" (one seeded draw of everything) or "dynamic" (the training split is drawn
+                anew at each batch, the others once).
+
+        Raises:
+            DataError: If the data is not images, or was binarised otherwise before.
+        """
+        if how not in ("none", "static", "dynamic"):
+            raise DataError(f"binarise is one of none, static and dynamic, not {how!r}.")
+        now = self.train.binarise
+        if how == now or (how, now) == ("none", "static"):
+            return self
+        if how == "none":
+            raise DataError(f"{self.name} was binarised dynamically; load it again to have its grey levels.")
+        if self.kind != "images":
+            raise DataError(
+                f"{self.name} is a {self.kind.removesuffix('s')}, not images, and has no grey levels "
+                "to binarise: use binarise=none and a likelihood for real numbers."
+            )
+        if now != "none":
+            raise DataError(
+                f"{self.name} is already binary ({now}), so a {how} draw would change nothing: "
+                f"use binarise={now}, or load grey levels."
+            )
+        train, validation, test = (
+            replace(e, binarise="dynamic") for e in (self.train, self.validation, self.test)
+        )
+        train = train.fixed(0) if how == "static" else train
+        return replace(self, train=train, validation=validation.fixed(1), test=test.fixed(2))
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what a run records of its data, ready for JSON; `read` takes it as `like`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "sizes": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
+            "classes": list(self.classes),
+            "columns": list(self.columns),
+            "location": None if self.location is None else self.location.tolist(),
+            "scale": None if self.scale is None else self.scale.tolist(),
+            "fingerprint": self.fingerprint,
+            "binarise": self.train.binarise,
+        }
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Takes standardised features back to the user's units, x · scale + location.
+
+        Args:
+            x: Any tensor that ends in the features, shape (..., D).
+
+        Returns:
+            A float64 tensor on the CPU, since a date or a price may need more digits than float32 has; x
+            itself where nothing was standardised.
+        """
+        if self.location is None or self.scale is None:
+            return x
+        return x.cpu().double() * self.scale + self.location

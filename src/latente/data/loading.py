@@ -1,0 +1,370 @@
+"""From a name or a path to `Data`: find the reader, split, standardise.
+
+A source that fixes its own split keeps it. Otherwise the rows are dealt out by one seeded permutation,
+never in the order of the file, which is often sorted. Tables and vectors are standardised by the training
+split alone, with location its mean and scale its standard deviation, in float64 before they become float32,
+so that a column of dates keeps its digits; vectors that lie in [0, 1] are left as they are. A run records
+the indices and the fingerprint of its data, and with them gets the same split again or an error that says
+that the content changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latente.data import folders, idx
+from latente.data.arrays import read_npy, read_npz
+from latente.data.catalogue import SOURCES
+from latente.data.digits import digits
+from latente.data.examples import Data, Examples
+from latente.data.mnist import fashion, mnist
+from latente.data.named import cifar10, frey, omniglot
+from latente.data.raw import Raw, blocks, interpret
+from latente.data.static_mnist import static_mnist
+from latente.data.tables import read_csv, read_parquet
+from latente.errors import DataError
+
+__all__ = ["from_arrays", "load", "read"]
+
+_NAMED: dict[str, Callable[[], Raw]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "mnist-static": static_mnist,
+    "fashion": fashion,
+    "omniglot": omniglot,
+    "frey": frey,
+    "cifar10": cifar10,
+}
+_SPLITS = ("train", "validation", "test")
+_LEAST = 10
+_KNOWN = ".npy, .npz, .csv, .tsv, .parquet, idx files (packed by gzip or not) and folders of images"
+
+
+def _unknown(source: str) -> DataError:
+    names = ", ".join(SOURCES)
+    near = difflib.get_close_matches(source.lower(), SOURCES, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return DataError(
+        f"There is no file, folder or data set {source!r}: {hint}The sets with a name are {names}."
+    )
+
+
+def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
+    suffix = "" if path.is_dir() else Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return read_csv(path, label, wanted)
+    if suffix in (".parquet", ".pq"):
+        return read_parquet(path, label, wanted)
+    if suffix == ".npz":
+        return read_npz(path, label)
+    if label is not None:
+        raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
+    if path.is_dir():
+        return folders.read_folder(path)
+    if suffix == ".npy":
+        return read_npy(path)
+    if idx.is_idx(path) or path.suffix == ".gz" or not suffix:
+        return idx.read(path)
+    raise DataError(f"{path} is of an unknown kind ({suffix}); latente reads {_KNOWN}.")
+
+
+def _read(source: str, label: str | None, wanted: Sequence[str] = ()) -> Raw:
+    if source in _NAMED:
+        if label is not None:
+            raise DataError(f"The data set {source} has labels of its own: leave --label out.")
+        return _NAMED[source]()
+    path = os.path.expanduser(source)
+    if not os.path.exists(path):
+        raise _unknown(source)
+    return _read_path(Path(path), label, wanted)
+
+
+def _name(source: str) -> str:
+    if source in _NAMED:
+        return source
+    path = Path(os.path.expanduser(source)).resolve()
+    return path.name if path.is_dir() else path.name.split(".")[0] or path.name
+
+
+def _fingerprint(raw: Raw) -> str:
+    header = [raw.kind, str(raw.x.dtype), list(raw.x.shape), list(raw.classes), list(raw.columns)]
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for array in (raw.x, raw.y):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _check_fractions(validation: float, test: float) -> None:
+    for name, value in (("validation", validation), ("test", test)):
+        if not 0 < value < 1:
+            raise DataError(f"{name} is the fraction of rows set aside, between 0 and 1, not {value}.")
+    if validation + test >= 1:
+        raise DataError(f"validation={validation} and test={test} leave nothing to train on: lower them.")
+
+
+def _deal(raw: Raw, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Deals out the rows the source leaves open; what it fixes stays."""
+    _check_fractions(validation, test)
+    split = {name: np.asarray(rows, dtype=np.int64) for name, rows in raw.splits.items()}
+    pool = split.pop("train", np.arange(len(raw.x)))
+    order = pool[np.random.default_rng(seed).permutation(len(pool))]
+    start = 0
+    for name, share in (("test", test), ("validation", validation)):
+        if name not in split:
+            count = max(1, round(len(pool) * share))
+            split[name] = np.sort(order[start : start + count])
+            start += count
+    split["train"] = np.sort(order[start:])
+    return {name: split[name] for name in _SPLITS}
+
+
+def _recorded(raw: Raw, indices: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+    split = {name: np.asarray(indices.get(name, ()), dtype=np.int64) for name in _SPLITS}
+    for name, rows in split.items():
+        if not len(rows) or rows.min() < 0 or rows.max() >= len(raw.x):
+            raise DataError(
+                f"The recorded split {name} does not fit {source}, which has {len(raw.x):,} rows: "
+                "put back the data the run was made with, or start a new run."
+            )
+    return split
+
+
+def _moments(x: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and standard deviation of some rows in float64; 1 for the latter of a constant column."""
+    count = len(rows)
+    parts = list(blocks(rows))
+    mean = sum((x[part].sum(axis=0, dtype=np.float64) for part in parts), np.zeros(x.shape[1])) / count
+    square = sum((((x[part] - mean) ** 2).sum(axis=0) for part in parts), np.zeros(x.shape[1]))
+    low = np.min([x[part].min(axis=0) for part in parts], axis=0)
+    high = np.max([x[part].max(axis=0) for part in parts], axis=0)
+    constant = low == high
+    return np.where(constant, low, mean), np.where(constant, 1.0, np.sqrt(square / count))
+
+
+def _standardised(x: np.ndarray, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    out = np.empty(x.shape, dtype=np.float32)
+    for target, block in zip(blocks(out), blocks(x), strict=True):
+        target[...] = (block - location) / scale
+    return out
+
+
+def _lies_in_unit(x: np.ndarray) -> bool:
+    return bool(x.min() >= 0 and x.max() <= 1)
+
+
+@dataclass(frozen=True)
+class _Scaling:
+    location: np.ndarray
+    scale: np.ndarray
+
+
+def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
+    if raw.kind == "images" or (raw.kind == "vectors" and _lies_in_unit(raw.x)):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        location, scale = _moments(raw.x, rows)
+    if not (np.isfinite(location).all() and np.isfinite(scale).all()):
+        column = int(np.argmin(np.isfinite(location) & np.isfinite(scale)))
+        name = repr(raw.columns[column]) if raw.columns else str(column + 1)
+        raise DataError(f"{where}: the values of column {name} are too large to square; rescale or drop it.")
+    return _Scaling(location, scale)
+
+
+def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> Examples:
+    x = raw.x[rows]
+    if scaling is not None:
+        x = _standardised(x, scaling.location, scaling.scale)
+    elif raw.kind != "images":
+        x = x.astype(np.float32, copy=False)
+    y = None if raw.y is None else torch.from_numpy(np.ascontiguousarray(raw.y[rows]))
+    return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, "static" if raw.binary else "none")
+
+
+def _prepare(raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fingerprint: str) -> Data:
+    scaling = _scaling(raw, split["train"], source)
+    train, validation, test = (_examples(raw, split[s], scaling) for s in _SPLITS)
+    return Data(
+        name=name,
+        source=source,
+        train=train,
+        validation=validation,
+        test=test,
+        kind=raw.kind,
+        classes=raw.classes,
+        columns=raw.columns,
+        location=None if scaling is None else torch.from_numpy(scaling.location),
+        scale=None if scaling is None else torch.from_numpy(scaling.scale),
+        fingerprint=fingerprint,
+        indices=split,
+    )
+
+
+def _check_rows(raw: Raw, source: str) -> None:
+    if len(raw.x) < _LEAST:
+        rows = "1 row" if len(raw.x) == 1 else f"{len(raw.x)} rows"
+        raise DataError(f"{source} has {rows}: give at least {_LEAST}, to train, choose and test on.")
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    label: str | None = None,
+    indices: Mapping[str, np.ndarray] | None = None,
+    fingerprint: str | None = None,
+) -> Data:
+    """Loads a named data set, a file or a folder, and splits it.
+
+    Args:
+        source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, an idx file, or a folder
+            of images (sub-folders are classes) or idx files. A name wins over a file of that name; write
+            ./mnist for the latter.
+        validation: The fraction of rows to choose by. This, `test` and `seed` are for what the source
+            leaves open: the official splits of mnist, mnist-static, fashion, omniglot and cifar10 are not
+            touched.
+        test: The fraction of rows to report.
+        seed: Of the permutation the rows are dealt out by.
+        label: The column of a table, or the array of an .npz, that holds the labels.
+        indices: The split that a run recorded, to be used instead of a new one.
+        fingerprint: The fingerprint that a run recorded.
+
+    Raises:
+        DataError: If the source is unknown, missing, unreadable or no data set, or its content is not what
+            a run recorded.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "faces.npy"
+        ...     np.save(path, np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8))
+        ...     data = load(path, validation=0.2)
+        >>> data.name, data.shape, len(data.train), len(data.validation), len(data.test)
+        ('faces', (1, 8, 8), 14, 4, 2)
+    """
+    source = os.fspath(source)
+    raw = _read(source, label)
+    _check_rows(raw, source)
+    now = _fingerprint(raw)
+    if fingerprint is not None and fingerprint != now:
+        raise DataError(
+            f"{source} has changed since the run was made (fingerprint {fingerprint[:12]} then, "
+            f"{now[:12]} now): put back the data it was made with, or start a new run."
+        )
+    split = _deal(raw, validation, test, seed) if indices is None else _recorded(raw, indices, source)
+    return _prepare(raw, _name(source), source, split, now)
+
+
+def from_arrays(
+    x: np.ndarray,
+    y: np.ndarray | None = None,
+    *,
+    name: str = "arrays",
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+) -> Data:
+    """Splits arrays in memory as `load` does those of a file.
+
+    Args:
+        x: Images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D).
+        y: Labels (N,), whole numbers or words, or None.
+        name: What the data is called in figures and messages.
+        validation: The fraction of rows to choose by.
+        test: The fraction of rows to report.
+        seed: Of the permutation the rows are dealt out by.
+
+    Raises:
+        DataError: If the arrays are no data set.
+
+    Examples:
+        >>> data = from_arrays(np.linspace(-1, 1, 60).reshape(20, 3))
+        >>> data.kind, len(data.train), data.location.tolist() == data.describe()["location"]
+        ('vectors', 16, True)
+    """
+    raw = interpret(np.asarray(x), None if y is None else np.asarray(y), name)
+    _check_rows(raw, name)
+    return _prepare(raw, name, name, _deal(raw, validation, test, seed), _fingerprint(raw))
+
+
+def _check_like(raw: Raw, like: Mapping[str, Any], source: str) -> None:
+    found, expected = list(raw.x.shape[1:]), list(like["shape"])
+    if (raw.kind == "images") != (like["kind"] == "images") or found != expected:
+        raise DataError(
+            f"{source} holds {raw.kind} of shape {tuple(found)} where the run was trained on {like['kind']} "
+            f"of shape {tuple(expected)}: give data of that shape."
+        )
+
+
+def _codes_like(raw: Raw, classes: Sequence[str], source: str) -> np.ndarray | None:
+    if raw.y is None or not classes:
+        return None
+    new = [name for name in raw.classes if name not in classes]
+    if new:
+        raise DataError(
+            f"{source} has the class {new[0]!r}, which the run does not know; "
+            f"its classes are {', '.join(classes)}."
+        )
+    return np.array([classes.index(name) for name in raw.classes], dtype=np.int64)[raw.y]
+
+
+def _pixels_like(raw: Raw, binarise: str) -> Examples:
+    examples = _examples(raw, slice(None), None)
+    if binarise != "none" and not raw.binary:
+        return replace(examples, binarise="dynamic").fixed(0)
+    return examples
+
+
+def read(
+    source: str | os.PathLike[str], label: str | None = None, like: Mapping[str, Any] | None = None
+) -> Examples:
+    """Reads all rows of a source, in their order and without a split, the way a run saw its data.
+
+    Args:
+        source: A name or a path, as for `load`; one row is enough.
+        label: The column or array of labels, as for `load`.
+        like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
+            has; its standardisation, its numbering of classes, and its binarisation (one seeded draw) are
+            applied.
+
+    Raises:
+        DataError: If the source cannot be read, or is not like the run's data.
+
+    Examples:
+        >>> import tempfile
+        >>> run = from_arrays(np.arange(60.0).reshape(20, 3)).describe()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "new.npy"
+        ...     np.save(path, np.array([run["location"]]))
+        ...     read(path, like=run).x
+        tensor([[0., 0., 0.]])
+    """
+    source = os.fspath(source)
+    if like is None:
+        raw = _read(source, label)
+        return _examples(raw, slice(None), _scaling(raw, np.arange(len(raw.x)), source))
+    raw = _read(source, label, tuple(like["columns"]))
+    _check_like(raw, like, source)
+    raw = replace(raw, y=_codes_like(raw, like["classes"], source))
+    if raw.kind == "images":
+        return _pixels_like(raw, like["binarise"])
+    if like["location"] is not None:
+        return _examples(raw, slice(None), _Scaling(np.array(like["location"]), np.array(like["scale"])))
+    if not _lies_in_unit(raw.x):
+        raise DataError(
+            f"{source} has values between {raw.x.min():g} and {raw.x.max():g} where the run was trained "
+            "on values in [0, 1]: scale them as before."
+        )
+    return _examples(raw, slice(None), None)

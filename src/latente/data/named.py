@@ -1,0 +1,89 @@
+"""The named sets that are read from a local folder only: Omniglot, Frey faces, CIFAR-10.
+
+None has an address that can be relied on for the form used here, so each says where its file must be.
+
+Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program induction,
+2015; S. Roweis, Frey faces, https://cs.nyu.edu/~roweis/data.html; A. Krizhevsky, Learning Multiple Layers
+of Features from Tiny Images, 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from latente.data.arrays import open_npz
+from latente.data.download import cache_folder, find
+from latente.data.raw import Raw, interpret, join
+from latente.errors import DataError
+
+__all__ = ["cifar10", "frey", "omniglot"]
+
+
+def _locate(name: str, folders: tuple[str, ...], file: str) -> Path:
+    path = find(folders, file)
+    if path is None:
+        raise DataError(
+            f"The data set {name} has no public address to download from: put {file} into "
+            f"{cache_folder() / folders[0]}, or set LATENTE_DATA to the folder around {folders[0]}."
+        )
+    return path
+
+
+def omniglot() -> Raw:
+    """Reads Omniglot, 28x28: 25,513, 1,500 and 3,000 images; the labels are the 50 alphabets.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    path = _locate("omniglot", ("omniglot28", "omniglot"), "omniglot28.npz")
+    with open_npz(path) as z:
+        raw = interpret(z["images"], z["alphabet"], str(path))
+        split, names = z["split"], tuple(str(n) for n in z["alphabet_names"])
+    splits = {name: np.flatnonzero(split == i) for i, name in enumerate(("train", "validation", "test"))}
+    return replace(raw, classes=tuple(names[int(i)] for i in raw.classes), splits=splits)
+
+
+def frey() -> Raw:
+    """Reads the Frey faces, 1,965 frames of 28x20; they have no official split.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    path = _locate("frey", ("frey_faces", "frey"), "frey_faces.npz")
+    with open_npz(path) as z:
+        return interpret(z["images"], None, str(path))
+
+
+def _sheets(folder: Path, split: str) -> np.ndarray:
+    """Cuts sheets of 25 pictures a row into pictures."""
+    from PIL import Image
+
+    tiles = []
+    for path in sorted(folder.glob(f"{split}_*.webp")):
+        with Image.open(path) as image:
+            sheet = np.asarray(image.convert("RGB"))
+        rows = sheet.shape[0] // 32
+        tiles.append(sheet.reshape(rows, 32, 25, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3))
+    return np.concatenate(tiles)
+
+
+def cifar10() -> Raw:
+    """Reads 25,000 images of CIFAR-10, 32x32 colour: 20,000, 4,000 and 1,000, kept as lossless sheets.
+
+    Raises:
+        DataError: If the files are not there, or Pillow is not installed or too plain to read WebP.
+    """
+    labels = _locate("cifar10", ("cifar10_subset", "cifar10"), "labels.npz")
+    keys = {"train": "train", "validation": "valid", "test": "test"}
+    with open_npz(labels) as z:
+        ys, names = {split: z[key] for split, key in keys.items()}, tuple(str(n) for n in z["class_names"])
+    try:
+        xs = {split: _sheets(labels.parent, key) for split, key in keys.items()}
+    except ImportError as error:
+        raise DataError("Reading cifar10 takes Pillow: pip install 'latente[plots]'.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"A sheet of images beside {labels} is missing or damaged ({error}).") from error
+    return replace(join(xs, ys, str(labels.parent)), classes=names)

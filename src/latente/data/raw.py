@@ -1,0 +1,231 @@
+"""What a source holds, before it is split: one array, its labels, and what they mean.
+
+Each file of this folder reads one kind of source into a `Raw`. Here an array is taken for what its type and
+shape say:
+
+* (N, H, W), (N, C, H, W) and (N, H, W, C) with C in 1, 3, 4 are images (where both fit, the
+  reading with square images, else the last). Whole numbers 0..255 are kept as bytes, fractions must lie in
+  [0, 1]; an image set of two values only is kept as bytes 0 and 255.
+* (N, D) are vectors, or a table where the columns have names.
+
+Nothing here makes a second copy of the data as floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from latente.data.examples import Kind
+from latente.errors import DataError
+
+__all__ = ["CHANNELS", "Raw", "blocks", "images", "interpret", "join", "labels", "vectors"]
+
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Holds a whole source.
+
+    Args:
+        x: uint8 or float32 images (N, C, H, W), or float vectors (N, D).
+        y: int64 labels (N,), or None.
+        kind: What x is.
+        classes: The names of the labels.
+        columns: The names of a table's features.
+        splits: The rows of the splits that the source itself fixes, by name.
+        binary: Whether x are images of two values only.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    kind: Kind
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    splits: dict[str, np.ndarray] = field(default_factory=dict)
+    binary: bool = False
+
+
+def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
+    """Yields the rows of an array block by block, so that a pass over it needs little memory."""
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
+
+
+def labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers the labels 0 … K-1 in the order of their values, and names them.
+
+    Raises:
+        DataError: If they are not one whole number or word a row.
+
+    Examples:
+        >>> labels(np.array(["cat", "ant", "cat"]), "pets.csv")
+        (array([1, 0, 1]), ('ant', 'cat'))
+    """
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(f"{where}: the labels have shape {y.shape}; give one label a row, shape (N,).")
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y)
+        whole[whole] = y[whole] == np.round(y[whole])
+        if not whole.all():
+            row = int(np.argmin(whole))
+            raise DataError(
+                f"{where}: the label of row {row + 1} is {y[row]:g}, not a class: "
+                "labels are whole numbers or words."
+            )
+        y = y.astype(np.int64)
+    if y.dtype.kind not in "biuUS":
+        raise DataError(f"{where}: the labels are of type {y.dtype}; labels are whole numbers or words.")
+    values, codes = np.unique(y, return_inverse=True)
+    return codes.reshape(-1).astype(np.int64), tuple(str(v) for v in values.tolist())
+
+
+def _check_finite(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> None:
+    if x.dtype.kind != "f":
+        return
+    bad, first, seen = 0, None, 0
+    for block in blocks(x):
+        finite = np.isfinite(block)
+        bad += int(finite.size - np.count_nonzero(finite))
+        if first is None and bad:
+            position = np.argwhere(~finite)[0]
+            first = (int(position[0]) + seen, int(position[1]))
+        seen += len(block)
+    if first is None:
+        return
+    row, column = first
+    place = f"row {row + 1}"
+    if x.ndim == 2:
+        place += f", column {columns[column]!r}" if columns else f", column {column + 1}"
+    values = "1 value that is" if bad == 1 else f"{bad:,} values that are"
+    raise DataError(f"{where}: {values} missing or not finite, the first in {place}; fill or drop such rows.")
+
+
+def _bounds(x: np.ndarray) -> tuple[float, float]:
+    return float(x.min()), float(x.max())
+
+
+def _is_two_valued(x: np.ndarray, high: float) -> bool:
+    return all(bool(((b == 0) | (b == high)).all()) for b in blocks(x))
+
+
+def _is_whole(x: np.ndarray) -> bool:
+    return all(bool((b == np.round(b)).all()) for b in blocks(x))
+
+
+def _as_pixels(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
+    """Returns images as bytes or float32, and whether they hold two values only."""
+    _check_finite(x, where)
+    low, high = _bounds(x)
+    if high <= 1 and low >= 0 and _is_two_valued(x, 1):
+        return x.astype(np.uint8) * np.uint8(255), True
+    if x.dtype == np.uint8:
+        return x, _is_two_valued(x, 255)
+    if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or _is_whole(x)):
+        x = x.astype(np.uint8)
+        return x, _is_two_valued(x, 255)
+    if x.dtype.kind == "f" and low >= 0 and high <= 1:
+        return x.astype(np.float32, copy=False), False
+    raise DataError(
+        f"{where}: pixels lie between {low:g} and {high:g}; give whole numbers 0..255 or fractions in [0, 1]."
+    )
+
+
+def _channels_last(shape: tuple[int, ...], where: str) -> bool:
+    first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
+    if not (first or last):
+        raise DataError(
+            f"{where}: an array of shape {shape} is no set of images: "
+            "its second or its last axis must hold 1, 3 or 4 channels."
+        )
+    return last and not (first and shape[2] == shape[3])
+
+
+def images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
+    """Returns images as (N, C, H, W), bytes or float32, and whether they hold two values only.
+
+    Raises:
+        DataError: If the array is not a set of images.
+    """
+    if x.ndim == 3:
+        x = x[:, None]
+    elif _channels_last(x.shape, where):
+        x = x.transpose(0, 3, 1, 2)
+    pixels, binary = _as_pixels(x, where)
+    return np.ascontiguousarray(pixels), binary
+
+
+def vectors(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> np.ndarray:
+    """Returns vectors (N, D) as floats, checked to be finite."""
+    x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
+    _check_finite(x, where, columns)
+    return x
+
+
+def interpret(
+    x: np.ndarray, y: np.ndarray | None, where: str, splits: dict[str, np.ndarray] | None = None
+) -> Raw:
+    """Takes an array for images or vectors, by its shape, and numbers its labels.
+
+    Raises:
+        DataError: If it is neither, is empty, or the labels do not fit.
+
+    Examples:
+        >>> raw = interpret(np.zeros((12, 4, 4, 3), dtype=np.uint8), None, "faces.npy")
+        >>> raw.kind, raw.x.shape
+        ('images', (12, 3, 4, 4))
+    """
+    if x.dtype.kind not in "biuf":
+        raise DataError(
+            f"{where}: an array of type {x.dtype} holds no numbers; save plain integers or floats."
+        )
+    if x.ndim not in (2, 3, 4):
+        raise DataError(
+            f"{where}: an array of shape {x.shape} is no data set: "
+            "give (N, D) vectors or (N, H, W[, C]) images."
+        )
+    if x.size == 0:
+        raise DataError(f"{where}: the array of shape {x.shape} is empty; save at least ten rows.")
+    if y is not None and len(y) != len(x):
+        raise DataError(f"{where}: {len(x):,} rows but {len(y):,} labels; give each row one label.")
+    codes, classes = (None, ()) if y is None else labels(y, where)
+    splits = splits or {}
+    if x.ndim == 2:
+        return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
+    pixels, binary = images(x, where)
+    return Raw(pixels, codes, "images", classes, splits=splits, binary=binary)
+
+
+def join(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], where: str) -> Raw:
+    """Joins the splits of a source into one array, and remembers which rows each split has.
+
+    Takes the parts out of `xs` one by one, so that two copies of the data are the most there ever is.
+
+    Raises:
+        DataError: If the parts differ in shape, or in length from their labels.
+    """
+    for split, x in xs.items():
+        if x.shape[1:] != xs["train"].shape[1:]:
+            raise DataError(
+                f"{where}: a row of {split} has shape {x.shape[1:]}, of train {xs['train'].shape[1:]}; "
+                "the splits must have one shape."
+            )
+        if ys and len(ys[split]) != len(x):
+            raise DataError(
+                f"{where}: {split} has {len(x):,} rows but {len(ys[split]):,} labels; give each row one."
+            )
+    ends = np.cumsum([len(x) for x in xs.values()])
+    splits = {s: np.arange(end - len(xs[s]), end) for s, end in zip(xs, ends, strict=True)}
+    y = np.concatenate(list(ys.values())) if ys else None
+    joined = np.empty(
+        (int(ends[-1]), *xs["train"].shape[1:]), np.result_type(*(x.dtype for x in xs.values()))
+    )
+    for split, end in zip(tuple(xs), ends, strict=True):
+        x = xs.pop(split)
+        joined[end - len(x) : end] = x
+    return interpret(joined, y, where, splits)

@@ -1,0 +1,57 @@
+r"""Kullback–Leibler rules that `torch.distributions` lacks, each exact.
+
+=====================  =====================  ==============================================================
+q                      p                      KL(q ‖ p)
+=====================  =====================  ==============================================================
+point mass at v        any                    −log p(v): the autoencoder's rate is what the prior thinks of v
+any                    flat                   −H(q)
+full-covariance        independent Normals    ½ [tr(S⁻¹Σ) + (μ−m)ᵀS⁻¹(μ−m) − d + log det S − log det Σ]
+Normal                 Laplace                by the folded Normal's mean E|z − m|
+=====================  =====================  ==============================================================
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal, Normal
+from torch.distributions.kl import register_kl
+
+from .delta import Delta, Flat
+
+
+@register_kl(Delta, Distribution)
+def _delta_any(q: Delta, p: Distribution) -> Tensor:
+    return -p.log_prob(q.value)
+
+
+@register_kl(Delta, Flat)
+def _delta_flat(q: Delta, p: Flat) -> Tensor:
+    return p.log_prob(q.value)
+
+
+@register_kl(Distribution, Flat)
+def _any_flat(q: Distribution, p: Flat) -> Tensor:
+    return -q.entropy()
+
+
+@register_kl(MultivariateNormal, Independent)
+def _full_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
+    normal = p.base_dist
+    if not isinstance(normal, Normal):
+        raise NotImplementedError
+    precision = normal.scale.square().reciprocal()
+    quadratic = precision * (q.covariance_matrix.diagonal(dim1=-2, dim2=-1) + (q.loc - normal.loc).square())
+    log_det_q = 2 * q.scale_tril.diagonal(dim1=-2, dim2=-1).log()
+    return 0.5 * (quadratic - 1 - precision.log() - log_det_q).sum(-1)
+
+
+@register_kl(Normal, Laplace)
+def _normal_laplace(q: Normal, p: Laplace) -> Tensor:
+    offset = (q.loc - p.loc) / q.scale
+    folded = math.sqrt(2 / math.pi) * torch.exp(-0.5 * offset.square()) + offset * torch.erf(
+        offset / math.sqrt(2)
+    )
+    return (2 * p.scale).log() + q.scale * folded / p.scale - q.entropy()

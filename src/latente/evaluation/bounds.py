@@ -1,0 +1,346 @@
+r"""Bounds on :math:`\log p(x)`, from draws of the posterior.
+
+A draw :math:`z_i \sim q(z | x)` has the importance weight :math:`w_i = p(x, z_i) / q(z_i | x)`, and :math:`\mathbb{E}_q[w] = p(x)`. By Jensen's
+inequality
+
+.. math:: \mathcal{L}_k = \mathbb{E} \Big[ \log \frac{1}{k} \sum_{i=1}^k w_i \Big] \leq \log p(x)
+
+for every :math:`k`. :math:`\mathcal{L}_1` is the ELBO, :math:`\mathcal{L}_k` never falls as :math:`k` grows, and where the log-weights have a small
+variance :math:`\chi^2` its gap is about :math:`\chi^2 / 2 k`, with :math:`\chi^2` the relative variance of the weights. With the exact posterior
+every weight is :math:`p(x)` itself, and the gap is 0 for every :math:`k`. How many of the draws count is told by the effective
+sample size :math:`(\sum w)^2 / \sum w^2`, between 1 and :math:`k`: near 1, one draw carries the bound, and a larger :math:`k` would still
+raise it.
+
+The choices made here: the encoder runs once and the decoder :math:`k` times, in pieces that stay in the cache; networks
+keep their dtype and log-weights are summed in float64; each call draws from a seeded fork of the generators, so that the
+same call gives the same figures and the global generators are left as they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Examples
+from ..distributions import Delta
+from ..trace import Model, Trace, kl
+
+__all__ = [
+    "Curve",
+    "Draws",
+    "Estimate",
+    "Scores",
+    "draw",
+    "elbo_terms",
+    "importance_weighted",
+    "log_weights",
+    "score",
+    "still",
+]
+
+ELEMENTS = {
+    "cpu": 1 << 21,
+    "cuda": 1 << 26,
+}  # of the widest activation of one pass: it stays in a CPU's cache
+
+DISTORTION = "distortion"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Holds a mean and its standard error.
+
+    Example:
+        >>> Estimate.of(torch.tensor([1.0, 2.0, 3.0]))
+        Estimate(mean=2.0, se=0.57...)
+    """
+
+    mean: float
+    se: float
+
+    @staticmethod
+    def of(values: Tensor) -> Estimate:
+        """Averages one figure an example, with shape :math:`(N)`."""
+        values = values.double()
+        se = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.inf
+        return Estimate(values.mean().item(), se)
+
+    def __neg__(self) -> Estimate:
+        return Estimate(-self.mean, self.se)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Holds what `k` draws of the posterior tell of each example, in nats and float64.
+
+    Arguments:
+        weights: The log-weights, with shape :math:`(k, B)`; None for a point mass, which has no density.
+        distortion: :math:`-\\mathbb{E}_q[\\log p(x | z)]`, with shape :math:`(B)`.
+        rates: :math:`\\mathrm{KL}(q \\,\\|\\, p)` by latent group, each with shape :math:`(B)`; exact where it is known. A further
+            factor of the model counts here with its sign turned.
+    """
+
+    weights: Tensor | None
+    distortion: Tensor
+    rates: dict[str, Tensor]
+
+    @property
+    def rate(self) -> Tensor:
+        return sum(self.rates.values(), torch.zeros_like(self.distortion))
+
+    @property
+    def elbo(self) -> Tensor:
+        return -self.distortion - self.rate
+
+
+@dataclass(frozen=True)
+class Curve:
+    r"""Holds :math:`\mathcal{L}_k` of each example for growing :math:`k`.
+
+    Arguments:
+        k: 1, 10, 100, … and the number of draws :math:`K`.
+        bounds: :math:`\mathcal{L}_k`, with shape :math:`(\text{len}(k), B)`.
+        ess: The effective sample size of the :math:`K` draws, with shape :math:`(B)`.
+    """
+
+    k: tuple[int, ...]
+    bounds: Tensor
+    ess: Tensor
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Holds the bounds of each example in nats, each with shape :math:`(B)`; `bound` is None for a point mass."""
+
+    elbo: Tensor
+    bound: Tensor | None
+    distortion: Tensor
+    rate: Tensor
+
+
+def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Tells where a model lives and in which dtype it computes."""
+    first = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    return first.device, first.dtype
+
+
+@contextmanager
+def still(model: nn.Module, seed: int) -> Iterator[None]:
+    """Holds a model in evaluation mode, without gradients, on a seeded fork of the random generators."""
+    modes = {module: module.training for module in model.modules()}
+    device, _ = place(model)
+    forked = {} if device.type == "cpu" else {"device_type": device.type}
+    with torch.random.fork_rng([] if device.type == "cpu" else [device], **forked), torch.no_grad():
+        torch.manual_seed(seed)
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+
+def moved(model: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Takes a batch to the device of a model, and `x` to its dtype."""
+    device, dtype = place(model)
+    return x.to(device, dtype), None if y is None else y.to(device)
+
+
+def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
+    """Counts the examples of one pass, from the widest tensor that any module makes of one example."""
+    widest = [x[0].numel()]
+
+    def look(module: nn.Module, args: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            widest.append(output.numel())
+
+    hooks = [module.register_forward_hook(look) for module in model.modules()]
+    try:
+        model(x[:1], None if y is None else y[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(1, ELEMENTS.get(x.device.type, ELEMENTS["cuda"]) // max(widest))
+
+
+def pieces(whole: int, most: int) -> list[int]:
+    """Splits a number into parts of at most `most`.
+
+    Example:
+        >>> pieces(10, 4)
+        [4, 4, 2]
+    """
+    return [min(most, whole - start) for start in range(0, whole, most)]
+
+
+def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iterator[tuple[Trace, Tensor]]:
+    r"""Yields traces of :math:`k` draws an example in all, each with the data it is to score.
+
+    The posterior of a single group is computed once and handed to the decoder. Where a later group depends on an
+    earlier one, the whole model walks on repeated data instead.
+    """
+    first = model(x, y)
+    if all(isinstance(g.q, Delta) for g in first.latents.values()):
+        k = 1
+    for n in pieces(k, max(1, most // len(x))):
+        if len(first.latents) == 1:
+            ((name, g),) = first.latents.items()
+            assert g.q is not None
+            yield model(y=y, size=(n, len(x)), given={name: g.q.expand((n, len(x)))}), x
+        else:
+            repeated = x.repeat(n, *(1 for _ in x.shape[1:]))
+            yield model(repeated, None if y is None else y.repeat(n, *(1 for _ in y.shape[1:]))), repeated
+
+
+def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None = None) -> Draws:
+    """Draws the posterior of each example `k` times and scores each draw; one draw tells all of a point mass.
+
+    It takes the generators and the mode of the model as they are: call it inside `still`.
+
+    Arguments:
+        model: The model.
+        x: The data, with shape :math:`(B, *)`.
+        y: What the model is conditioned on, with shape :math:`(B, *)`, or None.
+        k: The draws an example.
+        chunk: The most decodes of one pass; measured from the model's widest activation by default.
+    """
+    x, y = moved(model, x, y)
+    most = at_once(model, x, y) if chunk is None else chunk
+    block = max(1, most // min(k, most))
+    # Made before the passes: small results kept between their large ones would leave the heap in pieces.
+    weights = torch.empty(k, len(x), dtype=torch.float64, device=x.device)
+    sums: dict[str, Tensor] = {}
+    points = False
+    for start in range(0, len(x), block):
+        rows, first = slice(start, start + block), 0
+        for trace, data in passes(model, x[rows], None if y is None else y[rows], k, most):
+            width = min(block, len(x) - start)
+            terms = terms_of(trace, data, width)
+            for name, value in terms.items():
+                sums.setdefault(name, torch.zeros_like(weights[0]))[rows] += value.sum(0)
+            points = any(isinstance(g.q, Delta) for g in trace.latents.values())
+            last = first + len(terms[DISTORTION])
+            if not points:
+                weights[first:last, rows] = log_weight(trace, terms, width)
+            first = last
+    means = {name: value / first for name, value in sums.items()}
+    return Draws(None if points else weights, means.pop(DISTORTION), means)
+
+
+def terms_of(trace: Trace, x: Tensor, width: int) -> dict[str, Tensor]:
+    r"""Returns the distortion and each rate of one pass in float64, with shape :math:`(n, B)`."""
+    distortion = -trace.likelihood.log_prob(x).double().view(-1, width)
+    rates = {name: kl(g) for name, g in trace.latents.items()} | {n: -f for n, f in trace.factors.items()}
+    return {DISTORTION: distortion} | {
+        name: rate.double().view(-1, width).expand_as(distortion) for name, rate in rates.items()
+    }
+
+
+def log_weight(trace: Trace, terms: dict[str, Tensor], width: int) -> Tensor:
+    r"""Returns :math:`\log p(x, z) - \log q(z | x)`, summed in float64, with shape :math:`(n, B)`."""
+    weight = -terms[DISTORTION]
+    for g in trace.latents.values():
+        assert g.q is not None
+        weight = weight + (g.p.log_prob(g.z).double() - g.q.log_prob(g.z).double()).view(-1, width)
+    for name in trace.factors:
+        weight = weight - terms[name]
+    return weight
+
+
+def log_weights(
+    model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None = None, seed: int = 0
+) -> Tensor:
+    r"""Returns :math:`\log p(x, z_i | y) - \log q(z_i | x, y)` in float64, with shape :math:`(k, B)`.
+
+    Arguments:
+        model: The model.
+        x: The data, with shape :math:`(B, *)`.
+        y: What the model is conditioned on, with shape :math:`(B, *)`, or None.
+        k: The draws an example.
+        chunk: The most decodes of one pass; measured from the model's widest activation by default.
+        seed: The seed of the draws.
+
+    Raises:
+        ValueError: If the posterior is a point mass.
+    """
+    with still(model, seed):
+        weights = draw(model, x, y, k, chunk=chunk).weights
+    if weights is None:
+        raise ValueError(
+            "a point mass has no density, so it has no importance weights: "
+            "use a posterior with a density, e.g. Diagonal"
+        )
+    return weights
+
+
+def elbo_terms(
+    model: Model, x: Tensor, y: Tensor | None, draws: int = 1, *, seed: int = 0
+) -> tuple[Tensor, dict[str, Tensor]]:
+    r"""Returns the distortion, with shape :math:`(B)`, and the rate of each latent group; minus their sum is the ELBO."""
+    with still(model, seed):
+        terms = draw(model, x, y, draws)
+    return terms.distortion, terms.rates
+
+
+def importance_weighted(weights: Tensor) -> Curve:
+    r"""Estimates :math:`\mathcal{L}_k` for :math:`k = 1, 10, 100, \dots, K` from :math:`K` log-weights an example.
+
+    For each :math:`k` the draws are split into :math:`K / k` groups whose bounds are averaged, so all of them serve every :math:`k`.
+
+    References:
+        | Importance Weighted Autoencoders (Burda et al., 2015)
+        | https://arxiv.org/abs/1509.00519
+
+    Arguments:
+        weights: The log-weights, with shape :math:`(K, B)`.
+
+    Example:
+        >>> curve = importance_weighted(torch.tensor([[0.0], [0.0], [0.0]]))
+        >>> curve.k, curve.ess
+        ((1, 3), tensor([3.], dtype=torch.float64))
+    """
+    weights = weights.double()
+    total = len(weights)
+    ks = tuple(sorted({10**i for i in range(len(str(total)))} | {total}))
+    bounds = [
+        (weights[: total // k * k].unflatten(0, (-1, k)).logsumexp(1) - math.log(k)).mean(0) for k in ks
+    ]
+    ess = torch.exp(2 * weights.logsumexp(0) - (2 * weights).logsumexp(0))
+    return Curve(ks, torch.stack(bounds), ess)
+
+
+def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scores:
+    """Scores each example alone: a batch of one, `k` draws, the same seed.
+
+    A score is the same to the last bit whatever the other examples are, and however often it is asked for, which a
+    batched pass does not give: the order of a matrix product's sums depends on the size of the batch.
+
+    Arguments:
+        model: The model.
+        examples: The data; what is drawn anew at each look must be `fixed()` first.
+        k: The draws of each example.
+        seed: The seed, the same for each example.
+
+    Raises:
+        ValueError: If the examples are drawn anew at each look.
+    """
+    if examples.binarise == "dynamic":
+        raise ValueError("these examples are drawn anew at each look: score examples.fixed() instead")
+    with still(model, seed):
+        most = at_once(model, *moved(model, *examples.batch(slice(0, 1))))
+    found = []
+    for i in range(len(examples)):
+        with still(model, seed):
+            found.append(draw(model, *examples.batch(slice(i, i + 1)), k, chunk=most))
+    weights = [d.weights for d in found if d.weights is not None]
+    return Scores(
+        elbo=torch.cat([d.elbo for d in found]),
+        bound=importance_weighted(torch.cat(weights, 1)).bounds[-1] if weights else None,
+        distortion=torch.cat([d.distortion for d in found]),
+        rate=torch.cat([d.rate for d in found]),
+    )

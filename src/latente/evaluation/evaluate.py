@@ -1,0 +1,324 @@
+r"""One evaluation: every held-out figure of a model, and what they mean.
+
+All log-likelihoods are in nats and sums over the dimensions of an example; each mean has its standard error over examples.
+The bound is always the one with :math:`\beta = 1`, whatever the model was trained on: a cure that costs likelihood is then
+visible. The benchmark's name goes with the figures, since those of two binarisations do not compare. Bits a dimension
+are given for probability masses alone: a density of rounded values can be made as high as one likes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from ..data import Data, Examples
+from ..distributions import OptimalNormal
+from ..errors import TrainingError
+from ..trace import Model, Trace
+from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
+from .latents import Latents, base, family, latents
+from .verdicts import Finding, findings, verdict
+
+__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Shuffle", "evaluate"]
+
+CODES = 2000  # examples behind the figures of the codes, where there are as many
+MASSES = ("Levels", "DiscretizedLogisticMixture")
+DRAWS = 8  # of the posterior for the bound on training data
+
+
+@dataclass(frozen=True)
+class Nll:
+    """Holds −log p(x) as the importance-weighted bound gives it, in nats an example.
+
+    Arguments:
+        k: The draws an example.
+        mean: The mean over examples.
+        se: Its standard error.
+        curve: The bound for growing k: (k, mean, standard error).
+        ess_mean: The mean effective sample size of the k draws.
+        ess_median: The median of it.
+        examples: The number of examples.
+    """
+
+    k: int
+    mean: float
+    se: float
+    curve: tuple[tuple[int, float, float], ...]
+    ess_mean: float
+    ess_median: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Holds what log p(x|z) loses when the code is another's, in nats.
+
+    Arguments:
+        other: With the code of another example.
+        prior: With a draw of the prior; None for a flat one.
+    """
+
+    other: Estimate
+    prior: Estimate | None
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Holds the likelihood's family and how far it is off.
+
+    Arguments:
+        family: The name of the family.
+        scale: The root mean square of sigma, for Normal families.
+        residual: The root mean squared error of its mean on held-out data.
+        train_residual: The same on training data.
+    """
+
+    family: str
+    scale: float | None
+    residual: float | None
+    train_residual: float | None
+
+
+@dataclass(frozen=True)
+class Beta:
+    """Holds the β in force at the last step, and the one its schedule tends to."""
+
+    last: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Holds all figures of one evaluation; what a model does not have is None, and `absent` says why.
+
+    Arguments:
+        benchmark: The data and how it is read.
+        split: The split that was held out.
+        examples: The number of examples.
+        elbo: The bound, β = 1.
+        distortion: −E_q log p(x|z).
+        rate: KL(q ‖ p), over all groups.
+        rates: The same by group.
+        nll: The importance-weighted bound.
+        bits_per_dim: −log₂ p(x) a dimension, by the tightest bound there is.
+        train_elbo: The bound on as many training examples.
+        latents: The figures of the codes by group.
+        shuffle: What another code costs.
+        likelihood: The likelihood.
+        beta: The weight of the rate while training.
+        absent: Why a figure is None, by its name.
+        findings: What is to be said about it.
+        verdict: The same in a sentence.
+    """
+
+    benchmark: str
+    split: str
+    examples: int
+    elbo: Estimate
+    distortion: Estimate
+    rate: Estimate
+    rates: dict[str, Estimate]
+    nll: Nll | None
+    bits_per_dim: float | None
+    train_elbo: Estimate
+    latents: dict[str, Latents]
+    shuffle: Shuffle
+    likelihood: Likelihood
+    beta: Beta
+    absent: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    verdict: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `json.dumps` takes."""
+        return adapter().dump_python(self, mode="json")
+
+    @staticmethod
+    def of_json(content: dict[str, Any]) -> Evaluation:
+        """Reads what `to_json` gave.
+
+        Raises:
+            pydantic.ValidationError: If a figure is missing or of another type.
+        """
+        return adapter().validate_python(content)
+
+
+@cache
+def adapter() -> TypeAdapter[Evaluation]:
+    return TypeAdapter(Evaluation)
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    *,
+    split: Literal["train", "validation", "test"] = "test",
+    beta: tuple[float, float] = (1.0, 1.0),
+    k: int = 1000,
+    examples: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Measures a model on held-out data and judges it; the same call gives the same figures.
+
+    Arguments:
+        model: The model; its mode and the global random generators are left as they were.
+        data: The data.
+        split: The split to report.
+        beta: The weight of the rate at the last step of training, and the one its schedule tends to.
+        k: The draws an example of the importance-weighted bound.
+        examples: The number of examples, a fixed subset of the split.
+        seed: The seed of the subset and of all draws.
+
+    Raises:
+        TrainingError: If the bound of some example is not a number.
+    """
+    held: Examples = getattr(data, split).fixed()
+    x, y = moved(model, *held.subset(examples, seed).batch(slice(None)))
+    seen = moved(model, *data.train.fixed().subset(examples, seed).batch(slice(None)))
+    with still(model, seed):
+        terms = draw(model, x, y, k)
+    with still(model, seed):
+        known = draw(model, *seen, DRAWS)
+    check(terms, split)
+    check(known, "train")
+    codes = latents(model, *held.subset(CODES, seed).batch(slice(None)), seed=seed)
+    with still(model, seed):
+        is_flat = any(group.prior == "Flat" for group in codes.values())
+        shuffle, likelihood = use_of_codes(model, (x, y), seen, is_flat)
+    nll, absent = bound(terms)
+    bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, likelihood.family, x)
+    found = Evaluation(
+        benchmark=data.benchmark,
+        split=split,
+        examples=len(x),
+        elbo=Estimate.of(terms.elbo),
+        distortion=Estimate.of(terms.distortion),
+        rate=Estimate.of(terms.rate),
+        rates={name: Estimate.of(rate) for name, rate in terms.rates.items()},
+        nll=nll,
+        bits_per_dim=bits,
+        train_elbo=Estimate.of(known.elbo),
+        latents=codes,
+        shuffle=shuffle,
+        likelihood=likelihood,
+        beta=Beta(*beta),
+        absent=absent | why,
+    )
+    return replace(found, findings=findings(found), verdict=verdict(found))
+
+
+def check(terms: Draws, split: str) -> None:
+    """Refuses bounds that are no numbers."""
+    wrong = int((~terms.elbo.isfinite()).sum())
+    if wrong:
+        raise TrainingError(
+            f"the bound of {wrong} of {len(terms.elbo)} {split} examples is not a finite number: training diverged; "
+            "use a smaller learning rate or clip the gradient"
+        )
+
+
+def bound(terms: Draws) -> tuple[Nll | None, dict[str, str]]:
+    """Summarises the importance-weighted bound."""
+    if terms.weights is None:
+        return None, {
+            "nll": "the posterior is a point mass: it has no density, so it has no importance weights"
+        }
+    curve = importance_weighted(terms.weights)
+    points = [Estimate.of(-values) for values in curve.bounds]
+    return Nll(
+        k=curve.k[-1],
+        mean=points[-1].mean,
+        se=points[-1].se,
+        curve=tuple((k, point.mean, point.se) for k, point in zip(curve.k, points)),
+        ess_mean=curve.ess.mean().item(),
+        ess_median=curve.ess.median().item(),
+        examples=len(curve.ess),
+    ), {}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Holds log p(x|z) of each example, its squared error, and the codes and sigma they came from."""
+
+    log_likelihood: Tensor
+    squares: Tensor | None
+    codes: dict[str, Tensor]
+    family: str
+    scale: float | None
+
+
+def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
+    """Passes once over the examples: with codes of their own, or given ones, or (given none) draws of the prior."""
+    block = at_once(model, x, y)
+    scores, squares, drawn, variances = [], [], [], []
+    trace: Trace
+    for i in range(0, len(x), block):
+        rows = slice(i, i + block)
+        data, context = x[rows], None if y is None else y[rows]
+        if codes is None:
+            trace = model(data, context)
+        else:
+            trace = model(y=context, size=len(data), given={name: z[rows] for name, z in codes.items()})
+        likelihood = trace.likelihood
+        scores.append(likelihood.log_prob(data).double())
+        drawn.append({name: g.z for name, g in trace.latents.items()})
+        squares.append(errors(likelihood, data))
+        if isinstance(base(likelihood), Normal | OptimalNormal):
+            variances.append(likelihood.variance.double().mean().item() * len(data))
+    found = [part for part in squares if part is not None]
+    return Decoded(
+        torch.cat(scores),
+        torch.cat(found) if found else None,
+        {name: torch.cat([part[name] for part in drawn]) for name in drawn[0]},
+        family(trace.likelihood),
+        math.sqrt(sum(variances) / len(x)) if variances else None,
+    )
+
+
+def errors(likelihood: Distribution, x: Tensor) -> Tensor | None:
+    """Returns the mean squared error of each example, where the likelihood knows its mean."""
+    try:
+        return (x - likelihood.mean).double().square().flatten(1).mean(1)
+    except (NotImplementedError, AttributeError):
+        return None
+
+
+def root(squares: Tensor | None) -> float | None:
+    return None if squares is None else math.sqrt(squares.mean().item())
+
+
+def use_of_codes(
+    model: Model, held: tuple[Tensor, Tensor | None], seen: tuple[Tensor, Tensor | None], is_flat: bool
+) -> tuple[Shuffle, Likelihood]:
+    """Measures what other codes cost on held-out data, and how far reconstructions are off on both."""
+    own = decode(model, *held)
+    order = torch.randperm(len(own.log_likelihood), device=own.log_likelihood.device)
+    other = torch.empty_like(order)
+    other[order] = order.roll(1)
+    swapped = decode(model, *held, codes={name: z[other] for name, z in own.codes.items()})
+    prior = None if is_flat else decode(model, *held, codes={})
+    shuffle = Shuffle(
+        Estimate.of(own.log_likelihood - swapped.log_likelihood),
+        None if prior is None else Estimate.of(own.log_likelihood - prior.log_likelihood),
+    )
+    residuals = root(own.squares), root(decode(model, *seen).squares)
+    return shuffle, Likelihood(own.family, own.scale, *residuals)
+
+
+def bits_per_dim(nats: float, likelihood: str, x: Tensor) -> tuple[float | None, dict[str, str]]:
+    """Turns nats an example into bits a dimension, for probability masses alone."""
+    is_binary = bool(((x == 0) | (x == 1)).all())
+    if likelihood in MASSES or (likelihood == "Bernoulli" and is_binary):
+        return nats / (x[0].numel() * math.log(2)), {}
+    if likelihood == "Bernoulli":
+        why = "a Bernoulli likelihood of grey values is not normalised: binarise the data, or use levels"
+    else:
+        why = f"the likelihood ({likelihood}) is a density, and only a probability mass is a code length"
+    return None, {"bits_per_dim": why}

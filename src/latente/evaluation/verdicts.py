@@ -1,0 +1,334 @@
+r"""From figures to findings: does the model work, and what is the one change to try?
+
+A latent-variable model fails in few ways, and each leaves its mark on held-out figures. But one mark has several causes: a
+rate of 0 is posterior collapse in one run, and in the next the optimum that was asked for, since with a likelihood
+:math:`\mathcal{N}(\mu, \sigma^2 I)` and a linear decoder the best code has no dimension left once :math:`\beta \sigma^2` exceeds the largest variance of the
+data. So causes come before symptoms, and a symptom that a cause explains is not a finding of its own.
+
+=======================  ============================================================================================
+finding                  figures
+=======================  ============================================================================================
+not a generative model   the prior is flat
+beta unfinished          β in force at the last step is below the β its schedule tends to
+sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
+sigma too small          it is under half of it
+overfitting              the training bound is above the held-out one: by over 3 standard errors and half a standard
+                         deviation of the examples' bounds
+total collapse           the rate is under 0.1 nat, and the decoder does as well with the code of another example
+partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1
+holes in the prior       a classifier tells codes from prior samples, or over half the rate is mismatch
+beta is not 1            a note: the model was trained on another bound than the one reported
+unused dimensions        a note: the bound prunes what it has no use for
+=======================  ============================================================================================
+
+References:
+    | Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse (Lucas et al., 2019)
+    | https://arxiv.org/abs/1911.02469
+    | Lagging Inference Networks and Posterior Collapse in Variational Autoencoders (He et al., 2019)
+    | https://arxiv.org/abs/1901.05534
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .bounds import Estimate
+from .latents import Latents
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluation
+
+__all__ = ["Finding", "findings", "verdict"]
+
+COLLAPSED = 0.1  # nats of rate: the rows of He et al. (2019) that print as 0.0
+FAINT = 1.0  # nats: all codes together could name fewer than three kinds of example; a choice of this library
+UNMOVED = 2.0  # standard errors: a loss by shuffled codes below it is none
+UNFINISHED = 0.01  # of the limit: a schedule that approaches it for ever counts as there
+WIDE = 2.0  # sigma² over residual²: the log-density of a dimension is 0.1 nat below its best there
+VERY_WIDE = 4.0  # 0.3 nat a dimension
+SIGNIFICANT = 3.0  # standard errors of the difference of two bounds
+GAP = 0.5  # standard deviations of the examples' bounds: a medium effect, Cohen (1988)
+LARGE_GAP = 0.8  # a large effect, Cohen (1988)
+FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
+TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
+TOLD_SURELY = 0.99
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Holds one finding.
+
+    Arguments:
+        name: What it is called.
+        sure: How sure the figures make it.
+        evidence: A sentence with the figures.
+        advice: A sentence on what to do.
+        change: One change of the run's arguments to try; empty where there is none.
+        problem: Whether it is one: a note only says what is the case.
+    """
+
+    name: str
+    sure: Literal["certain", "likely", "possible"]
+    evidence: str
+    advice: str
+    change: dict[str, Any]
+    problem: bool = True
+
+
+def show(value: Estimate) -> str:
+    """Writes a mean with its standard error.
+
+    Example:
+        >>> show(Estimate(98.123, 0.456))
+        '98.12 ± 0.46'
+    """
+    return f"{value.mean:.2f} ± {value.se:.2f}"
+
+
+def has_flat_prior(e: Evaluation) -> bool:
+    return any(g.prior == "Flat" for g in e.latents.values())
+
+
+def has_points(e: Evaluation) -> bool:
+    return any(g.posterior == "Delta" for g in e.latents.values())
+
+
+def is_unfinished(e: Evaluation) -> bool:
+    return e.beta.last < e.beta.limit * (1 - UNFINISHED)
+
+
+def width(e: Evaluation) -> float | None:
+    """Returns sigma² over the mean squared residual; None where sigma is not free, or scales the whole loss."""
+    scale, residual = e.likelihood.scale, e.likelihood.train_residual
+    if e.likelihood.family != "Normal" or scale is None or not residual or has_flat_prior(e):
+        return None
+    return (scale / residual) ** 2
+
+
+def is_wide(e: Evaluation) -> bool:
+    ratio = width(e)
+    return ratio is not None and ratio > WIDE
+
+
+def is_explained(e: Evaluation) -> bool:
+    """Tells whether a small rate has a cause that is not collapse."""
+    return is_unfinished(e) or is_wide(e)
+
+
+def not_generative(e: Evaluation) -> Finding | None:
+    if not has_flat_prior(e):
+        return None
+    return Finding(
+        "not a generative model",
+        "certain",
+        f"The prior is flat: codes and reconstructions (distortion {show(e.distortion)} nats) have a meaning, samples have none.",
+        "Fit a prior to the codes, or train a variational autoencoder.",
+        {"recipe": "vae"},
+    )
+
+
+def beta_unfinished(e: Evaluation) -> Finding | None:
+    if not is_unfinished(e):
+        return None
+    return Finding(
+        "beta unfinished",
+        "certain",
+        f"β was {e.beta.last:.3g} at the last step and its schedule tends to {e.beta.limit:.3g}: the rate, "
+        f"{show(e.rate)} nats, is not yet the one it would end with.",
+        "Train to the end of the schedule, or make its warm-up shorter, before judging codes and samples.",
+        {"warmup": 0.1},
+    )
+
+
+def sigma_too_large(e: Evaluation) -> Finding | None:
+    ratio = width(e)
+    if ratio is None or ratio <= WIDE:
+        return None
+    lost = (
+        ", and at this σ codes do not pay: a rate of 0 is then the optimum, not collapse" if unused(e) else ""
+    )
+    return Finding(
+        "sigma too large",
+        "certain" if ratio > VERY_WIDE else "likely",
+        f"σ is {e.likelihood.scale:.3g} where the residuals have a root mean square of {e.likelihood.train_residual:.3g}: "
+        f"detail below σ is taken for noise and blurred{lost}.",
+        "Let σ be the best one at each moment, or set it to the root mean square of the residuals.",
+        {"likelihood": "gaussian-optimal"},
+    )
+
+
+def sigma_too_small(e: Evaluation) -> Finding | None:
+    ratio = width(e)
+    if ratio is None or ratio >= 1 / WIDE:
+        return None
+    return Finding(
+        "sigma too small",
+        "certain" if ratio < 1 / VERY_WIDE else "likely",
+        f"σ is {e.likelihood.scale:.3g} where the residuals have a root mean square of {e.likelihood.train_residual:.3g}: "
+        "the reconstruction outweighs the prior, as with a small β.",
+        "Let σ be the best one at each moment, or set it to the root mean square of the residuals.",
+        {"likelihood": "gaussian-optimal"},
+    )
+
+
+def overfitting(e: Evaluation) -> Finding | None:
+    gap = e.train_elbo.mean - e.elbo.mean
+    noise = math.hypot(e.train_elbo.se, e.elbo.se)
+    spread = e.elbo.se * math.sqrt(e.examples)
+    if not (gap > SIGNIFICANT * noise and gap > GAP * spread):
+        return None
+    return Finding(
+        "overfitting",
+        "certain" if gap > LARGE_GAP * spread else "likely",
+        f"The bound is {show(e.train_elbo)} nats on training data and {show(e.elbo)} on {e.split} data: a gap of "
+        f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations of the examples' bounds.",
+        "Stop when the validation bound is best, use more data or augment it, or make the networks smaller.",
+        {"patience": 5},
+    )
+
+
+def unused(e: Evaluation) -> bool:
+    """Tells whether the decoder gets nothing from the code."""
+    is_deaf = e.shuffle.other.mean < UNMOVED * e.shuffle.other.se
+    return is_deaf and (has_points(e) or e.rate.mean < COLLAPSED)
+
+
+def total_collapse(e: Evaluation) -> Finding | None:
+    if not unused(e) or is_explained(e):
+        return None
+    strong = e.beta.last > 1 + UNFINISHED
+    return Finding(
+        "total collapse",
+        "certain",
+        f"The rate is {show(e.rate)} nats, and with the code of another example log p(x|z) loses only "
+        f"{show(e.shuffle.other)}: the decoder ignores z.",
+        f"β = {e.beta.last:.3g} makes every code too dear: try 1."
+        if strong
+        else "Let β rise from 0 in cycles; if that does not help, train the encoder more often or weaken the decoder.",
+        {"beta": 1.0 if strong else "cyclical"},
+    )
+
+
+def partial_collapse(e: Evaluation) -> Finding | None:
+    if unused(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
+        return None
+    dead = [name for name, rate in e.rates.items() if name in e.latents and rate.mean < COLLAPSED]
+    if not dead and e.rate.mean >= FAINT:
+        return None
+    what = (
+        f"the rate of {', '.join(dead)} is below {COLLAPSED} nat"
+        if dead
+        else "the decoder uses hardly any of it"
+    )
+    return Finding(
+        "partial collapse",
+        "likely" if dead else "possible",
+        f"The rate is {show(e.rate)} nats, shuffled codes lose {show(e.shuffle.other)}, and {what}.",
+        "Let β rise from 0 in cycles, or give the rate a floor (free bits).",
+        {"beta": "cyclical"},
+    )
+
+
+def holes(e: Evaluation) -> Finding | None:
+    if unused(e):
+        return None
+    found = [(name, g, doubt) for name, g in e.latents.items() if (doubt := emptiness(g)) is not None]
+    if not found:
+        return None
+    name, g, sure = found[0]
+    assert g.auc is not None
+    mismatch = (
+        ""
+        if g.mismatch is None
+        else f", KL(q(z)‖p) is between {g.mismatch[0]:.1f} and {g.mismatch[1]:.1f} nats"
+    )
+    weak = e.beta.last < 1 - UNFINISHED
+    return Finding(
+        "holes in the prior",
+        sure,
+        f"A classifier tells codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
+        "samples will be worse than reconstructions.",
+        f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1."
+        if weak
+        else "Let the prior follow the codes: a mixture or a flow.",
+        {"beta": 1.0} if weak else {"prior": "mixture"},
+    )
+
+
+def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
+    """Judges how sure it is that a prior puts mass where no code lies."""
+    if g.auc is None:
+        return None
+    low = g.auc.mean - 2 * g.auc.se
+    fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean
+    if low > TOLD_SURELY:
+        return "certain"
+    return "likely" if low > TOLD or (fake and low > 0.5) else None
+
+
+def beta_not_one(e: Evaluation) -> Finding | None:
+    if is_unfinished(e) or has_points(e) or abs(e.beta.last - 1) <= UNFINISHED:
+        return None
+    side = "more" if e.beta.last < 1 else "less"
+    return Finding(
+        "beta is not 1",
+        "certain",
+        f"The model was trained with β = {e.beta.last:.3g}, and all figures are those of β = 1: it spends {side} rate "
+        f"({show(e.rate)} nats) than the bound would.",
+        "Keep it if the codes are the purpose; train with β = 1 to compare likelihoods.",
+        {"beta": 1.0},
+        problem=False,
+    )
+
+
+def unused_dimensions(e: Evaluation) -> Finding | None:
+    groups = {n: g for n, g in e.latents.items() if g.active is not None and g.active < g.dimensions}
+    if unused(e) or not groups:
+        return None
+    counts = ", ".join(f"{g.active} of {g.dimensions} of {name}" for name, g in groups.items())
+    return Finding(
+        "unused dimensions",
+        "certain",
+        f"Active dimensions: {counts}, and shuffled codes lose {show(e.shuffle.other)} nats: the fit is fine.",
+        "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
+        {},
+        problem=False,
+    )
+
+
+RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
+    beta_unfinished,
+    sigma_too_large,
+    sigma_too_small,
+    not_generative,
+    overfitting,
+    total_collapse,
+    partial_collapse,
+    holes,
+    beta_not_one,
+    unused_dimensions,
+)
+
+
+def findings(e: Evaluation) -> tuple[Finding, ...]:
+    """Lists what the figures show, causes before symptoms and problems before notes."""
+    return tuple(f for rule in RULES if (f := rule(e)) is not None)
+
+
+def verdict(e: Evaluation) -> str:
+    """Says in a sentence what to do first, or that nothing is wrong and by which figures."""
+    problems = [f for f in findings(e) if f.problem]
+    if problems:
+        others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
+        return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
+    units = ", ".join(f"{g.active} of {g.dimensions} dimensions of {n} active" for n, g in e.latents.items())
+    likelihood = "" if e.nll is None else f", −log p(x) at most {e.nll.mean:.2f} ± {e.nll.se:.2f}"
+    aucs = [g.auc for g in e.latents.values() if g.auc is not None]
+    told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
+    return (
+        f"Nothing is wrong: ELBO {show(e.elbo)} nats on {e.split} data and {show(e.train_elbo)} on training data"
+        f"{likelihood}, {units}{told}."
+    )

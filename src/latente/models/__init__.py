@@ -1,0 +1,5 @@
+"""Models: one file a mechanism."""
+
+from .vae import VAE
+
+__all__ = ["VAE"]

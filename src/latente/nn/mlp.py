@@ -1,0 +1,107 @@
+"""Fully connected networks between events of any shape.
+
+ReLU is the default: on a CPU it costs a fraction of SiLU or GELU, and at these sizes nothing is lost by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MLP", "ResidualMLP", "join"]
+
+
+def join(x: Tensor, y: Tensor | None) -> Tensor:
+    r"""Appends a context :math:`y`, with shape :math:`(B, C)`, to :math:`x`, with shape :math:`(*, B, D)`."""
+    if y is None:
+        return x
+    return torch.cat([x, y.to(x.dtype).expand(*x.shape[:-1], y.shape[-1])], -1)
+
+
+class MLP(nn.Module):
+    r"""Maps an event to an event through hidden layers.
+
+    Arguments:
+        inputs: The shape of the input event, e.g. `(1, 28, 28)`.
+        outputs: The shape of the output event, e.g. `(20,)`.
+        hidden: The widths of the hidden layers.
+        context: The number of features of the context that is appended to the input.
+        activation: The activation between layers.
+
+    Example:
+        >>> MLP((1, 28, 28), (20,), hidden=[400])(torch.rand(5, 1, 28, 28)).shape
+        torch.Size([5, 20])
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        hidden: Sequence[int] = (400,),
+        context: int = 0,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        widths = [math.prod(inputs) + context, *hidden, math.prod(outputs)]
+        layers: list[nn.Module] = []
+        for wide, narrow in zip(widths, widths[1:]):
+            layers += [nn.Linear(wide, narrow), activation()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.layers(join(x.flatten(x.dim() - len(self.inputs)), y))
+        return h if len(self.outputs) == 1 else h.unflatten(-1, self.outputs)
+
+
+class ResidualMLP(nn.Module):
+    r"""Maps an event to an event through residual blocks :math:`h + W_2 \, \mathrm{relu}(W_1 \, \mathrm{relu}(h))`.
+
+    The second layer of each block starts at zero, so the net starts shallow and deepens as it learns.
+
+    Arguments:
+        inputs: The shape of the input event.
+        outputs: The shape of the output event.
+        width: The width of the blocks.
+        depth: The number of blocks.
+        context: The number of features of the context that is appended to the input.
+        dropout: The share of units dropped inside each block while training.
+
+    Example:
+        >>> ResidualMLP((8,), (1, 4, 4), width=32, depth=2)(torch.rand(5, 8)).shape
+        torch.Size([5, 1, 4, 4])
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        width: int = 512,
+        depth: int = 2,
+        context: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self.stem = nn.Linear(math.prod(inputs) + context, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
+            )
+            for _ in range(depth)
+        )
+        self.head = nn.Linear(width, math.prod(outputs))
+        with torch.no_grad():
+            for block in self.blocks:
+                for parameter in block[-1].parameters():
+                    parameter.zero_()
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = self.stem(join(x.flatten(x.dim() - len(self.inputs)), y))
+        for block in self.blocks:
+            h = h + block(h)
+        h = self.head(h.relu())
+        return h if len(self.outputs) == 1 else h.unflatten(-1, self.outputs)

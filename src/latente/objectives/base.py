@@ -1,0 +1,70 @@
+r"""What an objective is: a generator of turns.
+
+An objective turns a trace into named terms, each a loss per example in nats, and says which parameters move. Plain
+training moves them all once a step; an adversarial autoencoder moves its critic and then its model; aggressive
+encoder training moves the encoder as often as it needs. One generator expresses all of them:
+
+.. code-block:: python
+
+    def turns(self, model, batches, clock):
+        x, y = next(batches)
+        loss = yield "critic", {"critic": Term(...)}    # loss() is this turn's loss, if somebody asks
+        yield "model", {"distortion": Term(...), "rate/z": Term(...)}
+
+A term is reported unweighted, whatever it counts for in the loss: the ELBO of an annealed run is always the ELBO.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from ..schedules import Clock
+from ..trace import Model
+
+__all__ = ["Batches", "Objective", "Term", "Turns"]
+
+Batches: TypeAlias = Iterator[tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """Holds one summand of a loss.
+
+    Arguments:
+        value: The value of each example in nats, with shape :math:`(B)`: what is reported.
+        weight: What it counts for in the loss.
+        monitor: Whether it is only reported, and part of no loss and no validation figure.
+    """
+
+    value: Tensor
+    weight: float = 1.0
+    monitor: bool = False
+
+
+Turns: TypeAlias = Generator[tuple[str, dict[str, Term]], Callable[[], float], None]
+
+
+class Objective(nn.Module, abc.ABC):
+    """Says what is minimised, by whom, in which order. Abstract: an objective defines `terms`."""
+
+    def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
+        """Names the groups of parameters that move together; each has an optimiser of its own."""
+        return {"model": [p for p in model.parameters() if p.requires_grad]}
+
+    @abc.abstractmethod
+    def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
+        """Returns the named terms of one batch."""
+
+    def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:
+        """Yields whose turn it is and the terms of its loss, as often as one step takes."""
+        x, y = next(batches)
+        yield "model", self.terms(model, x, y, clock)
+
+    def weights(self, clock: Clock) -> dict[str, float]:
+        """Returns the scheduled weights in force, by name, for the log."""
+        return {}

@@ -1,0 +1,13 @@
+"""The catalogue: plain functions whose signature is the schema of a run.
+
+A recipe takes typed keywords that JSON can hold, and returns a :class:`Plan`: a model, its objective, and how its data
+and its training are by default. The signature is read for the command line, for the files of a run and for the
+documentation; a run is rebuilt by calling the recipe again with the arguments that its file holds, never by importing
+a name found there. Importing this package does not import PyTorch.
+"""
+
+from .catalogue import RECIPES, Plan, check, describe, make, parameters, recipe
+
+from . import vaes as vaes  # isort: skip  (fills the catalogue)
+
+__all__ = ["RECIPES", "Plan", "check", "describe", "make", "parameters", "recipe"]

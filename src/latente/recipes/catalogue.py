@@ -1,0 +1,111 @@
+"""Registers recipes, checks their arguments and makes their models."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from ..errors import RunError
+from ..settings import explain
+
+if TYPE_CHECKING:
+    from ..objectives import Objective
+    from ..trace import Model
+
+__all__ = ["RECIPES", "Plan", "check", "describe", "make", "parameters", "recipe"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Holds what a recipe returns.
+
+    Arguments:
+        model: The model, with fresh weights.
+        objective: What it is trained by.
+        binarise: How grey levels are read: see :mod:`latente.data`.
+        settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
+    """
+
+    model: Model
+    objective: Objective
+    binarise: Literal["none", "static", "dynamic"] = "none"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+Recipe = TypeVar("Recipe", bound=Callable[..., Plan])
+RECIPES: dict[str, Callable[..., Plan]] = {}
+FROM_DATA = {"shape", "classes"}  # arguments that the data answers
+
+
+def recipe(function: Recipe) -> Recipe:
+    """Enters a function in the catalogue, under its name with hyphens."""
+    RECIPES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def find(name: str) -> Callable[..., Plan]:
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(RECIPES))}"
+        raise RunError(f"no recipe is named {name!r}; {hint}")
+    return RECIPES[name]
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """Returns the parameters of a recipe by name, their annotations evaluated."""
+    function = find(name)
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {n: p.replace(annotation=hints[n]) for n, p in inspect.signature(function).parameters.items()}
+
+
+def describe(name: str) -> str:
+    """Returns the first sentence of a recipe's docstring."""
+    return (find(name).__doc__ or "").strip().partition("\n")[0]
+
+
+def schema(name: str) -> type[BaseModel]:
+    """Builds the schema of a recipe's arguments from its signature."""
+    fields: dict[str, Any] = {
+        n: (p.annotation, ... if p.default is p.empty else p.default) for n, p in parameters(name).items()
+    }
+    return create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def check(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all arguments of a recipe, checked and ready for JSON.
+
+    Raises:
+        RunError: If the recipe or an argument is unknown, or a value is of a wrong type or out of range.
+
+    Example:
+        >>> check("vae", {"shape": [4], "latent": 0})
+        Traceback (most recent call last):
+        latente.errors.RunError: latent of recipe 'vae' is 0: input should be greater than or equal to 1
+    """
+    try:
+        return schema(name)(**arguments).model_dump(mode="json")
+    except ValidationError as error:
+        raise RunError(explain(error, f"recipe {name!r}")) from None
+
+
+def make(name: str, /, **arguments: Any) -> Plan:
+    """Makes a model by a recipe.
+
+    Raises:
+        RunError: If the recipe or an argument is unknown, or a value is of a wrong type or out of range.
+
+    Example:
+        >>> plan = make("vae", shape=(1, 28, 28), latent=2)
+        >>> sum(p.numel() for p in plan.model.parameters())
+        631188
+    """
+    checked = check(name, arguments)
+    plan = find(name)(**checked)
+    plan.model.made_by = {"recipe": name, "arguments": checked}
+    return plan

@@ -1,0 +1,99 @@
+"""How a run is trained: one schema for Python, for the command line and for the files of a run.
+
+This module does not import PyTorch, so a mistyped option is answered at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from .errors import RunError
+
+__all__ = ["Settings", "explain", "settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Holds how to train; every field is an option of `latente train` and a keyword of `Trainer`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    steps: Annotated[int, Field(ge=1, description="optimiser steps of the run")] = 5000
+    epochs: Annotated[float | None, Field(gt=0, description="passes over the data, in place of --steps")] = (
+        None
+    )
+    batch: Annotated[int, Field(ge=1, description="examples a step, over all processes")] = 128
+    micro_batches: Annotated[
+        int, Field(ge=1, description="equal parts a batch is split into: gradients are accumulated over them")
+    ] = 1
+    lr: Annotated[float, Field(gt=0, description="learning rate")] = 1e-3
+    lr_schedule: Annotated[
+        Literal["constant", "cosine"], Field(description="cosine falls to a hundredth of --lr at the end")
+    ] = "cosine"
+    lr_warmup: Annotated[int, Field(ge=0, description="steps over which the learning rate rises from 0")] = 0
+    optimizer: Annotated[Literal["adam", "adamw", "adamax", "sgd"], Field(description="optimiser")] = "adam"
+    weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
+    clip: Annotated[float | None, Field(gt=0, description="largest norm of a player's gradient")] = None
+    ema: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="decay of the average of weights that is evaluated and saved"),
+    ] = None
+    patience: Annotated[
+        int | None, Field(ge=1, description="stop after so many validations without a better figure")
+    ] = None
+    evaluate_every: Annotated[int, Field(ge=1, description="steps between validations")] = 500
+    checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 500
+    log_every: Annotated[int, Field(ge=1, description="steps between lines of metrics")] = 50
+    seed: Annotated[int, Field(ge=0, description="seed of weights, data order and noise")] = 0
+    device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
+    threads: Annotated[
+        int | None, Field(ge=1, description="CPU threads; the cores that are free by default")
+    ] = None
+    precision: Annotated[
+        Literal["fp32", "bf16"], Field(description="of matrix products; sums and densities stay in fp32")
+    ] = "fp32"
+    compile: Annotated[
+        bool, Field(description="compile the networks (needs a C++ compiler; slow first step)")
+    ] = False
+    shard: Annotated[
+        bool, Field(description="shard the model over processes (FSDP2); start with torchrun")
+    ] = False
+    track: Annotated[
+        tuple[Literal["csv", "tensorboard"], ...], Field(description="further logs beside metrics.jsonl")
+    ] = ()
+
+
+def explain(error: ValidationError, of: str) -> str:
+    """Says in one sentence an argument what a validation found, e.g. "latent of recipe 'vae' is 0: …"."""
+    parts = []
+    for e in error.errors():
+        name = ".".join(str(part) for part in e["loc"]) or "arguments"
+        if e["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            parts.append(f"{of} has no argument {name!r}")
+        elif e["type"] in ("missing", "missing_argument"):
+            parts.append(f"{of} needs the argument {name!r}")
+        else:
+            parts.append(f"{name} of {of} is {e['input']!r}: {e['msg'][0].lower()}{e['msg'][1:]}")
+    return "; ".join(parts)
+
+
+def settings(**given: Any) -> Settings:
+    """Checks keywords and returns settings.
+
+    Raises:
+        RunError: Naming each argument that is unknown, of a wrong type or out of range, and the value it had.
+
+    Example:
+        >>> settings(lr=1e-4).lr
+        0.0001
+        >>> settings(lr=-1)
+        Traceback (most recent call last):
+        latente.errors.RunError: lr of the trainer is -1: input should be greater than 0
+    """
+    try:
+        return TypeAdapter(Settings).validate_python(given)
+    except ValidationError as error:
+        raise RunError(explain(error, "the trainer")) from None

@@ -1,0 +1,156 @@
+"""Checkpoints: whole or not at all, and never a pickle.
+
+A checkpoint is a folder of safetensors files, one a process that had something to say, with everything that is not a
+tensor as JSON in their headers, and a `SHA256SUMS` over them. It is written under another name, synchronised to the disk and
+renamed; so a folder of the right name is complete, whatever killed the run, and a byte that changed since is noticed.
+PyTorch's own sharded format is not used because its index is a pickle; sharded tensors are stored here as the slices that the
+processes hold, and put together, or cut anew, for whatever number of processes reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from ..errors import RunError
+from . import processes
+
+__all__ = ["newest", "read_checkpoint", "read_tensors", "write_checkpoint", "write_whole"]
+
+KEPT = 2
+
+
+def synchronise(path: Path) -> None:
+    """Makes sure that a file, or the entries of a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that it has either its old content or the new one, whatever happens."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    synchronise(path.parent)
+
+
+def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
+    """Serialises tensors, with JSON in the header."""
+    whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    return serialise(whole, metadata={"latente": json.dumps(about)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads the tensors of a safetensors file and the JSON in its header.
+
+    Raises:
+        RunError: If the file is damaged, or not one of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["latente"])
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged or was not written by latente ({error}): use another file"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def sums(folder: Path) -> bytes:
+    """Returns what SHA256SUMS of a folder must say, for `sha256sum --check` as much as for us."""
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".safetensors")
+    return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files).encode()
+
+
+def split(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Returns what this process has to write: its slices, and on the first process the whole tensors too."""
+    sharded = [name for name, t in tensors.items() if isinstance(t, DTensor)]
+    mine = {n: t.to_local() if isinstance(t, DTensor) else t for n, t in tensors.items()}
+    return {n: t for n, t in mine.items() if n in sharded or processes.rank() == 0}, sharded
+
+
+def write_checkpoint(root: Path, step: int, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
+    """Writes the checkpoint of a step and forgets all but the last two. Every process must call it.
+
+    Raises:
+        OSError: If the disk is full or may not be written; the checkpoints that were there stay.
+    """
+    final, part = root / f"{step:08d}", root / f".{step:08d}.part"
+    mine, sharded = split(tensors)
+
+    def prepare() -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        for old in root.glob(".*.part"):
+            shutil.rmtree(old)
+        part.mkdir()
+
+    def write() -> None:
+        name = f"state-{processes.rank() + 1}-of-{processes.world() if sharded else 1}.safetensors"
+        write_whole(part / name, pack(mine, {**about, "sharded": sharded}))
+
+    def finish() -> None:
+        write_whole(part / "SHA256SUMS", sums(part))
+        if final.exists():
+            shutil.rmtree(final)
+        part.rename(final)
+        synchronise(root)
+        for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-KEPT]:
+            shutil.rmtree(old)
+
+    first = processes.rank() == 0
+    try:
+        for stage, is_mine in ((prepare, first), (write, first or bool(sharded)), (finish, first)):
+            processes.together(stage if is_mine else None)
+    except OSError:
+        if first:
+            shutil.rmtree(part, ignore_errors=True)
+        raise
+    return final
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads a checkpoint after checking every byte of it, and puts sharded tensors together.
+
+    Raises:
+        RunError: If a file is missing, cut short or changed; the message names the folder.
+    """
+    try:
+        damaged = (folder / "SHA256SUMS").read_bytes() != sums(folder)
+    except OSError as error:
+        raise RunError(f"checkpoint {folder} is incomplete: {error.strerror}") from None
+    if damaged:
+        raise RunError(f"checkpoint {folder} is damaged: its files do not match their SHA256SUMS")
+    parts = [read_tensors(path) for path in sorted(folder.glob("*.safetensors"))]
+    tensors, about = parts[0]
+    for name in about["sharded"]:
+        tensors[name] = torch.cat([part[name] for part, _ in parts])
+    return tensors, about
+
+
+def newest(root: Path) -> Iterator[Path]:
+    """Lists the checkpoints of a run, the newest first."""
+    if root.is_dir():
+        yield from sorted((path for path in root.iterdir() if path.name.isdigit()), reverse=True)
