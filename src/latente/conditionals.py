@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributions, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from .distributions import Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
+from .distributions import BernoulliEvent, Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
 
 __all__ = [
     "Bernoulli",
@@ -147,9 +147,8 @@ class Bernoulli(Conditional):
         torch.Size([5, 8])
     """
 
-    def forward(self, *context: Tensor | None) -> Independent:
-        base = distributions.Bernoulli(logits=self.read(*context), validate_args=False)
-        return self.independent(base)
+    def forward(self, *context: Tensor | None) -> BernoulliEvent:
+        return BernoulliEvent(self.read(*context), self.event_dim)
 
 
 class ContinuousBernoulli(Conditional):

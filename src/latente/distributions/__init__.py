@@ -1,9 +1,10 @@
 """What `torch.distributions` lacks: families of the field, and Kullback–Leibler rules between them."""
 
+from .bernoulli import BernoulliEvent
 from .delta import Delta, Flat
 from .levels import DiscretizedLogisticMixture, Levels
 from .optimal import OptimalNormal
 
 from . import divergences as divergences  # isort: skip  (registers the KL rules)
 
-__all__ = ["Delta", "DiscretizedLogisticMixture", "Flat", "Levels", "OptimalNormal"]
+__all__ = ["BernoulliEvent", "Delta", "DiscretizedLogisticMixture", "Flat", "Levels", "OptimalNormal"]

@@ -1,19 +1,19 @@
 r"""Bounds on :math:`\log p(x)`, from draws of the posterior.
 
-A draw :math:`z_i \sim q(z | x)` has the importance weight :math:`w_i = p(x, z_i) / q(z_i | x)`, and :math:`\mathbb{E}_q[w] = p(x)`. By Jensen's
-inequality
+A draw :math:`z_i \sim q(z | x)` has the importance weight :math:`w_i = p(x, z_i) / q(z_i | x)`, and
+:math:`\mathbb{E}_q[w] = p(x)`. By Jensen's inequality
 
 .. math:: \mathcal{L}_k = \mathbb{E} \Big[ \log \frac{1}{k} \sum_{i=1}^k w_i \Big] \leq \log p(x)
 
-for every :math:`k`. :math:`\mathcal{L}_1` is the ELBO, :math:`\mathcal{L}_k` never falls as :math:`k` grows, and where the log-weights have a small
-variance :math:`\chi^2` its gap is about :math:`\chi^2 / 2 k`, with :math:`\chi^2` the relative variance of the weights. With the exact posterior
-every weight is :math:`p(x)` itself, and the gap is 0 for every :math:`k`. How many of the draws count is told by the effective
-sample size :math:`(\sum w)^2 / \sum w^2`, between 1 and :math:`k`: near 1, one draw carries the bound, and a larger :math:`k` would still
-raise it.
+for every :math:`k`. :math:`\mathcal{L}_1` is the ELBO, :math:`\mathcal{L}_k` never falls as :math:`k` grows,
+and for large :math:`k` its gap is about :math:`\chi^2 / 2 k`, where :math:`\chi^2` is the variance of
+:math:`w / p(x)`. With the exact posterior every weight is :math:`p(x)` itself, and the gap is 0 for every
+:math:`k`. How many of the draws count is told by the effective sample size :math:`(\sum w)^2 / \sum w^2`,
+between 1 and :math:`k`: near 1, one draw carries the bound, and a larger :math:`k` would still raise it.
 
-The choices made here: the encoder runs once and the decoder :math:`k` times, in pieces that stay in the cache; networks
-keep their dtype and log-weights are summed in float64; each call draws from a seeded fork of the generators, so that the
-same call gives the same figures and the global generators are left as they were.
+The choices made here: the encoder runs once and the decoder :math:`k` times, in pieces that stay in the
+cache; networks keep their dtype and log-weights are summed in float64; each call draws from a seeded fork of
+the generators, so that the same call gives the same figures and the global generators are left as they were.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +44,8 @@ __all__ = [
     "still",
 ]
 
-ELEMENTS = {
-    "cpu": 1 << 21,
-    "cuda": 1 << 26,
-}  # of the widest activation of one pass: it stays in a CPU's cache
-
+# entries of the widest activation of one pass: on a CPU it stays in the cache
+ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 26}
 DISTORTION = "distortion"
 
 
@@ -76,13 +74,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Draws:
-    """Holds what `k` draws of the posterior tell of each example, in nats and float64.
+    r"""Holds what `k` draws of the posterior tell of each example, in nats and float64.
 
     Arguments:
         weights: The log-weights, with shape :math:`(k, B)`; None for a point mass, which has no density.
-        distortion: :math:`-\\mathbb{E}_q[\\log p(x | z)]`, with shape :math:`(B)`.
-        rates: :math:`\\mathrm{KL}(q \\,\\|\\, p)` by latent group, each with shape :math:`(B)`; exact where it is known. A further
-            factor of the model counts here with its sign turned.
+        distortion: :math:`-\mathbb{E}_q[\log p(x | z)]`, with shape :math:`(B)`.
+        rates: :math:`\mathrm{KL}(q \,\|\, p)` by latent group, each with shape :math:`(B)`; exact where
+            it is known. A further factor of the model counts here with its sign turned.
     """
 
     weights: Tensor | None
@@ -125,7 +123,8 @@ class Scores:
 
 def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Tells where a model lives and in which dtype it computes."""
-    first = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    tensors = chain(model.parameters(), model.buffers())
+    first = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
     return first.device, first.dtype
 
 
@@ -181,8 +180,8 @@ def pieces(whole: int, most: int) -> list[int]:
 def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iterator[tuple[Trace, Tensor]]:
     r"""Yields traces of :math:`k` draws an example in all, each with the data it is to score.
 
-    The posterior of a single group is computed once and handed to the decoder. Where a later group depends on an
-    earlier one, the whole model walks on repeated data instead.
+    The posterior of a single group is computed once and handed to the decoder. Where a later group depends on
+    an earlier one, the whole model walks on repeated data instead.
     """
     first = model(x, y)
     if all(isinstance(g.q, Delta) for g in first.latents.values()):
@@ -290,7 +289,8 @@ def elbo_terms(
 def importance_weighted(weights: Tensor) -> Curve:
     r"""Estimates :math:`\mathcal{L}_k` for :math:`k = 1, 10, 100, \dots, K` from :math:`K` log-weights an example.
 
-    For each :math:`k` the draws are split into :math:`K / k` groups whose bounds are averaged, so all of them serve every :math:`k`.
+    For each :math:`k` the draws are split into :math:`K / k` groups whose bounds are averaged, so all of them
+    serve every :math:`k`.
 
     References:
         | Importance Weighted Autoencoders (Burda et al., 2015)
@@ -317,8 +317,8 @@ def importance_weighted(weights: Tensor) -> Curve:
 def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scores:
     """Scores each example alone: a batch of one, `k` draws, the same seed.
 
-    A score is the same to the last bit whatever the other examples are, and however often it is asked for, which a
-    batched pass does not give: the order of a matrix product's sums depends on the size of the batch.
+    A score is the same to the last bit whatever the other examples are, and however often it is asked for,
+    which a batched pass does not give: the order of a matrix product's sums depends on the size of the batch.
 
     Arguments:
         model: The model.

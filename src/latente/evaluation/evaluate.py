@@ -1,9 +1,10 @@
 r"""One evaluation: every held-out figure of a model, and what they mean.
 
-All log-likelihoods are in nats and sums over the dimensions of an example; each mean has its standard error over examples.
-The bound is always the one with :math:`\beta = 1`, whatever the model was trained on: a cure that costs likelihood is then
-visible. The benchmark's name goes with the figures, since those of two binarisations do not compare. Bits a dimension
-are given for probability masses alone: a density of rounded values can be made as high as one likes.
+All log-likelihoods are in nats and sums over the dimensions of an example; each mean has its standard error
+over examples. The bound is always the one with :math:`\beta = 1`, whatever the model was trained on: a cure
+that costs likelihood is then visible. The benchmark's name goes with the figures, since those of two
+binarisations do not compare. Bits a dimension are given for probability masses alone: a density of rounded
+values can be made as high as one likes.
 """
 
 from __future__ import annotations

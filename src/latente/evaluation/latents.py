@@ -1,20 +1,26 @@
 r"""What a model does with its latent variables.
 
-Averaged over the data, a posterior gives the *aggregate* posterior :math:`q(z) = \frac{1}{N} \sum_n q(z | x_n)`, and the rate splits in two:
+Averaged over the data, a posterior gives the *aggregate* posterior :math:`q(z) = \frac{1}{N} \sum_n q(z |
+x_n)`, and the rate splits in two:
 
 .. math:: R = \mathbb{E}_x \, \mathrm{KL}(q(z | x) \,\|\, p(z)) = I_q(x; z) + \mathrm{KL}(q(z) \,\|\, p(z)) .
 
-The first part is what a code says about its example. The second is a mismatch, and pays for nothing: where it is large, the
-prior puts mass where no code lies, and the decoder is asked there for what it never learnt. These are the holes in
-the prior that make samples worse than reconstructions.
+The first part is what a code says about its example. The second is a mismatch, and pays for nothing: where it
+is large, the prior puts mass where no code lies, and the decoder is asked there for what it never learnt.
+These are the holes in the prior that make samples worse than reconstructions.
 
-*Units.* A dimension is active if the posterior's mean moves with the data, :math:`\mathrm{Var}_x(\mathbb{E}_q z_j) > 0.01` (Burda et al., 2015).
-*Information.* With one draw :math:`z_i` an example and :math:`\bar q(z_i)` the average of :math:`q(z_i | x_j)` over the :math:`N` examples,
-:math:`\log q(z_i | x_i) - \log \bar q(z_i)` bounds :math:`I_q` from below where :math:`j = i` is part of the average, and from above where it is left out
-(Poole et al., 2019). The lower bound cannot pass :math:`\log N`: near it the estimate is called saturated, and means "at least".
-*Mismatch.* :math:`R - I_q` is an interval, useless once saturated. Two other figures then remain: the KL between Normals with
-the moments of :math:`q(z)` and of :math:`p(z)`, and a classifier two-sample test (Lopez-Paz and Oquab, 2016): a small network learns to
-tell codes from prior samples, and its area under the ROC curve on held-out ones is ½ where the two agree.
+*Units.* A dimension is active if the posterior's mean moves with the data, :math:`\mathrm{Var}_x(\mathbb{E}_q
+z_j) > 0.01` (Burda et al., 2015).
+
+*Information.* With one draw :math:`z_i` an example and :math:`\bar q(z_i)` the average of :math:`q(z_i |
+x_j)` over the :math:`N` examples, :math:`\log q(z_i | x_i) - \log \bar q(z_i)` bounds :math:`I_q` from below
+where :math:`j = i` is part of the average, and from above where it is left out (Poole et al., 2019). The
+lower bound cannot pass :math:`\log N`: near it the estimate is called saturated, and means "at least".
+
+*Mismatch.* :math:`R - I_q` is an interval, useless once saturated. Two other figures then remain: the KL
+between Normals with the moments of :math:`q(z)` and of :math:`p(z)`, and a classifier two-sample test
+(Lopez-Paz and Oquab, 2016): a small network learns to tell codes from prior samples, and its area under the
+ROC curve on held-out ones is ½ where the two agree.
 
 References:
     | Importance Weighted Autoencoders (Burda et al., 2015), https://arxiv.org/abs/1509.00519
@@ -78,7 +84,8 @@ class Latents:
         active: The number of dimensions with more than 0.01 of it.
         variance: The mean variance of the posterior, by dimension.
         information: :math:`I_q(x; z)`, for the first group of a model with a density.
-        mismatch: :math:`\mathrm{KL}(q(z) \,\|\, p(z)) = R - I_q` as an interval, for a prior that does not depend on `y`.
+        mismatch: :math:`\mathrm{KL}(q(z) \,\|\, p(z)) = R - I_q` as an interval, for a prior that does not
+            depend on `y`.
         moments: The KL between Normals with the moments of :math:`q(z)` and :math:`p(z)`.
         auc: How well a classifier tells codes from prior samples: ½ is not at all, 1 is always.
     """

@@ -1,9 +1,10 @@
 r"""From figures to findings: does the model work, and what is the one change to try?
 
-A latent-variable model fails in few ways, and each leaves its mark on held-out figures. But one mark has several causes: a
-rate of 0 is posterior collapse in one run, and in the next the optimum that was asked for, since with a likelihood
-:math:`\mathcal{N}(\mu, \sigma^2 I)` and a linear decoder the best code has no dimension left once :math:`\beta \sigma^2` exceeds the largest variance of the
-data. So causes come before symptoms, and a symptom that a cause explains is not a finding of its own.
+A latent-variable model fails in few ways, and each leaves its mark on held-out figures. But one mark has
+several causes: a rate of 0 is posterior collapse in one run, and in the next the optimum that was asked for,
+since with a likelihood :math:`\mathcal{N}(\mu, \sigma^2 I)` and a linear decoder the best code has no
+dimension left once :math:`\beta \sigma^2` exceeds the largest variance of the data. So causes come before
+symptoms, and a symptom that a cause explains is not a finding of its own.
 
 =======================  ============================================================================================
 finding                  figures
@@ -12,13 +13,14 @@ not a generative model   the prior is flat
 beta unfinished          β in force at the last step is below the β its schedule tends to
 sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
 sigma too small          it is under half of it
-overfitting              the training bound is above the held-out one: by over 3 standard errors and half a standard
+overfitting              the training bound is above the held-out one: by over 3 standard errors and half a
+standard
                          deviation of the examples' bounds
-total collapse           the rate is under 0.1 nat, and the decoder does as well with the code of another example
-partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1
-holes in the prior       a classifier tells codes from prior samples, or over half the rate is mismatch
-beta is not 1            a note: the model was trained on another bound than the one reported
-unused dimensions        a note: the bound prunes what it has no use for
+total collapse           the rate is under 0.1 nat, and the decoder does as well with the code of another
+example partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1 holes in the
+prior       a classifier tells codes from prior samples, or over half the rate is mismatch beta is not 1
+a note: the model was trained on another bound than the one reported unused dimensions        a note: the
+bound prunes what it has no use for
 =======================  ============================================================================================
 
 References:
@@ -192,7 +194,7 @@ def overfitting(e: Evaluation) -> Finding | None:
 
 def unused(e: Evaluation) -> bool:
     """Tells whether the decoder gets nothing from the code."""
-    is_deaf = e.shuffle.other.mean < UNMOVED * e.shuffle.other.se
+    is_deaf = e.shuffle.other.mean <= UNMOVED * e.shuffle.other.se
     return is_deaf and (has_points(e) or e.rate.mean < COLLAPSED)
 
 

@@ -1,0 +1,318 @@
+"""Runs: a recipe's name, its JSON arguments and tensors, in a folder.
+
+======================  ================================================================================
+`run.json`              the recipe and its arguments, where the data came from, the settings, the versions
+`split.npz`             the rows that training, validation and test took, made once
+`metrics.jsonl`         the figures of training and validation
+`checkpoints/`          the last two states that a run can go on from
+`model.safetensors`     the best weights so far, with recipe and arguments in their header
+`events.jsonl`          when the run was started, resumed and finished, and how long it took
+======================  ================================================================================
+
+A model is rebuilt by calling its recipe again: nothing is unpickled, imported by a name found in a file, or evaluated. Before any
+memory is taken for weights, the names and shapes in the file are held against those that the recipe would make.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from . import __version__, data, recipes
+from .data.examples import Data
+from .errors import RunError
+from .objectives import ELBO
+from .recipes import Plan
+from .schedules import Clock
+from .settings import Settings, settings
+from .trace import Model
+from .training import Trainer
+from .training.checkpoint import read_tensors, write_whole
+from .training.trainer import WEIGHTS, place, save_weights
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+__all__ = ["Run", "load", "resume", "save", "train"]
+
+RECORD, SPLIT, EVENTS, EVALUATION = "run.json", "split.npz", "events.jsonl", "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Opens the folder of a run.
+
+    Arguments:
+        path: The folder.
+        record: What `run.json` holds.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @staticmethod
+    def open(path: Path | str) -> Run:
+        """Reads a run's record.
+
+        Raises:
+            RunError: If the folder is not there, is not a run, or its record is damaged.
+        """
+        file = Path(path) / RECORD
+        try:
+            record = json.loads(file.read_bytes())
+            for key in ("recipe", "arguments", "data", "settings"):
+                record[key]
+        except FileNotFoundError:
+            raise RunError(f"{path} is not a run: it has no {RECORD}; name the folder that --out named") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} is damaged ({error}): the run cannot be opened") from None
+        return Run(Path(path), record)
+
+    @cached_property
+    def data(self) -> Data:
+        """The data of the run, split as it was when the run started."""
+        about = self.record["data"]
+        try:
+            with np.load(self.path / SPLIT, allow_pickle=False) as file:
+                indices = {name: file[name] for name in file.files}
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
+        found = data.load(
+            about["source"], label=about["label"], indices=indices, fingerprint=about["fingerprint"]
+        )
+        return found.binarised(about["binarise"])
+
+    @cached_property
+    def model(self) -> Model:
+        """The model with its best weights, in evaluation mode."""
+        return load(self.path)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settings(**self.record["settings"])
+
+    @property
+    def title(self) -> str:
+        """A name for figures: recipe and benchmark."""
+        return f"{self.record['recipe']} on {self.data.benchmark}"
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns the lines of the log."""
+        file = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def beta(self) -> tuple[float, float]:
+        """Returns the weight of the rate at the step that the kept weights are of, and the one it was to end with."""
+        objective = recipes.make(self.record["recipe"], **self.record["arguments"]).objective
+        if not isinstance(objective, ELBO):
+            return 1.0, 1.0
+        steps = [line["step"] for line in self.metrics() if line["split"] == "validation"]
+        betas = [line["beta"] for line in self.metrics() if line["split"] == "train"]
+        return (betas[-1] if steps and betas else objective.beta(Clock(0, 1))), objective.beta.limit
+
+    def evaluation(self) -> Evaluation | None:
+        """Returns the stored evaluation, if `evaluate` was run since the weights were written."""
+        from .evaluation import Evaluation
+
+        file = self.path / EVALUATION
+        weights = self.path / WEIGHTS
+        if not file.exists() or not weights.exists() or file.stat().st_mtime < weights.stat().st_mtime:
+            return None
+        return Evaluation.of_json(json.loads(file.read_bytes()))
+
+    def evaluate(self, *, k: int = 1000, examples: int = 1000, split: str = "test") -> Evaluation:
+        """Measures the run's model on held-out data, judges it, and stores the figures in the run."""
+        from .evaluation import evaluate
+
+        found = evaluate(
+            self.model,
+            self.data,
+            split=split,  # type: ignore[arg-type]
+            beta=self.beta(),
+            k=k,
+            examples=examples,
+            seed=self.settings.seed,
+        )
+        write_whole(self.path / EVALUATION, json.dumps(found.to_json(), indent=1).encode())
+        return found
+
+
+def train(
+    recipe: str,
+    source: str,
+    out: Path | str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    label: str | None = None,
+    validation: float = 0.1,
+    test: float = 0.1,
+    progress: bool = False,
+    **given: Any,
+) -> Run:
+    """Trains a recipe on data, in a folder of its own.
+
+    Arguments:
+        recipe: The name of the recipe.
+        source: The name of a data set, or a path.
+        out: The folder of the run; it must not hold a run yet.
+        arguments: The recipe's arguments, without those that the data answers.
+        label: The column of a table that holds the labels.
+        validation: The share of rows for validation, where the source does not say.
+        test: The share of rows for the test, where the source does not say.
+        progress: Whether to show a progress bar.
+        given: Fields of :class:`~latente.settings.Settings`.
+
+    Raises:
+        LatenteError: Before anything is written, if an argument, a setting or the data is not right.
+    """
+    out = Path(out)
+    if (out / RECORD).exists():
+        raise RunError(f"{out} holds a run already: choose another --out, or go on with: latente resume {out}")
+    settings(**given)
+    source = source if source in data.SOURCES else str(Path(source).expanduser().resolve())
+    loaded = data.load(source, label=label, validation=validation, test=test, seed=given.get("seed", 0))
+    plan = plan_for(recipe, loaded, dict(arguments or {}), given.get("seed", 0))
+    chosen = settings(**{**plan.settings, **given})
+    loaded = loaded.binarised(plan.binarise)
+    assert plan.model.made_by is not None
+    record = {
+        **plan.model.made_by,
+        "data": {"source": source, "label": label, **loaded.describe(), "benchmark": loaded.benchmark},
+        "settings": {**plan.settings, **given},
+        "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / SPLIT).open("wb") as file:
+            np.savez_compressed(file, **loaded.indices)
+        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
+    except OSError as error:
+        raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
+    run = Run(out, record)
+    run.__dict__["data"] = loaded
+    fit(run, plan, chosen, progress)
+    return run
+
+
+def resume(path: Path | str, *, steps: int | None = None, progress: bool = False) -> Run:
+    """Goes on with a run from its newest good checkpoint, to the same end as if it had never stopped.
+
+    Arguments:
+        path: The folder of the run.
+        steps: A new number of steps, to go on beyond the planned end; schedules stretch to it.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        RunError: If there is no such run, or its checkpoints are all damaged.
+    """
+    run = Run.open(path)
+    if steps is not None:
+        kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
+        run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
+        write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+    seed(run.settings.seed)
+    plan = recipes.make(run.record["recipe"], **run.record["arguments"])
+    fit(run, plan, run.settings, progress, resumed=True)
+    return run
+
+
+def fit(run: Run, plan: Plan, chosen: Settings, progress: bool, resumed: bool = False) -> None:
+    trainer = Trainer(plan.model, plan.objective, out=run.path, progress=progress, **vars(chosen))
+    started = time.monotonic()
+    log_event(run, "resumed" if resumed else "started")
+    trainer.fit(run.data.train, run.data.validation, resume=resumed)
+    log_event(run, "finished", step=trainer.step, seconds=round(time.monotonic() - started, 3))
+
+
+def log_event(run: Run, event: str, **figures: float) -> None:
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    with (run.path / EVENTS).open("a") as file:
+        file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")
+
+
+def seed(number: int) -> None:
+    torch.manual_seed(number)
+    np.random.seed(number % 2**32)
+
+
+def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) -> Plan:
+    """Makes a recipe for a data set: its shape, and the number of its classes where the recipe takes them."""
+    arguments = {"shape": list(loaded.shape), **arguments}
+    if "classes" in recipes.parameters(recipe):
+        arguments.setdefault("classes", len(loaded.classes))
+    recipes.check(recipe, arguments)
+    seed(number)
+    return recipes.make(recipe, **arguments)
+
+
+def save(model: Model, path: Path | str) -> None:
+    """Writes a model's weights as safetensors, with the recipe that made it in the header.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> save(recipes.make("vae", shape=(4,), latent=2).model, f"{folder.name}/model.safetensors")
+        >>> load(f"{folder.name}/model.safetensors").made_by["arguments"]["latent"]
+        2
+    """
+    save_weights(Path(path), model.state_dict(), model.made_by)
+
+
+def load(path: Path | str, into: Model | None = None) -> Model:
+    """Loads a model from a run's folder or a weights file, in evaluation mode.
+
+    Arguments:
+        path: The folder of a run, or a `.safetensors` file that `save` wrote.
+        into: A model of your own to put the weights into; without it the recipe in the file makes the model.
+
+    Raises:
+        RunError: If the file is missing, damaged, without a recipe, or does not fit the model. Nothing in it is
+            executed, and its tensors are read only after their names and shapes were found right.
+    """
+    file = Path(path) / WEIGHTS if Path(path).is_dir() else Path(path)
+    made_by, shapes = header(file)
+    if into is None:
+        if "recipe" not in made_by:
+            raise RunError(f"{file} does not say which recipe made it: give the model, load(path, into=model)")
+        with torch.device("meta"):
+            compare(file, shapes, recipes.make(made_by["recipe"], **made_by["arguments"]).model)
+        into = recipes.make(made_by["recipe"], **made_by["arguments"]).model
+    else:
+        compare(file, shapes, into)
+    place(into.state_dict(), read_tensors(file)[0])
+    return into.eval()
+
+
+def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """Reads what made the tensors of a file, and their shapes, without reading the tensors."""
+    if not file.exists():
+        raise RunError(f"{file} is not there: a run has its first weights after its first validation")
+    try:
+        with safe_open(file, "pt") as opened:
+            made_by = json.loads((opened.metadata() or {})["latente"])
+            if not isinstance(made_by, dict):
+                raise ValueError("its header is no JSON object")
+            return made_by, {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise RunError(f"{file} is damaged or was not written by latente ({error}): use another file") from None
+
+
+def compare(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:
+    expected = {name: list(t.shape) for name, t in model.state_dict().items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
+            raise RunError(
+                f"{file} does not fit its model: {name} has the shape {shapes.get(name, 'none')} in the file and "
+                f"{expected.get(name, 'none')} in the model"
+            )

