@@ -74,7 +74,9 @@ class Run:
             for key in ("recipe", "arguments", "data", "settings"):
                 record[key]
         except FileNotFoundError:
-            raise RunError(f"{path} is not a run: it has no {RECORD}; name the folder that --out named") from None
+            raise RunError(
+                f"{path} is not a run: it has no {RECORD}; name the folder that --out named"
+            ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged ({error}): the run cannot be opened") from None
         return Run(Path(path), record)
@@ -178,18 +180,20 @@ def train(
     """
     out = Path(out)
     if (out / RECORD).exists():
-        raise RunError(f"{out} holds a run already: choose another --out, or go on with: latente resume {out}")
-    settings(**given)
+        raise RunError(
+            f"{out} holds a run already: choose another --out, or go on with: latente resume {out}"
+        )
+    own = recipes.find(recipe).settings
+    chosen = settings(**{**own, **given})
     source = source if source in data.SOURCES else str(Path(source).expanduser().resolve())
-    loaded = data.load(source, label=label, validation=validation, test=test, seed=given.get("seed", 0))
-    plan = plan_for(recipe, loaded, dict(arguments or {}), given.get("seed", 0))
-    chosen = settings(**{**plan.settings, **given})
+    loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
+    plan = plan_for(recipe, loaded, dict(arguments or {}), chosen.seed)
     loaded = loaded.binarised(plan.binarise)
     assert plan.model.made_by is not None
     record = {
         **plan.model.made_by,
         "data": {"source": source, "label": label, **loaded.describe(), "benchmark": loaded.benchmark},
-        "settings": {**plan.settings, **given},
+        "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     try:
@@ -284,7 +288,9 @@ def load(path: Path | str, into: Model | None = None) -> Model:
     made_by, shapes = header(file)
     if into is None:
         if "recipe" not in made_by:
-            raise RunError(f"{file} does not say which recipe made it: give the model, load(path, into=model)")
+            raise RunError(
+                f"{file} does not say which recipe made it: give the model, load(path, into=model)"
+            )
         with torch.device("meta"):
             compare(file, shapes, recipes.make(made_by["recipe"], **made_by["arguments"]).model)
         into = recipes.make(made_by["recipe"], **made_by["arguments"]).model
@@ -305,7 +311,9 @@ def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
                 raise ValueError("its header is no JSON object")
             return made_by, {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise RunError(f"{file} is damaged or was not written by latente ({error}): use another file") from None
+        raise RunError(
+            f"{file} is damaged or was not written by latente ({error}): use another file"
+        ) from None
 
 
 def compare(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:

@@ -68,16 +68,17 @@ class Settings:
 
 def explain(error: ValidationError, of: str) -> str:
     """Says in one sentence an argument what a validation found, e.g. "latent of recipe 'vae' is 0: …"."""
-    parts = []
+    found: dict[str, list[str]] = {}
     for e in error.errors():
-        name = ".".join(str(part) for part in e["loc"]) or "arguments"
+        name = ".".join(str(part) for i, part in enumerate(e["loc"]) if i == 0 or isinstance(part, int))
         if e["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            parts.append(f"{of} has no argument {name!r}")
+            found[f"{of} has no argument {name!r}"] = []
         elif e["type"] in ("missing", "missing_argument"):
-            parts.append(f"{of} needs the argument {name!r}")
+            found[f"{of} needs the argument {name!r}"] = []
         else:
-            parts.append(f"{name} of {of} is {e['input']!r}: {e['msg'][0].lower()}{e['msg'][1:]}")
-    return "; ".join(parts)
+            what = f"{e['msg'][0].lower()}{e['msg'][1:]}".removeprefix("value error, ")
+            found.setdefault(f"{name} of {of} is {e['input']!r}", []).append(what)
+    return "; ".join(f"{name}: {', or '.join(what)}" if what else name for name, what in found.items())
 
 
 def settings(**given: Any) -> Settings:

@@ -233,10 +233,10 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
 
 def terms_of(trace: Trace, x: Tensor, width: int) -> dict[str, Tensor]:
     r"""Returns the distortion and each rate of one pass in float64, with shape :math:`(n, B)`."""
-    distortion = -trace.likelihood.log_prob(x).double().view(-1, width)
+    distortion = -trace.likelihood.log_prob(x).double().reshape(-1, width)
     rates = {name: kl(g) for name, g in trace.latents.items()} | {n: -f for n, f in trace.factors.items()}
     return {DISTORTION: distortion} | {
-        name: rate.double().view(-1, width).expand_as(distortion) for name, rate in rates.items()
+        name: rate.double().reshape(-1, width).expand_as(distortion) for name, rate in rates.items()
     }
 
 
@@ -245,7 +245,7 @@ def log_weight(trace: Trace, terms: dict[str, Tensor], width: int) -> Tensor:
     weight = -terms[DISTORTION]
     for g in trace.latents.values():
         assert g.q is not None
-        weight = weight + (g.p.log_prob(g.z).double() - g.q.log_prob(g.z).double()).view(-1, width)
+        weight = weight + (g.p.log_prob(g.z).double() - g.q.log_prob(g.z).double()).reshape(-1, width)
     for name in trace.factors:
         weight = weight - terms[name]
     return weight
@@ -301,8 +301,8 @@ def importance_weighted(weights: Tensor) -> Curve:
 
     Example:
         >>> curve = importance_weighted(torch.tensor([[0.0], [0.0], [0.0]]))
-        >>> curve.k, curve.ess
-        ((1, 3), tensor([3.], dtype=torch.float64))
+        >>> curve.k, round(curve.ess.item(), 6)
+        ((1, 3), 3.0)
     """
     weights = weights.double()
     total = len(weights)

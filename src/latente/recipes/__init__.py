@@ -6,8 +6,19 @@ documentation; a run is rebuilt by calling the recipe again with the arguments t
 a name found there. Importing this package does not import PyTorch.
 """
 
-from .catalogue import RECIPES, Plan, check, describe, make, parameters, recipe
+from .catalogue import FROM_DATA, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
 
 from . import vaes as vaes  # isort: skip  (fills the catalogue)
 
-__all__ = ["RECIPES", "Plan", "check", "describe", "make", "parameters", "recipe"]
+__all__ = [
+    "FROM_DATA",
+    "RECIPES",
+    "Plan",
+    "Recipe",
+    "check",
+    "describe",
+    "find",
+    "make",
+    "parameters",
+    "recipe",
+]

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from ..objectives import Objective
     from ..trace import Model
 
-__all__ = ["RECIPES", "Plan", "check", "describe", "make", "parameters", "recipe"]
+__all__ = [
+    "FROM_DATA",
+    "RECIPES",
+    "Plan",
+    "Recipe",
+    "check",
+    "describe",
+    "find",
+    "make",
+    "parameters",
+    "recipe",
+]
 
 
 @dataclass(frozen=True)
@@ -29,27 +40,47 @@ class Plan:
         model: The model, with fresh weights.
         objective: What it is trained by.
         binarise: How grey levels are read: see :mod:`latente.data`.
-        settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
     """
 
     model: Model
     objective: Objective
     binarise: Literal["none", "static", "dynamic"] = "none"
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Recipe = TypeVar("Recipe", bound=Callable[..., Plan])
-RECIPES: dict[str, Callable[..., Plan]] = {}
+@dataclass(frozen=True)
+class Recipe:
+    """Holds an entry of the catalogue.
+
+    Arguments:
+        function: Makes a plan; its signature is the schema of its arguments.
+        settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
+    """
+
+    function: Callable[..., Plan]
+    settings: Mapping[str, Any]
+
+
+Function = TypeVar("Function", bound=Callable[..., Plan])
+RECIPES: dict[str, Recipe] = {}
 FROM_DATA = {"shape", "classes"}  # arguments that the data answers
 
 
-def recipe(function: Recipe) -> Recipe:
-    """Enters a function in the catalogue, under its name with hyphens."""
-    RECIPES[function.__name__.replace("_", "-")] = function
-    return function
+def recipe(**settings: Any) -> Callable[[Function], Function]:
+    """Enters a function in the catalogue, under its name with hyphens, with its own defaults of the settings."""
+
+    def enter(function: Function) -> Function:
+        RECIPES[function.__name__.replace("_", "-")] = Recipe(function, settings)
+        return function
+
+    return enter
 
 
-def find(name: str) -> Callable[..., Plan]:
+def find(name: str) -> Recipe:
+    """Returns the recipe of a name.
+
+    Raises:
+        RunError: If there is none; the nearest name is suggested.
+    """
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(RECIPES))}"
@@ -59,14 +90,14 @@ def find(name: str) -> Callable[..., Plan]:
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
     """Returns the parameters of a recipe by name, their annotations evaluated."""
-    function = find(name)
+    function = find(name).function
     hints = typing.get_type_hints(function, include_extras=True)
     return {n: p.replace(annotation=hints[n]) for n, p in inspect.signature(function).parameters.items()}
 
 
 def describe(name: str) -> str:
     """Returns the first sentence of a recipe's docstring."""
-    return (find(name).__doc__ or "").strip().partition("\n")[0]
+    return (find(name).function.__doc__ or "").strip().partition("\n")[0]
 
 
 def schema(name: str) -> type[BaseModel]:
@@ -106,6 +137,6 @@ def make(name: str, /, **arguments: Any) -> Plan:
         631188
     """
     checked = check(name, arguments)
-    plan = find(name)(**checked)
+    plan = find(name).function(**checked)
     plan.model.made_by = {"recipe": name, "arguments": checked}
     return plan

@@ -60,8 +60,8 @@ Binarise = Annotated[
     Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
 ]
 Beta = Annotated[
-    float | Literal["linear", "cosine", "logistic", "cyclical"],
-    Field(ge=0, description="weight of the rate: a number, or a schedule from 0 to 1"),
+    Annotated[float, Field(ge=0)] | Literal["linear", "cosine", "logistic", "cyclical"],
+    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
 ]
 Warmup = Annotated[
     float,
@@ -74,7 +74,7 @@ Conditional = Annotated[bool, Field(description="condition prior, posterior and 
 Dropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
 
 
-@recipe
+@recipe()
 def vae(
     shape: Shape,
     classes: Classes = 0,
@@ -126,7 +126,7 @@ def vae(
     return Plan(model, objective_of(beta, warmup, draws), binarise)
 
 
-@recipe
+@recipe()
 def iwae(
     shape: Shape,
     classes: Classes = 0,
@@ -140,7 +140,7 @@ def iwae(
     return vae(shape, classes, latent, hidden, draws=draws, likelihood=likelihood, binarise=binarise)
 
 
-@recipe
+@recipe()
 def conditional_vae(
     shape: Shape,
     classes: Classes,
@@ -167,7 +167,7 @@ def conditional_vae(
     )
 
 
-@recipe
+@recipe(steps=60000, ema=0.999, lr_warmup=500)
 def deep_vae(
     shape: Shape,
     classes: Classes = 0,
@@ -179,7 +179,7 @@ def deep_vae(
     draws: Draws = 1,
 ) -> Plan:
     """A VAE of residual blocks with averaged weights and warm-up: the best likelihood that minutes on a CPU buy."""
-    plan = vae(
+    return vae(
         shape,
         classes,
         latent,
@@ -200,7 +200,7 @@ def deep_vae(
     )
 
 
-@recipe
+@recipe()
 def autoencoder(
     shape: Shape,
     classes: Classes = 0,

@@ -1,0 +1,180 @@
+"""Codes and scores as files: what `latente encode`, `decode` and `score` read and write.
+
+A code is the posterior's mean, with its standard deviation beside it: the same for the same example, whatever the batch. A file is
+a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import Data, Examples
+from .distributions import Flat
+from .errors import DataError, LatenteError
+from .trace import Model, mean
+
+__all__ = ["decode", "encode", "read_table", "score", "write_table"]
+
+BLOCK = 512
+
+
+@torch.no_grad()
+def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
+    """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels."""
+    means: dict[str, list[Tensor]] = {}
+    deviations: dict[str, list[Tensor]] = {}
+    for start in range(0, len(examples), BLOCK):
+        x, y = examples.batch(slice(start, start + BLOCK))
+        for name, g in model(x, y, choose=mean).latents.items():
+            assert g.q is not None
+            means.setdefault(name, []).append(g.q.mean.flatten(1))
+            deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
+    table: dict[str, np.ndarray] = {}
+    for name in means:
+        table |= columns_of(name, torch.cat(means[name])) | columns_of(
+            spread(name), torch.cat(deviations[name])
+        )
+    if examples.y is not None:
+        table["label"] = examples.y.cpu().numpy()
+    return table
+
+
+def spread(name: str) -> str:
+    return "sd" if name == "z" else f"{name}_sd"
+
+
+def columns_of(name: str, values: Tensor) -> dict[str, np.ndarray]:
+    return {f"{name}_{j}": column for j, column in enumerate(values.cpu().numpy().T)}
+
+
+@torch.no_grad()
+def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
+    """Returns the likelihood's means for the codes of a table, in the data's own units, with shape (N, *).
+
+    Raises:
+        DataError: If the table lacks a column of a latent group, or a label that the model needs.
+    """
+    first = next(iter(table.values()))
+    y = None if "label" not in table else torch.as_tensor(np.asarray(table["label"])).long()
+    example = data.test.batch(slice(0, 1))
+    shapes = {name: g.z.shape[1:] for name, g in model(*example, choose=mean).latents.items()}
+    given = {}
+    for name, shape in shapes.items():
+        wanted = [f"{name}_{j}" for j in range(shape.numel())]
+        missing = [column for column in wanted if column not in table]
+        if missing:
+            raise DataError(
+                f"the codes have no column {missing[0]!r}: the model's {name} has {len(wanted)} dimensions"
+            )
+        values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
+        given[name] = torch.from_numpy(values).unflatten(1, shape)
+    parts = []
+    for start in range(0, len(first), BLOCK):
+        rows = slice(start, start + BLOCK)
+        block = {name: z[rows] for name, z in given.items()}
+        try:
+            trace = model(y=None if y is None else y[rows], size=len(first[rows]), given=block)
+        except ValueError as error:
+            raise DataError(f"the codes cannot be decoded: {error}") from None
+        parts.append(trace.likelihood.mean)
+    return data.inverse(torch.cat(parts))
+
+
+def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns the bounds of each example, in nats: the same to the last bit, whatever the other examples are."""
+    from .evaluation import score
+
+    found = score(model, examples.fixed(), draws, seed)
+    table = {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate}
+    table |= {} if found.bound is None else {"log_likelihood_bound": found.bound}
+    return {name: values.numpy() for name, values in table.items()}
+
+
+def has_prior(model: Model, data: Data) -> bool:
+    """Whether the model's priors can be sampled."""
+    with torch.no_grad():
+        trace = model(*data.test.batch(slice(0, 1)), choose=mean)
+    return not any(isinstance(g.p, Flat) for g in trace.latents.values())
+
+
+def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    """Writes columns of one length.
+
+    Raises:
+        LatenteError: If the extension is none of .parquet, .csv and .npz, or the file cannot be written.
+    """
+    writers: dict[str, Callable[[Path, Mapping[str, np.ndarray]], None]] = {
+        ".parquet": write_parquet,
+        ".csv": write_csv,
+        ".npz": lambda file, columns: np.savez_compressed(file, **columns),
+    }
+    if path.suffix not in writers:
+        raise LatenteError(f"{path} ends in {path.suffix or 'nothing'}: choose {', '.join(writers)}")
+    part = path.with_name(f".part.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[path.suffix](part, table)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LatenteError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def write_csv(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(table)
+        rows.writerows(zip(*(column.tolist() for column in table.values())))
+
+
+def write_parquet(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise LatenteError(
+            "parquet files need pyarrow: pip install 'latente[tables]', or choose .csv"
+        ) from None
+    pyarrow.parquet.write_table(pyarrow.table(dict(table)), path)
+
+
+def read_table(path: Path) -> dict[str, np.ndarray]:
+    """Reads what `write_table` wrote.
+
+    Raises:
+        DataError: If the file is missing, empty, damaged, or of another kind.
+    """
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                table = {name: file[name] for name in file.files}
+        elif path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            table = {
+                name: column.to_numpy()
+                for name, column in zip(*parquet_columns(pyarrow.parquet.read_table(path)))
+            }
+        elif path.suffix == ".csv":
+            with path.open(newline="") as lines:
+                header, *rows = csv.reader(lines)
+            table = {name: np.array([float(row[j]) for row in rows]) for j, name in enumerate(header)}
+        else:
+            raise DataError(f"{path} is no table of codes: latente encode writes .parquet, .csv and .npz")
+    except ImportError:
+        raise DataError("parquet files need pyarrow: pip install 'latente[tables]'") from None
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path} cannot be read as a table of codes: {error}") from None
+    if not table or not len(next(iter(table.values()))):
+        raise DataError(f"{path} has no rows")
+    return table
+
+
+def parquet_columns(table: object) -> tuple[list[str], list]:
+    return table.column_names, table.columns  # type: ignore[attr-defined]
