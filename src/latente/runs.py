@@ -185,7 +185,8 @@ def train(
         )
     own = recipes.find(recipe).settings
     chosen = settings(**{**own, **given})
-    source = source if source in data.SOURCES else str(Path(source).expanduser().resolve())
+    path = Path(source).expanduser()
+    source = str(path.resolve()) if source not in data.SOURCES and path.exists() else source
     loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
     plan = plan_for(recipe, loaded, dict(arguments or {}), chosen.seed)
     loaded = loaded.binarised(plan.binarise)

@@ -55,9 +55,12 @@ def add_(t: Tensor) -> Tensor:
 
 
 def add_gradients(parameters: Sequence[nn.Parameter], loss: Tensor | None = None) -> None:
-    """Sums gradients, and a loss, over the processes in one message; sharded ones were summed by the backward pass."""
+    """Sums gradients, and a loss, over the processes in one message; sharded gradients were averaged by the backward pass."""
     if world() == 1:
         return
+    for p in parameters:
+        if isinstance(p.grad, DTensor):
+            p.grad.mul_(world())
     parts = [p.grad for p in parameters if p.grad is not None and not isinstance(p.grad, DTensor)]
     parts += [] if loss is None else [loss]
     if parts:

@@ -19,6 +19,7 @@ import math
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,8 @@ class Trainer:
             RunError: If the run was interrupted or cannot be written; what is saved is said in the message.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "FSDP2-wrapped module")  # of views, none of which is written to
             stack.enter_context(torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None))
             stack.enter_context(self.threads())
             stack.enter_context(self.signals())
@@ -201,15 +204,13 @@ class Trainer:
 
     def shard(self) -> None:
         """Shards the networks over the processes (FSDP2); what is not a network is replicated."""
-        from torch.distributed.fsdp import FSDPModule, fully_shard
+        from torch.distributed.fsdp import fully_shard
 
         if processes.world() == 1:
             raise RunError("shard needs several processes: start them with torchrun --nproc-per-node N")
         for module in self.model.modules():
             if isinstance(module, Conditional):
-                net = fully_shard(module.net)
-                assert isinstance(net, FSDPModule)
-                net.set_gradient_divide_factor(1.0)
+                fully_shard(module.net)
 
     def optimizer(self, group: list[nn.Parameter]) -> torch.optim.Optimizer:
         s = self.settings
@@ -581,7 +582,8 @@ class Trainer:
                 player, optimizer, groups.get("optimizer", {}), about["optimizers"][player]
             )
         share = float(processes.rank() == 0)  # the sums of all processes were added up
-        self.sums = {name: share * t.to(self.device) for name, t in groups.get("sums", {}).items()}
+        sums = groups.get("sums", {})
+        self.sums = {name: share * sums[name].to(self.device) for name in about["counts"]}
         self.streak, self.skipped = (tensors[n].to(self.device) for n in ("streak", "skipped"))
         self.step, self.counts = about["step"], about["counts"]
         self.ended = self.step >= self.steps or (about["ended"] and self.step < about["steps"])
@@ -598,7 +600,11 @@ class Trainer:
             if owner == player:
                 p = self.players[player][int(i)]
                 state.setdefault(int(i), {})[key] = like(t, p) if t.shape == p.shape else t
-        optimizer.load_state_dict({"state": state, "param_groups": about["groups"]})
+        groups = [
+            {**saved, **{how: now[how] for how in ("fused", "foreach") if how in now}}
+            for saved, now in zip(about["groups"], optimizer.param_groups, strict=True)
+        ]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def as_examples(x: Examples | Tensor) -> Examples:

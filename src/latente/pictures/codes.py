@@ -1,0 +1,190 @@
+"""Codes of held-out examples, and images decoded from codes.
+
+A picture chooses values of the *first* latent group; further groups of a hierarchy follow by the means of their priors. Which
+dimensions matter is told by the mean KL by dimension, and by the variance of the posterior's mean where there is no such figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
+
+from ..data import Data
+from ..distributions import Flat
+from ..errors import LatenteError
+from ..evaluation.bounds import moved, place, still
+from ..evaluation.latents import base, by_dimension, moment
+from ..trace import Latent, Model, Trace, mean, rsample
+
+__all__ = ["Codes", "cold", "encode", "examples", "images", "index_of", "is_conditional", "mean_of", "needs_images", "needs_prior"]
+
+BLOCK = 256  # examples of one pass
+Batch = tuple[Tensor, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Holds the first latent group of many examples.
+
+    Arguments:
+        name: The name of the group.
+        means: The posterior means, or draws where it knows no mean, with shape (N, d) and float64.
+        nats: The mean KL by dimension; None where it does not split.
+        group: The group of the first block of examples.
+    """
+
+    name: str
+    means: Tensor
+    nats: Tensor | None
+    group: Latent
+
+    @property
+    def order(self) -> list[int]:
+        """The dimensions, the most active first."""
+        weight = self.means.var(0) if self.nats is None else self.nats
+        return weight.argsort(descending=True, stable=True).tolist()
+
+
+def examples(model: Model, data: Data, n: int, seed: int, label: int | None = None) -> Batch:
+    """Takes up to n held-out examples, of one class where it is given."""
+    held = data.test.fixed()
+    if label is not None and held.y is not None:
+        rows = (held.y == label).nonzero().squeeze(1)
+        if len(rows) == 0:
+            raise LatenteError(f"no test example has the label {data.classes[label]!r}: choose another")
+        x, y = held.batch(rows)
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:n]
+        return moved(model, x[order], None if y is None else y[order])
+    return moved(model, *held.subset(n, seed).batch(slice(None)))
+
+
+def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
+    """Encodes examples; call it inside `still`."""
+    groups = []
+    for i in range(0, len(x), BLOCK):
+        trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
+        name = next(iter(trace.latents))
+        groups.append(trace.latents[name])
+    means = [mean_of(g).flatten(1).double() for g in groups]
+    kls = [by_dimension(g) for g in groups]
+    found = [k.double() for k in kls if k is not None]
+    return Codes(name, torch.cat(means), torch.cat(found).mean(0) if len(found) == len(kls) else None, groups[0])
+
+
+def mean_of(g: Latent) -> Tensor:
+    """Returns the posterior's mean, or the draw where it knows none."""
+    assert g.q is not None
+    found = moment(g.q, "mean")
+    return g.z if found is None else found.view(g.z.shape)
+
+
+def images(d: Distribution) -> np.ndarray:
+    """Returns the means of a likelihood as numpy: what pictures show."""
+    try:
+        return d.mean.float().cpu().numpy()
+    except (NotImplementedError, AttributeError):
+        raise LatenteError(f"the likelihood ({type(base(d)).__name__}) knows no mean, so there is nothing to show") from None
+
+
+def is_conditional(model: Model, x: Tensor) -> bool:
+    """Tells whether a model refuses to walk without labels."""
+    with still(model, 0):
+        try:
+            model(x[:1])
+        except (ValueError, TypeError, AttributeError):
+            return True
+    return False
+
+
+def index_of(data: Data, label: int | str | None) -> int | None:
+    """Finds a class by its name, or by its index where no class is called so.
+
+    Raises:
+        LatenteError: If the data has no such class.
+    """
+    if label is None:
+        return None
+    if not data.classes:
+        raise LatenteError(f"label is {label!r}, but {data.name} has no labels: leave it out")
+    if str(label) in data.classes:
+        return data.classes.index(str(label))
+    if isinstance(label, int) and 0 <= label < len(data.classes):
+        return label
+    some = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
+    raise LatenteError(f"label is {label!r}, but the classes of {data.name} are {some}")
+
+
+def conditions(model: Model, data: Data, x: Tensor, label: int | str | None) -> tuple[bool, int | None]:
+    """Tells whether the model takes labels, and which class was asked for.
+
+    Raises:
+        LatenteError: If a label is given to a model that takes none.
+    """
+    chosen, takes = index_of(data, label), is_conditional(model, x)
+    if chosen is not None and not takes:
+        raise LatenteError(f"label is {label!r}, but the model does not take labels: train a conditional one")
+    return takes, chosen
+
+
+def cold(temperature: float) -> Callable[[Distribution], Tensor]:
+    """Draws with deviations from the mean shrunk, or stretched, by a temperature.
+
+    Raises:
+        LatenteError: If it is not a number above 0; when drawing, if the family has no scale to shrink.
+    """
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise LatenteError(f"temperature is {temperature}: give a number above 0, e.g. 0.7")
+    if temperature == 1:
+        return rsample
+
+    def choose(d: Distribution) -> Tensor:
+        if not isinstance(base(d), Normal | Laplace | MultivariateNormal):
+            raise LatenteError(
+                f"temperature is {temperature}, but a prior of the family {type(base(d)).__name__} has no one scale "
+                "to shrink: use temperature 1"
+            )
+        return d.mean + temperature * (rsample(d) - d.mean)
+
+    return choose
+
+
+def needs_prior(trace: Trace, what: str) -> None:
+    """Refuses what is drawn from the prior, where the prior cannot be sampled."""
+    for g in trace.latents.values():
+        if isinstance(g.p, Flat):
+            try:
+                g.p.rsample()
+            except ValueError as error:
+                raise LatenteError(f"there are no {what}: {error}") from None
+
+
+def needs_images(data: Data, what: str) -> None:
+    """Refuses what only images have."""
+    if data.kind != "images":
+        raise LatenteError(
+            f"{what} are pictures of images, and {data.name} is a set of {'rows' if data.kind == 'table' else 'vectors'}: "
+            "see its samples, reconstructions and scatter"
+        )
+    if data.shape[0] not in (1, 3):
+        raise LatenteError(f"{data.name} has images of {data.shape[0]} channels: pictures are drawn of 1 (grey) or 3 (colour)")
+
+
+def decode(model: Model, name: str, z: Tensor, y: Tensor | None) -> np.ndarray:
+    """Decodes values of one group, with shape (n, d), to the means of p(x|z)."""
+    device, dtype = place(model)
+    parts = []
+    for i in range(0, len(z), BLOCK):
+        some = z[i : i + BLOCK].to(device, dtype)
+        context = None if y is None else y[i : i + BLOCK]
+        parts.append(images(model(y=context, size=len(some), given={name: some}, choose=mean).likelihood))
+    return np.concatenate(parts)
+
+
+def labels_of(label: int, n: int, like: Tensor) -> Tensor:
+    return torch.full((n,), label, dtype=torch.long, device=like.device)

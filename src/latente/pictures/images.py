@@ -1,0 +1,206 @@
+r"""Pictures that only images have: interpolations, traversals and the manifold.
+
+A line between two codes, a walk along one dimension and a grid through the prior ask the same question: does the decoder
+give something sensible *between* the codes it was trained on? The grid of Kingma and Welling (2013) is spaced by the prior's
+inverse CDF, so that each of its cells has the same prior mass.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Laplace, Normal
+
+from ..data import Data
+from ..errors import LatenteError
+from ..evaluation.bounds import still
+from ..evaluation.latents import base, moment
+from ..trace import Latent, Model
+from .canvas import Picture, grid
+from .codes import (
+    conditions,
+    decode,
+    encode,
+    examples,
+    index_of,
+    is_conditional,
+    labels_of,
+    mean_of,
+    needs_images,
+    needs_prior,
+)
+
+__all__ = ["interpolations", "manifold", "pixels", "traversals"]
+
+MEASURED = 500  # examples that tell which dimensions are active
+REACH = 3.0  # standard deviations to either side
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    """Turns images (…, C, H, W) into (…, H, W, 3)."""
+    x = np.moveaxis(x, -3, -1)
+    return x.repeat(3, -1) if x.shape[-1] == 1 else x
+
+
+def count(name: str, value: int, least: int = 1) -> None:
+    if value < least:
+        raise LatenteError(f"{name} is {value}: give at least {least}")
+
+
+def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, seed: int = 0) -> Picture:
+    r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`.
+
+    The pairs of a conditional model are of one class, since its codes do not hold the class.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        rows: The number of pairs.
+        steps: The images of a line, both ends included.
+        seed: The seed of the choice of examples.
+
+    Raises:
+        LatenteError: If the data is not images, or a number is too small.
+    """
+    needs_images(data, "interpolations")
+    count("rows", rows)
+    count("steps", steps, 2)
+    x, y = pairs(model, data, rows, seed)
+    rows = len(x) // 2
+    with still(model, seed):
+        trace = model(x, y)
+        t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
+        given = {name: line(mean_of(g), t) for name, g in trace.latents.items()}
+        context = None if y is None else y[:rows].repeat_interleave(steps, 0)
+        decoded = model(y=context, size=rows * steps, given=given).likelihood.mean.float().cpu().numpy()
+    shown = pixels(decoded).reshape(rows, steps, *decoded.shape[2:], 3)
+    ends = pixels(x.float().cpu().numpy())[:, None]
+    tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
+    columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
+    note = f"{data.benchmark} · means of p(x|z) on straight lines between the codes of two test examples, seed {seed}"
+    return grid(tiles, "Interpolations", note, columns=columns, values={"images": decoded.reshape(rows, steps, *decoded.shape[1:])})
+
+
+def line(z: Tensor, t: Tensor) -> Tensor:
+    """Joins the first half of codes to the second, with shape (rows * steps, *)."""
+    a, b = (half.unsqueeze(1) for half in z.chunk(2))
+    t = t.view(1, -1, *(1 for _ in z.shape[1:]))
+    return (a + t * (b - a)).flatten(0, 1)
+
+
+def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Takes the left ends of all pairs, then the right ends."""
+    x, y = examples(model, data, 2 * rows, seed)
+    if not is_conditional(model, x) or not data.classes:
+        if len(x) < 2:
+            raise LatenteError(f"interpolations need two test examples, and {data.name} has {len(x)}")
+        half = len(x) // 2
+        return x[: 2 * half], None if y is None else y[: 2 * half]
+    found = []
+    for i in range(rows):
+        both, labels = examples(model, data, 2, seed + i, i % len(data.classes))
+        if len(both) == 2 and labels is not None:
+            found.append((both, labels))
+    if not found:
+        raise LatenteError("interpolations of a conditional model need two test examples of one class")
+    order = range(2)
+    return torch.cat([b[i : i + 1] for i in order for b, _ in found]), torch.cat([w[i : i + 1] for i in order for _, w in found])
+
+
+def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
+    """Returns mean and standard deviation by dimension: the prior's, else those of the codes."""
+    center, variance = moment(g.p, "mean"), moment(g.p, "variance")
+    if center is None or variance is None:
+        return codes.mean(0), codes.std(0), "the codes"
+    return center[0].double(), variance[0].double().sqrt(), "the prior"
+
+
+def traversals(
+    model: Model, data: Data, *, rows: int = 8, steps: int = 11, seed: int = 0, label: int | str | None = None
+) -> Picture:
+    """Moves one latent dimension at a time around a test example's code, the most active dimension first.
+
+    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        rows: The number of dimensions.
+        steps: The images a dimension.
+        seed: The seed of the choice of the example.
+        label: The class of the example, by name or index.
+
+    Raises:
+        LatenteError: If the data is not images, has no such class, or a number is too small.
+    """
+    needs_images(data, "traversals")
+    count("rows", rows)
+    count("steps", steps, 2)
+    x, y = examples(model, data, 1, seed, index_of(data, label))
+    with still(model, seed):
+        codes = encode(model, *examples(model, data, MEASURED, seed))
+        own = model(x, y).latents[codes.name]
+        center, sd, whose = spread(own, codes.means)
+        order = codes.order[:rows]
+        z = mean_of(own).flatten(1).double().repeat(len(order) * steps, 1).view(len(order), steps, -1)
+        for row, j in enumerate(order):
+            z[row, :, j] = center[j] + sd[j] * torch.linspace(-REACH, REACH, steps, device=z.device, dtype=z.dtype)
+        flat = z.view(-1, *own.z.shape[1:])
+        context = None if y is None else y.repeat_interleave(len(flat), 0)
+        decoded = decode(model, codes.name, flat, context)
+    shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
+    says = [f"{codes.name}{j + 1}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order]
+    ticks = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(np.linspace(-REACH, REACH, steps))]
+    note = (
+        f"{data.benchmark} · means of p(x|z) around the code of a test example"
+        f"{'' if label is None else f' of {label}'}; standard deviations are those of {whose}, seed {seed}"
+    )
+    title = f"Traversals of the {len(order)} most active of {z.shape[-1]} dimensions" if len(order) < z.shape[-1] else "Traversals"
+    return grid(pixels(shown), title, note, rows=says, columns=ticks, values={"images": shown, "z": z.cpu().numpy(), "order": np.array(order)})
+
+
+def manifold(model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int | str | None = None) -> Picture:
+    """Decodes a grid of the prior's quantiles in two latent dimensions.
+
+    With more than two dimensions, the two most active ones move and the others stay at the prior's mean; with one there is one row.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The number of quantiles to a side: 1/2n, 3/2n, …
+        seed: The seed of the examples that tell which dimensions are active.
+        label: The class, by name or index, for a conditional model; the first one by default.
+
+    Raises:
+        LatenteError: If the data is not images, the prior has no inverse CDF by dimension, or the model does not take the label.
+    """
+    needs_images(data, "manifolds")
+    count("n", n, 2)
+    x, y = examples(model, data, MEASURED, seed)
+    takes, chosen = conditions(model, data, x, label)
+    chosen = 0 if takes and chosen is None else chosen
+    context = None if chosen is None else labels_of(chosen, 1, x)
+    with still(model, seed):
+        needs_prior(model(x[:1], None if y is None else y[:1]), "manifolds")
+        codes = encode(model, x, y)
+        p = model(y=context, size=1).latents[codes.name].p
+        z, moving = quantiles(base(p), codes, n)
+        decoded = decode(model, codes.name, z.view(-1, *codes.group.z.shape[1:]), None if chosen is None else labels_of(chosen, len(z), x))
+    side = 1 if len(moving) == 1 else n
+    shown = decoded.reshape(side, n, *decoded.shape[1:])
+    d = codes.means.shape[1]
+    names = [f"{codes.name}{j + 1}" for j in moving]
+    title = "Manifold" + ("" if d <= 2 else f": {names[0]} and {names[1]}, the two most active of {d} dimensions")
+    says = "" if d <= 2 else ", the others at the prior's mean"
+    across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
+    what = "" if chosen is None else f" for {data.classes[chosen]}"
+    note = f"{data.benchmark} · means of p(x|z){what} at equal steps of prior mass, {across}{says}"
+    return grid(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
+
+
+def quantiles(p: object, codes: object, n: int) -> tuple[Tensor, list[int]]:
+    """Returns the codes of the grid, row by row from the top, and the dimensions that move."""
+    raise NotImplementedError

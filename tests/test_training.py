@@ -1,0 +1,436 @@
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
+from latente import recipes
+from latente.data.examples import Examples
+from latente.errors import RunError, TrainingError
+from latente.objectives import ELBO, Objective, Term
+from latente.training import Trainer
+from latente.training.checkpoint import newest, read_checkpoint, write_checkpoint
+from latente.training.logs import JSONL
+from training_script import digits, train
+
+SCRIPT = str(Path(__file__).with_name("training_script.py"))
+RUN = {"steps": 30, "batch": 128, "log_every": 7, "evaluate_every": 10, "checkpoint_every": 6, "ema": 0.9}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return digits()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, loaded):
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(str(folder), RUN, loaded, resume=False)
+    return folder
+
+
+def contents(folder):
+    """The bytes that must be equal: the last checkpoint, the log and the weights."""
+    last = next(newest(folder / "checkpoints"))
+    files = [*sorted(last.iterdir()), folder / "metrics.jsonl", folder / "model.safetensors"]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def script(folder, settings, *more, processes=0):
+    start = [sys.executable]
+    if processes:
+        start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return subprocess.run(
+        [*start, SCRIPT, str(folder), json.dumps(settings), *more],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def model_of(**arguments):
+    torch.manual_seed(0)
+    return recipes.make("vae", **{"shape": [6], "hidden": [8], "latent": 2} | arguments).model
+
+
+def rows(n=64, d=6):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(1))
+
+
+# ------------------------------------------------------------------------------------------------- exact resume
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 13, 29])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch, loaded, whole, step):
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "interrupted", lambda trainer: trainer.step == step)
+        with pytest.raises(RunError, match=rf"interrupted at step {step} of 30.*latente resume"):
+            train(str(tmp_path), RUN, loaded, resume=False)
+    train(str(tmp_path), RUN, loaded, resume=True)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_kill_nine_at_random_moments_changes_nothing(tmp_path, loaded):
+    settings = RUN | {"steps": 60, "checkpoint_every": 1}
+    train(str(tmp_path / "whole"), settings, loaded, resume=False)
+    done = script(tmp_path / "killed", settings, "kill", "20")
+    assert json.loads(done.stdout.splitlines()[-1]) == {"killed": 20, "status": 0}, done.stderr
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+    command = [sys.executable, "-m", "latente.cli", "train", "vae", "--hidden", "16", "--threads", "1"]
+    process = subprocess.Popen(
+        [*command, "--steps", "100000", "--out", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "go on with: latente resume" in message and "Traceback" not in message
+    assert len(list(newest(tmp_path / "run" / "checkpoints"))) == 1
+
+
+def test_the_run_can_be_made_longer(tmp_path):
+    for steps, resume in ((10, False), (16, True)):
+        trainer = Trainer(model_of(), out=tmp_path, steps=steps, batch=16, log_every=2)
+        trainer.fit(rows(), resume=resume)
+    assert [line["step"] for line in trainer.history] == list(range(2, 17, 2))
+
+
+# ------------------------------------------------------------------------------------------- several processes
+
+
+@pytest.mark.parametrize("shard", [False, True])
+def test_two_processes_equal_one(tmp_path, loaded, shard):
+    settings = RUN | {"micro_batches": 2, "clip": 20.0}
+    train(str(tmp_path / "one"), settings, loaded, resume=False)
+    done = script(tmp_path / "two", settings | {"shard": shard}, processes=2)
+    assert done.returncode == 0, done.stderr
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-6)
+    logs = [JSONL(tmp_path / name / "metrics.jsonl").read() for name in ("one", "two")]
+    for line, twin in zip(*logs, strict=True):
+        assert line.pop("split") == twin.pop("split")
+        assert line == pytest.approx(twin, rel=1e-6)
+
+
+def test_a_sharded_run_is_resumed_on_one_process(tmp_path, loaded, whole):
+    done = script(tmp_path, RUN | {"steps": 30, "micro_batches": 2, "shard": True}, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "checkpoints" / "00000030").glob("state-*-of-2.safetensors"))) == 2
+    sharded = load_file(tmp_path / "model.safetensors")
+    shutil.rmtree(tmp_path / "checkpoints" / "00000030")
+    train(str(tmp_path), RUN | {"micro_batches": 2}, loaded, resume=True)
+    for name, t in load_file(tmp_path / "model.safetensors").items():
+        torch.testing.assert_close(t, sharded[name], rtol=0, atol=1e-6)
+
+
+def test_micro_batches_add_up():
+    weights = []
+    for micro_batches in (1, 4):
+        model = recipes.make("autoencoder", shape=[6], hidden=[8], latent=2).model
+        with torch.no_grad():
+            for i, p in enumerate(model.parameters()):
+                p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(i)) * 0.3)
+        Trainer(model, steps=10, batch=32, micro_batches=micro_batches, optimizer="sgd", lr=1e-2).fit(rows())
+        weights.append(torch.cat([p.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-6)
+
+
+def test_a_batch_that_cannot_be_split_is_refused():
+    with pytest.raises(TrainingError, match="a batch of 2 examples cannot be split into 3 equal parts"):
+        Trainer(model_of(), batch=2, micro_batches=3).fit(rows())
+
+
+# ---------------------------------------------------------------------------------------------- damage and disks
+
+
+def tensors():
+    return {"model.a": torch.randn(40, 10), "streak": torch.zeros(())}
+
+
+def test_any_changed_byte_of_a_checkpoint_is_noticed(tmp_path):
+    folder = write_checkpoint(tmp_path, 5, tensors(), {"step": 5})
+    assert read_checkpoint(folder)[1]["step"] == 5
+    chance = random.Random(0)
+    for file in folder.iterdir():
+        good = file.read_bytes()
+        places = range(len(good)) if len(good) < 500 else sorted(chance.sample(range(len(good)), 300))
+        for place in places:
+            bad = bytearray(good)
+            bad[place] ^= 1 << chance.randrange(8)
+            file.write_bytes(bad)
+            with pytest.raises(RunError, match="00000005 is damaged"):
+                read_checkpoint(folder)
+        for length in range(0, len(good), 97):
+            file.write_bytes(good[:length])
+            with pytest.raises(RunError, match="00000005 is damaged"):
+                read_checkpoint(folder)
+        file.unlink()
+        with pytest.raises(RunError, match="00000005 is"):
+            read_checkpoint(folder)
+        file.write_bytes(good)
+    read_checkpoint(folder)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capfd, loaded, whole):
+    shutil.copytree(whole, tmp_path / "run")
+    state = tmp_path / "run" / "checkpoints" / "00000030" / "state-1-of-1.safetensors"
+    state.write_bytes(state.read_bytes()[:-1])
+    train(str(tmp_path / "run"), RUN, loaded, resume=True)
+    assert "00000030 is damaged" in capfd.readouterr().err
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    Trainer(model_of(), out=tmp_path, steps=2, batch=16).fit(rows())
+    with pytest.raises(RunError, match="of another model: it differs in|has shape"):
+        Trainer(model_of(latent=3), out=tmp_path, steps=4, batch=16).fit(rows(), resume=True)
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 20 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path, capfd, small_disk):
+    Trainer(model_of(hidden=[256]), out=tmp_path, steps=4, batch=16).fit(rows())
+    good = contents(tmp_path)
+    small_disk(20_000)
+    longer = Trainer(model_of(hidden=[256]), out=tmp_path, steps=8, batch=16, checkpoint_every=2)
+    with pytest.raises(
+        RunError, match=r"checkpoint of step 8 cannot be written.*last good one is of step 4.*latente resume"
+    ):
+        longer.fit(rows(), resume=True)
+    assert "step 6 cannot be written" in capfd.readouterr().err
+    assert {name: content for name, content in contents(tmp_path).items() if name != "metrics.jsonl"} == {
+        name: content for name, content in good.items() if name != "metrics.jsonl"
+    }
+    assert not list((tmp_path / "checkpoints").glob(".*"))
+    small_disk(1 << 30)
+    assert (
+        Trainer(model_of(hidden=[256]), out=tmp_path, steps=8, batch=16).fit(rows(), resume=True)[-1]["step"]
+        == 8
+    )
+
+
+def test_lines_that_a_full_disk_refused_come_with_the_next(tmp_path, small_disk):
+    log = JSONL(tmp_path / "metrics.jsonl")
+    log.write({"step": 1, "loss": 1.0})
+    small_disk((tmp_path / "metrics.jsonl").stat().st_size + 5)
+    with pytest.raises(OSError):
+        log.write({"step": 2, "loss": 1.0})
+    small_disk(1 << 20)
+    log.write({"step": 3, "loss": float("nan")})
+    assert [line["step"] for line in log.read()] == [1, 2, 3] and log.read()[2]["loss"] is None
+
+
+# ----------------------------------------------------------------------------------------------- not finite
+
+
+class Spoiled(Objective):
+    """An ELBO whose rate is not a number on some steps."""
+
+    def __init__(self, steps, value=float("nan")):
+        super().__init__()
+        self.bad, self.value, self.elbo = set(steps), value, ELBO()
+
+    def terms(self, model, x, y, clock):
+        terms = self.elbo.terms(model, x, y, clock)
+        if model.training and clock.step in self.bad:
+            terms["rate/z"] = Term(terms["rate/z"].value * self.value)
+        return terms
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("optimizer", ["adam", "adamax"])
+def test_a_step_that_is_not_finite_is_skipped_and_named(capfd, value, optimizer):
+    settings = {"batch": 64, "optimizer": optimizer, "log_every": 1, "lr_schedule": "constant"}
+    spoiled, sound = model_of(), model_of()
+    history = Trainer(spoiled, Spoiled([0, 1], value), steps=2, **settings).fit(rows())
+    assert "1 step(s) skipped, rate/z" in capfd.readouterr().err
+    assert [line["skipped"] for line in history] == [1, 1]
+    for p, twin in zip(spoiled.parameters(), sound.parameters()):
+        assert torch.equal(p, twin)
+    Trainer(sound, Spoiled([0, 1], value), steps=3, **settings).fit(rows())
+    assert not torch.equal(sound.posterior.net.layers[0].weight, spoiled.posterior.net.layers[0].weight)
+    assert all(p.isfinite().all() for p in sound.parameters())
+
+
+def test_training_gives_up_after_a_streak(tmp_path):
+    trainer = Trainer(
+        model_of(),
+        Spoiled(range(10, 100)),
+        steps=100,
+        batch=16,
+        log_every=5,
+        checkpoint_every=5,
+        out=tmp_path,
+    )
+    with pytest.raises(
+        TrainingError, match=r"gives up at step 30: rate/z.*not finite for 20 steps.*learning rate"
+    ):
+        trainer.fit(rows())
+    tensors, _ = read_checkpoint(next(newest(tmp_path / "checkpoints")))
+    assert all(t.isfinite().all() for name, t in tensors.items() if name.startswith("model."))
+
+
+# --------------------------------------------------------------------------------------------------- behaviour
+
+
+def test_the_best_weights_are_kept_and_training_stops_early():
+    model = model_of(hidden=[64])
+    trainer = Trainer(
+        model,
+        steps=2000,
+        batch=32,
+        lr=1e-2,
+        evaluate_every=10,
+        patience=3,
+        log_every=10,
+        lr_schedule="constant",
+    )
+    history = trainer.fit(rows(), rows(200)[64:])
+    losses = {line["step"]: line["loss"] for line in history if line["split"] == "validation"}
+    assert trainer.step == max(losses) == trainer.best_step + 30 < 2000
+    assert losses[trainer.best_step] == min(losses.values())
+    best = trainer.best
+    trainer.validate(Examples(rows(200)[64:]))
+    assert trainer.history[-1]["loss"] == best
+
+
+def test_clipping_bounds_the_step():
+    model = model_of()
+    before = [p.detach().clone() for p in model.parameters()]
+    trainer = Trainer(
+        model, steps=1, batch=16, optimizer="sgd", lr=1.0, clip=0.5, log_every=1, lr_schedule="constant"
+    )
+    history = trainer.fit(3 * rows())
+    moved = sum((p.detach() - b).square().sum() for p, b in zip(model.parameters(), before)).sqrt()
+    assert moved == pytest.approx(0.5, rel=1e-4) and history[0]["gradient/model"] > 0.5
+
+
+def test_the_average_is_what_is_evaluated_and_kept():
+    model = model_of()
+    trainer = Trainer(model, steps=5, batch=16, ema=0.5, lr=0.1)
+    trainer.fit(rows(), rows())
+    assert trainer.average is not None
+    for name, p in model.named_parameters():
+        assert torch.equal(p, trainer.average[name])
+
+
+def test_learning_rate_warms_up_and_falls():
+    history = Trainer(
+        model_of(), steps=100, batch=16, lr=1.0, lr_warmup=10, log_every=1, optimizer="sgd", clip=1e-9
+    ).fit(rows())
+    rates = [line["lr"] for line in history]
+    assert rates[:2] == [0.1, 0.2] and max(rates) == pytest.approx(1.0, abs=0.05) and rates[-1] < 0.02
+
+
+def test_fit_leaves_the_process_as_it_was():
+    state, threads, handler = torch.get_rng_state(), torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    Trainer(model_of(), steps=2, batch=16, threads=1)
+    torch.set_rng_state(state)
+    trainer = Trainer(model_of(), steps=2, batch=16, threads=1)
+    state = torch.get_rng_state()
+    trainer.fit(rows())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (torch.get_num_threads(), signal.getsignal(signal.SIGINT)) == (threads, handler)
+
+
+def test_logs_of_other_formats_are_rewound_with_the_run(tmp_path, monkeypatch):
+    settings = {
+        "steps": 8,
+        "batch": 16,
+        "log_every": 2,
+        "checkpoint_every": 4,
+        "track": ["csv", "tensorboard"],
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "interrupted", lambda trainer: trainer.step == 7)
+        save = Trainer.save
+        patch.setattr(Trainer, "save", lambda trainer, must: None if must else save(trainer, must))
+        with pytest.raises(RunError):
+            Trainer(model_of(), out=tmp_path, **settings).fit(rows())
+    Trainer(model_of(), out=tmp_path, **settings).fit(rows(), resume=True)
+    table = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    assert table[0] == ["step", "split", "name", "value"]
+    assert [step for step, _, name, _ in table if name == "distortion"] == ["2", "4", "6", "8"]
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_bf16_stays_close_to_fp32():
+    losses = []
+    for precision in ("fp32", "bf16"):
+        history = Trainer(model_of(), steps=50, batch=64, precision=precision, log_every=50).fit(rows())
+        losses.append(history[-1]["distortion"])
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+# --------------------------------------------------------------------------------------------------------- turns
+
+
+class TwoPlayers(Objective):
+    """A critic moves twice, as long as its loss is asked for, then the model once."""
+
+    def __init__(self):
+        super().__init__()
+        self.critic, self.answers = nn.Linear(2, 1), []
+
+    def players(self, model):
+        return super().players(model) | {"critic": list(self.critic.parameters())}
+
+    def terms(self, model, x, y, clock):
+        return {"distortion": Term(-model(x, y).likelihood.log_prob(x))}
+
+    def turns(self, model, batches, clock):
+        for _ in range(2):
+            x, y = next(batches)
+            z = model(x, y).latents["z"].z.detach()
+            loss = yield "critic", {"critic": Term(F.softplus(self.critic(z)).squeeze(-1))}
+            self.answers.append(loss())
+        x, y = next(batches)
+        yield "model", self.terms(model, x, y, clock)
+
+
+def test_only_the_player_whose_turn_it_is_moves(monkeypatch):
+    moves = []
+    move = Trainer.move
+
+    def watched(trainer, names, loss):
+        before = {n: [p.detach().clone() for p in group] for n, group in trainer.players.items()}
+        move(trainer, names, loss)
+        changed = {
+            n for n, group in trainer.players.items() if any((p != b).any() for p, b in zip(group, before[n]))
+        }
+        moves.append(changed)
+
+    monkeypatch.setattr(Trainer, "move", watched)
+    objective = TwoPlayers()
+    trainer = Trainer(model_of(), objective, steps=3, batch=16, log_every=1)
+    history = trainer.fit(rows())
+    assert moves == 3 * [{"critic"}, {"critic"}, {"model"}]
+    assert trainer.position == 9
+    assert history[0]["critic"] == pytest.approx(sum(objective.answers[:2]) / 2)
