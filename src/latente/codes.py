@@ -112,7 +112,7 @@ def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
     writers: dict[str, Callable[[Path, Mapping[str, np.ndarray]], None]] = {
         ".parquet": write_parquet,
         ".csv": write_csv,
-        ".npz": lambda file, columns: np.savez_compressed(file, **columns),
+        ".npz": lambda file, columns: np.savez_compressed(file, **columns)  # type: ignore[arg-type],
     }
     if path.suffix not in writers:
         raise LatenteError(f"{path} ends in {path.suffix or 'nothing'}: choose {', '.join(writers)}")

@@ -94,10 +94,10 @@ def import_zuko() -> ModuleType:
     Raises:
         ImportError: If `zuko` is not installed.
     """
-    before = Distribution._validate_args, Distribution.arg_constraints  # type: ignore[attr-defined]
+    before = Distribution._validate_args, Distribution.arg_constraints
     try:
         return importlib.import_module("zuko")
     except ImportError as error:
         raise ImportError("flow priors need zuko: pip install 'latente[flows]'") from error
     finally:
-        Distribution._validate_args, Distribution.arg_constraints = before  # type: ignore[attr-defined, misc]
+        Distribution._validate_args, Distribution.arg_constraints = before  # type: ignore[method-assign]

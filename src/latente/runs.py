@@ -200,7 +200,7 @@ def train(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / SPLIT).open("wb") as file:
-            np.savez_compressed(file, **loaded.indices)
+            np.savez_compressed(file, **loaded.indices)  # type: ignore[arg-type]
         write_whole(out / RECORD, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None

@@ -73,7 +73,7 @@ class ConvEncoder(nn.Module):
             ]
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(channels[-1] * math.prod(halved(inputs, len(channels))[-1]), math.prod(outputs))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         batch = x.shape[:-3]
@@ -120,7 +120,7 @@ class ConvDecoder(nn.Module):
             )
             for before, after in zip(widths, widths[1:])
         )
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         h = self.stem(join(z, y))

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["BLUE", "CLASSES", "GREY", "INK", "ORANGE", "PAPER", "Picture", "axes", "colours", "grid", "sheet"]
 
 INK, PAPER = "#1f2328", "#fefefe"  # become currentColor and var(--page) in a page
-BLUE, ORANGE, GREY = "#3d7fc1", "#d9822b", "#98a1ab"  # told apart by every kind of colour vision, on white and on black
+BLUE, ORANGE, GREY = (
+    "#3d7fc1",
+    "#d9822b",
+    "#98a1ab",
+)  # told apart by every kind of colour vision, on white and on black
 CLASSES = (  # after P. Tol's bright and light schemes
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#8c6bb1", "#7f7f7f",
 )  # fmt: skip
@@ -107,9 +111,7 @@ class Picture:
         text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
         names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))
         short = {name: f"{prefix}{i}" for i, name in enumerate(names)}
-        text = re.sub(
-            r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m[1] + short.get(m[2], m[2]), text
-        )
+        text = re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m[1] + short.get(m[2], m[2]), text)
         text = text.replace(INK, "currentColor").replace(PAPER, "var(--page, #fff)")
         width, height = (72 * inches for inches in self.figure.get_size_inches())
         top = 72 * self.header

@@ -22,7 +22,18 @@ from ..evaluation.bounds import moved, place, still
 from ..evaluation.latents import base, by_dimension, moment
 from ..trace import Latent, Model, Trace, mean, rsample
 
-__all__ = ["Codes", "cold", "encode", "examples", "images", "index_of", "is_conditional", "mean_of", "needs_images", "needs_prior"]
+__all__ = [
+    "Codes",
+    "cold",
+    "encode",
+    "examples",
+    "images",
+    "index_of",
+    "is_conditional",
+    "mean_of",
+    "needs_images",
+    "needs_prior",
+]
 
 BLOCK = 256  # examples of one pass
 Batch = tuple[Tensor, Tensor | None]
@@ -74,7 +85,9 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     means = [mean_of(g).flatten(1).double() for g in groups]
     kls = [by_dimension(g) for g in groups]
     found = [k.double() for k in kls if k is not None]
-    return Codes(name, torch.cat(means), torch.cat(found).mean(0) if len(found) == len(kls) else None, groups[0])
+    return Codes(
+        name, torch.cat(means), torch.cat(found).mean(0) if len(found) == len(kls) else None, groups[0]
+    )
 
 
 def mean_of(g: Latent) -> Tensor:
@@ -89,7 +102,9 @@ def images(d: Distribution) -> np.ndarray:
     try:
         return d.mean.float().cpu().numpy()
     except (NotImplementedError, AttributeError):
-        raise LatenteError(f"the likelihood ({type(base(d)).__name__}) knows no mean, so there is nothing to show") from None
+        raise LatenteError(
+            f"the likelihood ({type(base(d)).__name__}) knows no mean, so there is nothing to show"
+        ) from None
 
 
 def is_conditional(model: Model, x: Tensor) -> bool:
@@ -172,7 +187,9 @@ def needs_images(data: Data, what: str) -> None:
             "see its samples, reconstructions and scatter"
         )
     if data.shape[0] not in (1, 3):
-        raise LatenteError(f"{data.name} has images of {data.shape[0]} channels: pictures are drawn of 1 (grey) or 3 (colour)")
+        raise LatenteError(
+            f"{data.name} has images of {data.shape[0]} channels: pictures are drawn of 1 (grey) or 3 (colour)"
+        )
 
 
 def decode(model: Model, name: str, z: Tensor, y: Tensor | None) -> np.ndarray:

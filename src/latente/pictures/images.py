@@ -7,12 +7,10 @@ inverse CDF, so that each of its cells has the same prior mass.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Laplace, Normal
+from torch.distributions import Distribution, Laplace, Normal
 
 from ..data import Data
 from ..errors import LatenteError
@@ -21,6 +19,7 @@ from ..evaluation.latents import base, moment
 from ..trace import Latent, Model
 from .canvas import Picture, grid
 from .codes import (
+    Codes,
     conditions,
     decode,
     encode,
@@ -81,7 +80,13 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
     note = f"{data.benchmark} · means of p(x|z) on straight lines between the codes of two test examples, seed {seed}"
-    return grid(tiles, "Interpolations", note, columns=columns, values={"images": decoded.reshape(rows, steps, *decoded.shape[1:])})
+    return grid(
+        tiles,
+        "Interpolations",
+        note,
+        columns=columns,
+        values={"images": decoded.reshape(rows, steps, *decoded.shape[1:])},
+    )
 
 
 def line(z: Tensor, t: Tensor) -> Tensor:
@@ -107,7 +112,9 @@ def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tenso
     if not found:
         raise LatenteError("interpolations of a conditional model need two test examples of one class")
     order = range(2)
-    return torch.cat([b[i : i + 1] for i in order for b, _ in found]), torch.cat([w[i : i + 1] for i in order for _, w in found])
+    return torch.cat([b[i : i + 1] for i in order for b, _ in found]), torch.cat(
+        [w[i : i + 1] for i in order for _, w in found]
+    )
 
 
 def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
@@ -147,22 +154,42 @@ def traversals(
         order = codes.order[:rows]
         z = mean_of(own).flatten(1).double().repeat(len(order) * steps, 1).view(len(order), steps, -1)
         for row, j in enumerate(order):
-            z[row, :, j] = center[j] + sd[j] * torch.linspace(-REACH, REACH, steps, device=z.device, dtype=z.dtype)
+            z[row, :, j] = center[j] + sd[j] * torch.linspace(
+                -REACH, REACH, steps, device=z.device, dtype=z.dtype
+            )
         flat = z.view(-1, *own.z.shape[1:])
         context = None if y is None else y.repeat_interleave(len(flat), 0)
         decoded = decode(model, codes.name, flat, context)
     shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
-    says = [f"{codes.name}{j + 1}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order]
-    ticks = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(np.linspace(-REACH, REACH, steps))]
+    says = [
+        f"{codes.name}{j + 1}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
+    ]
+    ticks = [
+        f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}"
+        for i, v in enumerate(np.linspace(-REACH, REACH, steps))
+    ]
     note = (
         f"{data.benchmark} · means of p(x|z) around the code of a test example"
         f"{'' if label is None else f' of {label}'}; standard deviations are those of {whose}, seed {seed}"
     )
-    title = f"Traversals of the {len(order)} most active of {z.shape[-1]} dimensions" if len(order) < z.shape[-1] else "Traversals"
-    return grid(pixels(shown), title, note, rows=says, columns=ticks, values={"images": shown, "z": z.cpu().numpy(), "order": np.array(order)})
+    title = (
+        f"Traversals of the {len(order)} most active of {z.shape[-1]} dimensions"
+        if len(order) < z.shape[-1]
+        else "Traversals"
+    )
+    return grid(
+        pixels(shown),
+        title,
+        note,
+        rows=says,
+        columns=ticks,
+        values={"images": shown, "z": z.cpu().numpy(), "order": np.array(order)},
+    )
 
 
-def manifold(model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int | str | None = None) -> Picture:
+def manifold(
+    model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int | str | None = None
+) -> Picture:
     """Decodes a grid of the prior's quantiles in two latent dimensions.
 
     With more than two dimensions, the two most active ones move and the others stay at the prior's mean; with one there is one row.
@@ -188,12 +215,19 @@ def manifold(model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p
         z, moving = quantiles(base(p), codes, n)
-        decoded = decode(model, codes.name, z.view(-1, *codes.group.z.shape[1:]), None if chosen is None else labels_of(chosen, len(z), x))
+        decoded = decode(
+            model,
+            codes.name,
+            z.view(-1, *codes.group.z.shape[1:]),
+            None if chosen is None else labels_of(chosen, len(z), x),
+        )
     side = 1 if len(moving) == 1 else n
     shown = decoded.reshape(side, n, *decoded.shape[1:])
     d = codes.means.shape[1]
     names = [f"{codes.name}{j + 1}" for j in moving]
-    title = "Manifold" + ("" if d <= 2 else f": {names[0]} and {names[1]}, the two most active of {d} dimensions")
+    title = "Manifold" + (
+        "" if d <= 2 else f": {names[0]} and {names[1]}, the two most active of {d} dimensions"
+    )
     says = "" if d <= 2 else ", the others at the prior's mean"
     across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
     what = "" if chosen is None else f" for {data.classes[chosen]}"
@@ -201,6 +235,19 @@ def manifold(model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int
     return grid(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 
-def quantiles(p: object, codes: object, n: int) -> tuple[Tensor, list[int]]:
+def quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:
     """Returns the codes of the grid, row by row from the top, and the dimensions that move."""
-    raise NotImplementedError
+    if not isinstance(p, Normal | Laplace):
+        raise LatenteError(
+            f"manifolds need a prior with an inverse CDF for each dimension, and this one is a {type(p).__name__}: "
+            "see samples, traversals and scatter"
+        )
+    moving = sorted(codes.order[:2])
+    steps = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    loc, scale = (t.double().reshape(-1) for t in (p.loc, p.scale))
+    values = type(p)(loc, scale).icdf(steps.to(loc.device).unsqueeze(1))
+    z = p.mean.double().reshape(1, 1, -1).repeat(1 if len(moving) == 1 else n, n, 1)
+    z[:, :, moving[0]] = values[:, moving[0]]
+    if len(moving) == 2:
+        z[:, :, moving[1]] = values[:, moving[1]].flip(0).unsqueeze(1)
+    return z.flatten(0, 1), moving

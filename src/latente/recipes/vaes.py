@@ -192,12 +192,6 @@ def deep_vae(
         draws=draws,
         dropout=dropout,
     )
-    return Plan(
-        plan.model,
-        plan.objective,
-        plan.binarise,
-        {"steps": 60000, "ema": 0.999, "lr": 1e-3, "lr_warmup": 500},
-    )
 
 
 @recipe()

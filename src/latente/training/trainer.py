@@ -301,9 +301,8 @@ class Trainer:
         answer: Callable[[], float] | None = None
         turn = 0
         while True:
-            for group in self.players.values():
-                for p in group:
-                    p.grad = None
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad()
             taken = self.backward(runs, turn, answer)
             if taken is None:
                 break

@@ -1,0 +1,272 @@
+"""Charts: codes by label, curves of training, and the dimensions of the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.distributions import Normal
+
+from ..data import Data
+from ..errors import LatenteError
+from ..evaluation import Evaluation
+from ..evaluation.bounds import still
+from ..evaluation.latents import ACTIVE, base
+from ..trace import Model
+from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, Picture, axes, legend, sheet
+from .codes import Codes, encode, examples
+from .images import count
+
+__all__ = ["curves", "kl_bars", "scatter"]
+
+DPI = 200
+WIDTH = 7.2
+NAMED = 32  # dimensions that get a tick each
+
+
+def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Picture:
+    """Draws the codes of test examples, coloured by label: the posterior means, or their first two principal components.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The most examples to draw.
+        seed: The seed of the choice of examples.
+
+    Raises:
+        LatenteError: If there are fewer than three test examples.
+    """
+    count("n", n, 3)
+    x, y = examples(model, data, n, seed)
+    if len(x) < 3:
+        raise LatenteError(f"a scatter needs three test examples, and {data.name} has {len(x)}")
+    with still(model, seed):
+        codes = encode(model, x, y)
+    points, names, what = plane(codes)
+    note = f"{data.benchmark} · {what} of {len(x)} test examples"
+    d = codes.means.shape[1]
+    title = "Codes" if d <= 2 else f"Codes: the first two principal components of {d} dimensions"
+    p = base(codes.group.p)
+    has_ring = d == 2 and isinstance(p, Normal) and p.loc.numel() == 2
+    note += "; the ring holds 95 % of the prior" if has_ring else ""
+    side = 4.6
+    figure, header = sheet(0.62 + side + 1.5, 0.5 + side + 0.1, title, note, DPI)
+    ax = axes(figure, (0.62, 0.5, side, side), *names, lines=False)
+    dots(ax, points, None if y is None else y.cpu().numpy(), data.classes)
+    if has_ring:
+        angle, radius = np.linspace(0, 2 * np.pi, 200), np.sqrt(-2 * np.log(0.05))
+        loc, scale = (t.detach().flatten().cpu().numpy() for t in (p.loc, p.scale))
+        ax.plot(
+            loc[0] + radius * scale[0] * np.cos(angle),
+            loc[1] + radius * scale[1] * np.sin(angle),
+            color=INK,
+            alpha=0.5,
+            linewidth=0.7,
+        )
+    if d > 1:
+        ax.set_aspect("equal", adjustable="datalim")
+    else:
+        ax.set_yticks([])
+    return Picture(
+        figure,
+        title,
+        note,
+        header,
+        DPI,
+        {"points": points} | ({} if y is None else {"labels": y.cpu().numpy()}),
+    )
+
+
+def plane(codes: Codes) -> tuple[np.ndarray, tuple[str, str], str]:
+    """Returns codes in two dimensions, the names of the axes, and what they are."""
+    means = codes.means.cpu().numpy()
+    n, d = means.shape
+    if d == 1:
+        height = torch.rand(n, generator=torch.Generator().manual_seed(0)).numpy()
+        return (
+            np.stack([means[:, 0], height], 1),
+            (f"{codes.name}1", "no meaning: spread to be seen"),
+            "posterior means",
+        )
+    if d == 2:
+        return means, (f"{codes.name}1", f"{codes.name}2"), "posterior means"
+    centered = means - means.mean(0)
+    _, s, axis = np.linalg.svd(centered, full_matrices=False)
+    axis = axis[:2] * np.sign(np.take_along_axis(axis[:2], np.abs(axis[:2]).argmax(1)[:, None], 1))
+    share = 100 * s[:2] ** 2 / max((s**2).sum(), 1e-300)
+    names = (f"first component, {share[0]:.0f} % of the variance", f"second component, {share[1]:.0f} %")
+    return centered @ axis.T, names, "principal components of the posterior means"
+
+
+def dots(ax: Any, points: np.ndarray, y: np.ndarray | None, classes: Sequence[str]) -> None:
+    """Draws points in the colours of the ten largest classes, and the rest in grey."""
+    put = {"s": 7, "alpha": 0.75, "linewidths": 0, "rasterized": True}
+    if y is None or not classes:
+        ax.scatter(*points.T, color=BLUE, **put)
+        return
+    sizes = np.bincount(y, minlength=len(classes))
+    named = sorted(np.argsort(-sizes, kind="stable")[: len(CLASSES)])
+    rest = ~np.isin(y, named)
+    if rest.any():
+        ax.scatter(*points[rest].T, color=GREY, label="others", **put | {"alpha": 0.4})
+    for colour, k in zip(CLASSES, named):
+        ax.scatter(*points[y == k].T, color=colour, label=short(classes[k]), **put)
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.2, handletextpad=0.2)
+
+
+def short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
+
+
+def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
+    """Draws distortion and rate of training and validation by step, β where it changes, and the best step.
+
+    Arguments:
+        metrics: The lines of a run's log.
+        benchmark: The data and how it is read.
+
+    Raises:
+        LatenteError: If the log holds no distortion yet.
+    """
+    lines = {
+        split: [m for m in metrics if m["split"] == split and "distortion" in m]
+        for split in ("train", "validation")
+    }
+    if not any(lines.values()):
+        raise LatenteError("the log of this run holds no figures yet: train for more steps")
+    parts = {split: series(found) for split, found in lines.items()}
+    best = min((m for m in lines["validation"] if "loss" in m), key=lambda m: m["loss"], default=None)
+    beta = np.array([m["beta"] for m in lines["train"] if "beta" in m])
+    moves = len(beta) > 1 and float(np.ptp(beta)) > 1e-9
+    says = "" if moves or not len(beta) else f", β = {beta[0]:g}"
+    note = f"{benchmark} · nats an example{says}" + (
+        "" if best is None else f", dotted: the best validation, step {best['step']}"
+    )
+    low = 0.95 if moves else 0.0
+    figure, header = sheet(WIDTH, low + 3.0, "Training", note, DPI)
+    wide = (WIDTH - 0.55 - 0.62 - MARGIN) / 2
+    steps = [*parts["train"]["step"], *parts["validation"]["step"]]
+    span = (0, max(steps) * 1.02)
+    for i, name in enumerate(("distortion", "rate")):
+        ax = axes(figure, (0.55 + i * (wide + 0.62), low + 0.45, wide, 2.3), "step", "")
+        ax.set_title(name, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans")
+        ax.plot(parts["train"]["step"], parts["train"][name], color=BLUE, linewidth=1.1, label="train")
+        ax.plot(
+            parts["validation"]["step"],
+            parts["validation"][name],
+            color=ORANGE,
+            linewidth=1.1,
+            marker="o",
+            markersize=2.6,
+            label="validation",
+        )
+        ax.set(xlim=span, ylim=window(parts, name))
+        mark(ax, best)
+        if i == 0:
+            legend(ax, loc="upper right")
+    if moves:
+        ax = axes(figure, (0.55, 0.42, WIDTH - 0.55 - MARGIN, 0.5), "step", "β")
+        ax.plot(parts["train"]["step"], beta, color=GREY, linewidth=1.2)
+        ax.set(xlim=span)
+        mark(ax, best)
+    values = {f"{split} {name}": v for split, part in parts.items() for name, v in part.items()}
+    return Picture(figure, "Training", note, header, DPI, values)
+
+
+def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {
+        "step": np.array([m["step"] for m in lines], dtype=float),
+        "distortion": np.array([m["distortion"] for m in lines], dtype=float),
+        "rate": np.array([sum(v for k, v in m.items() if k.startswith("rate/")) for m in lines], dtype=float),
+    }
+
+
+def window(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> tuple[float, float]:
+    """Spans a figure but for the first twentieth of training, where it falls from far above."""
+    train = parts["train"]
+    late = train[name][train["step"] > 0.05 * max(train["step"], default=0)]
+    values = np.concatenate([late, parts["validation"][name]])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    edge = 0.06 * (high - low) or 0.5
+    return low - edge, high + edge
+
+
+def mark(ax: Any, best: Mapping[str, Any] | None) -> None:
+    if best is not None:
+        ax.axvline(best["step"], color=INK, linewidth=0.8, linestyle=":", alpha=0.7)
+
+
+def kl_bars(evaluation: Evaluation) -> Picture:
+    r"""Draws the KL of each latent dimension in nats, sorted, and what makes a dimension active: :math:`\\mathrm{Var}_x(\\mathbb{E}_q z_j) > 0.01`.
+
+    Arguments:
+        evaluation: The figures of a run.
+
+    Raises:
+        LatenteError: If no latent group has figures by dimension.
+    """
+    found = [
+        (f"{n}{j + 1}", g.kl[j] if g.kl else np.nan, g.activity[j] if g.activity else np.nan)
+        for n, g in evaluation.latents.items()
+        for j in range(g.dimensions)
+        if g.kl or g.activity
+    ]
+    if not found:
+        raise LatenteError(
+            "the families of this model's codes do not split into dimensions, so there are no bars to draw"
+        )
+    by = 1 if any(np.isfinite(row[1]) for row in found) else 2
+    found.sort(key=lambda row: -np.nan_to_num(row[by], nan=-1))
+    kls, activity = (np.array([row[i] for row in found]) for i in (1, 2))
+    active = np.nan_to_num(activity, nan=np.inf) > ACTIVE
+    panels = [name for name, v in (("kl", kls), ("activity", activity)) if np.isfinite(v).any()]
+    title = f"Dimensions of the code: {int(active.sum())} of {len(found)} active"
+    note = f"{evaluation.benchmark} · means over {evaluation.split} examples; active: the posterior's mean has a variance above {ACTIVE}"
+    high = {"kl": 1.75, "activity": 1.05}
+    figure, header = sheet(WIDTH, 0.5 + sum(high[p] + 0.25 for p in panels), title, note, DPI)
+    place, bottom = np.arange(len(found)), 0.5
+    colour = [BLUE if a else GREY for a in active]
+    for panel in reversed(panels):
+        is_last = panel == panels[-1]
+        ax = axes(
+            figure,
+            (0.72, bottom, WIDTH - 0.72 - MARGIN, high[panel]),
+            "",
+            "KL, nats" if panel == "kl" else "variance\nof the mean",
+        )
+        bottom += high[panel] + 0.25
+        if panel == "kl":
+            ax.bar(place, kls, width=0.72, color=colour, linewidth=0)
+            handles(ax, active)
+        else:
+            ax.scatter(place, activity.clip(1e-8), s=14, color=colour, linewidths=0, zorder=3)
+            ax.set_yscale("log")
+            ax.minorticks_off()
+            ax.axhline(ACTIVE, color=INK, linewidth=0.8, linestyle=":", alpha=0.7)
+            ax.annotate(
+                f"{ACTIVE}",
+                (len(found) - 0.4, ACTIVE),
+                ha="right",
+                va="bottom",
+                fontsize=7,
+                color=INK,
+                alpha=0.8,
+                fontfamily="DejaVu Sans",
+            )
+        ax.set_xlim(-0.6, len(found) - 0.4)
+        ticks = place if len(found) <= NAMED else []
+        ax.set_xticks(ticks, [row[0] for row in found] if len(ticks) and is_last else [""] * len(ticks))
+    return Picture(figure, title, note, header, DPI, {"kl": kls, "activity": activity, "active": active})
+
+
+def handles(ax: Any, active: np.ndarray) -> None:
+    """Names the two colours."""
+    for name, colour, n in (("active", BLUE, int(active.sum())), ("inactive", GREY, int((~active).sum()))):
+        if n:
+            ax.bar([0], [0], color=colour, linewidth=0, label=f"{name}: {n}")
+    legend(ax, loc="upper right", handlelength=0.9, handleheight=0.9)

@@ -1,0 +1,136 @@
+"""Samples and reconstructions: of images a grid, of rows and vectors a scatter in the user's units."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from ..data import Data
+from ..evaluation.bounds import still
+from ..evaluation.latents import base
+from ..trace import Model
+from . import rows as tables
+from .canvas import Picture, colours, grid
+from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior
+from .images import count, pixels
+
+__all__ = ["reconstructions", "samples"]
+
+CLASSES = 20  # rows of a grid of samples
+
+
+def samples(
+    model: Model,
+    data: Data,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    label: int | str | None = None,
+    temperature: float = 1.0,
+) -> Picture:
+    r"""Draws :math:`z \\sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row a class.
+
+    Of tables and vectors it shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The number of samples; 64 images or 500 rows by default.
+        seed: The seed of the draws.
+        label: The class, by name or index, for a conditional model; all of them by default.
+        temperature: What deviations from the prior's mean are multiplied by.
+
+    Raises:
+        LatenteError: If the prior cannot be sampled, or an argument is not right.
+    """
+    n = (64 if data.kind == "images" else 500) if n is None else n
+    count("n", n)
+    choose = cold(temperature)
+    x, y = examples(model, data, 1, seed)
+    takes, chosen = conditions(model, data, x, label)
+    with still(model, seed):
+        needs_prior(model(x, y), "samples")
+    says = f", temperature {temperature:g}" if temperature != 1 else ""
+    if data.kind != "images":
+        context = classes_of(data, n, chosen, x) if takes else None
+        with still(model, seed):
+            drawn = model(y=context, size=n, choose=choose).likelihood.sample()
+        return tables.against(data, drawn, f"z ~ p(z){says}, seed {seed}")
+    needs_images(data, "samples")
+    names: list[str] = []
+    columns = math.ceil(math.sqrt(n))
+    context = None
+    if takes and chosen is None:
+        names = list(data.classes[:CLASSES])
+        columns = math.ceil(n / len(names))
+        context = torch.arange(len(names), device=x.device).repeat_interleave(columns)
+        n = len(context)
+    elif takes:
+        context = classes_of(data, n, chosen, x)
+    with still(model, seed):
+        shown = images(model(y=context, size=n, choose=choose).likelihood)
+    filled = np.full((math.ceil(n / columns) * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
+    filled[:n] = shown
+    tiles = pixels(filled.reshape(-1, columns, *shown.shape[1:]))
+    what = "" if chosen is None else f" of {data.classes[chosen]}"
+    note = f"{data.benchmark} · means of p(x|z), z ~ p(z{'|y' if takes else ''}){says}, seed {seed}"
+    return grid(tiles, f"Samples{what}", note, rows=names, values={"images": shown})
+
+
+def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
+    """Repeats a class, or goes round all of them."""
+    if chosen is not None:
+        return labels_of(chosen, n, like)
+    return torch.arange(n, device=like.device) % len(data.classes)
+
+
+def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> Picture:
+    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw :math:`x' \\sim p(x | z)`, :math:`z \\sim q(z | x)`.
+
+    Where the likelihood has a standard deviation for each pixel, a fourth row shows it. Of tables and vectors it shows true
+    against reconstructed values, column by column.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The number of examples; of tables and vectors, 500 are shown at least.
+        seed: The seed of the choice of examples, and of the draws.
+
+    Raises:
+        LatenteError: If a number is too small, or the images have neither one channel nor three.
+    """
+    count("n", n)
+    x, y = examples(model, data, n if data.kind == "images" else max(n, tables.ROWS), seed)
+    with still(model, seed):
+        first = model(x, y)
+        codes = {name: mean_of(g) for name, g in first.latents.items()}
+        likelihood = model(y=y, size=len(x), given=codes).likelihood
+        drawn = model(x, y).likelihood.sample()
+        restored = images(likelihood)
+    if data.kind != "images":
+        return tables.restored(data, x, torch.from_numpy(restored), seed)
+    needs_images(data, "reconstructions")
+    rows = {"example": x.float().cpu().numpy(), "mean": restored, "sampled": drawn.float().cpu().numpy()}
+    tiles = [pixels(r) for r in rows.values()]
+    says = ""
+    sigma = sigmas(likelihood)
+    if sigma is not None:
+        low, high = float(sigma.min()), float(sigma.max())
+        tiles.append(colours((sigma.mean(1) - low) / (high - low)))
+        rows["σ"] = sigma
+        says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
+    note = f"{data.benchmark} · test examples; mean of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+    return grid(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
+
+
+def sigmas(likelihood: Distribution) -> np.ndarray | None:
+    """Returns the standard deviations of a likelihood, if they differ from pixel to pixel."""
+    d = base(likelihood)
+    if not isinstance(d, Normal):
+        return None
+    sigma = d.scale.float().cpu().numpy()
+    return sigma if sigma.max() > sigma.min() * (1 + 1e-6) else None
