@@ -6,17 +6,13 @@ q                      p                      KL(q ‖ p)
 point mass at v        any                    −log p(v): the autoencoder's rate is what the prior thinks of v
 any                    flat                   −H(q)
 full-covariance        independent Normals    ½ [tr(S⁻¹Σ) + (μ−m)ᵀS⁻¹(μ−m) − d + log det S − log det Σ]
-Normal                 Laplace                by the folded Normal's mean E|z − m|
 =====================  =====================  ==============================================================
 """
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal, Normal
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 from torch.distributions.kl import register_kl
 
 from .delta import Delta, Flat
@@ -46,12 +42,3 @@ def _full_diagonal(q: MultivariateNormal, p: Independent) -> Tensor:
     quadratic = precision * (q.covariance_matrix.diagonal(dim1=-2, dim2=-1) + (q.loc - normal.loc).square())
     log_det_q = 2 * q.scale_tril.diagonal(dim1=-2, dim2=-1).log()
     return 0.5 * (quadratic - 1 - precision.log() - log_det_q).sum(-1)
-
-
-@register_kl(Normal, Laplace)
-def _normal_laplace(q: Normal, p: Laplace) -> Tensor:
-    offset = (q.loc - p.loc) / q.scale
-    folded = math.sqrt(2 / math.pi) * torch.exp(-0.5 * offset.square()) + offset * torch.erf(
-        offset / math.sqrt(2)
-    )
-    return (2 * p.scale).log() + q.scale * folded / p.scale - q.entropy()

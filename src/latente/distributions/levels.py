@@ -12,6 +12,7 @@ whose logarithm needs neither a threshold nor a density as a substitute: it is e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -125,7 +126,9 @@ class DiscretizedLogisticMixture(Distribution):
         half = 1 / (self.levels - 1)
         upper, lower = precision * (x + half - means), precision * (x - half - means)
         # log(1 - e^(b - a)); at the first and the last level the bin is open and the factors of that edge are 1
-        width = torch.log(-torch.expm1(-2 * half * precision))
+        step = 2 * half * precision
+        narrow = math.log(2 * half) - self.log_scale - step / 2  # where e^(b - a) is 1 to rounding
+        width = torch.where(step < 1e-6, narrow, torch.log(-torch.expm1(-step.clamp_min(1e-6))))
         is_first, is_last = value.unsqueeze(-4) < half / 2, value.unsqueeze(-4) > 1 - half / 2
         log_mass = (
             torch.where(is_last, 0.0, F.logsigmoid(upper))

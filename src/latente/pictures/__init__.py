@@ -10,11 +10,12 @@ Figures are made without pyplot, so no global state of matplotlib is touched.
 from .canvas import Picture
 from .charts import curves, kl_bars, scatter
 from .images import interpolations, manifold, traversals
-from .views import reconstructions, samples
+from .views import grid, reconstructions, samples
 
 __all__ = [
     "Picture",
     "curves",
+    "grid",
     "interpolations",
     "kl_bars",
     "manifold",

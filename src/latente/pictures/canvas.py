@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "CLASSES", "GREY", "INK", "ORANGE", "PAPER", "Picture", "axes", "colours", "grid", "sheet"]
+__all__ = [
+    "BLUE",
+    "CLASSES",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "PAPER",
+    "Picture",
+    "axes",
+    "colours",
+    "lay_out",
+    "sheet",
+]
 
 INK, PAPER = "#1f2328", "#fefefe"  # become currentColor and var(--page) in a page
 BLUE, ORANGE, GREY = (
@@ -34,12 +45,13 @@ BLUE, ORANGE, GREY = (
     "#d9822b",
     "#98a1ab",
 )  # told apart by every kind of colour vision, on white and on black
-CLASSES = (  # after P. Tol's bright and light schemes
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#8c6bb1", "#7f7f7f",
+CLASSES = (  # for ten classes colour alone cannot serve every eye: their lightness differs too, and names stand among the points
+    "#3b6fb6", "#d64550", "#2e8b57", "#d9b13b", "#5bbfdd", "#8e3f97", "#ef8a2b", "#8a5a32", "#f09ac0", "#7c848c",
 )  # fmt: skip
 FONT = "DejaVu Sans"  # comes with matplotlib
 FORMATS = (".png", ".svg", ".pdf")
 DPI = 100  # of a grid: one of its pixels is one of the file's
+SIZE = 1.3  # of its letters
 TILE = 84  # the side an image is enlarged to
 WIDEST = 1200  # pixels of a grid, where images are not enlarged beyond it
 GAP = 2
@@ -125,17 +137,20 @@ class Picture:
         return file.getvalue()
 
 
-def sheet(width: float, height: float, title: str, note: str, dpi: int) -> tuple[Figure, float]:
-    """Makes a figure of so many inches below a header, and returns it with the header's height."""
-    lines = textwrap.wrap(note, max(30, int((width - 2 * MARGIN) * 13.6)))
-    header = 0.42 + 0.16 * len(lines)
-    figure = need("matplotlib.figure").Figure(figsize=(width, height + header), dpi=dpi)
+def sheet(
+    width: float, height: float, title: str, note: str, dpi: int, size: float = 1.0
+) -> tuple[Figure, float]:
+    """Makes a figure of so many inches below a header, its letters enlarged; returns it with the header's height."""
+    lines = textwrap.wrap(note, max(30, int((width - 2 * MARGIN) * 16 / size)))
+    header = size * (0.42 + 0.15 * len(lines))
     whole = height + header
-    put = {"x": MARGIN / width, "ha": "left", "va": "top", "color": INK, "fontfamily": FONT}
-    figure.text(y=1 - 0.12 / whole, s=title, fontsize=10.5, fontweight="bold", parse_math=False, **put)
+    figure = need("matplotlib.figure").Figure(figsize=(width, whole), dpi=dpi)
+    put: dict[str, Any] = {"ha": "left", "va": "top", "color": INK, "fontfamily": FONT, "parse_math": False}
+    left = MARGIN / width
+    figure.text(left, 1 - 0.12 * size / whole, title, fontsize=10.5 * size, fontweight="bold", **put)
     for i, line in enumerate(lines):
-        y = 1 - (0.34 + 0.16 * i) / whole
-        figure.text(y=y, s=line, fontsize=7.5, alpha=0.7, parse_math=False, **put)
+        y = 1 - size * (0.35 + 0.15 * i) / whole
+        figure.text(left, y, line, fontsize=7.5 * size, alpha=0.7, **put)
     return figure, header
 
 
@@ -164,7 +179,7 @@ def legend(ax: Axes, **where: Any) -> None:
         text.set_parse_math(False)
 
 
-def grid(
+def lay_out(
     tiles: np.ndarray,
     title: str,
     note: str,
@@ -187,15 +202,21 @@ def grid(
     """
     image = mosaic(tiles, gap)
     high, wide = image.shape[0] / DPI, image.shape[1] / DPI
-    left = MARGIN + (0.08 + 0.068 * max(map(len, rows)) if rows else 0)
-    above = 0.2 if columns else 0.04
-    figure, header = sheet(max(left + wide + MARGIN, 3.4), above + high + MARGIN, title, note, DPI)
+    left = MARGIN + (0.08 + 0.085 * max(map(len, rows)) if rows else 0)
+    above = 0.24 if columns else 0.06
+    figure, header = sheet(max(left + wide + MARGIN, 3.4), above + high + MARGIN, title, note, DPI, SIZE)
     width, height = figure.get_size_inches()
     box = (left / width, MARGIN / height, wide / width, high / height)
     ax = figure.add_axes(box)
     ax.set_axis_off()
     ax.imshow(image, interpolation="none", aspect="auto")
-    put = {"fontsize": 7.5, "color": INK, "alpha": 0.85, "fontfamily": FONT, "parse_math": False}
+    put: dict[str, Any] = {
+        "fontsize": 7.5,
+        "color": INK,
+        "alpha": 0.85,
+        "fontfamily": FONT,
+        "parse_math": False,
+    }
     for i, label in enumerate(rows):
         y = (MARGIN + high * (1 - (i + 0.5) / len(tiles))) / height
         figure.text((left - 0.07) / width, y, label, ha="right", va="center", **put)
@@ -214,7 +235,7 @@ def mosaic(tiles: np.ndarray, gap: int) -> np.ndarray:
         (170, 256, 4)
     """
     n, m, h, w, _ = tiles.shape
-    times = max(1, min(math.ceil(TILE / max(h, w)), WIDEST // (m * w)))
+    times = max(1, min(round(TILE / max(h, w)), WIDEST // (m * w)))
     shown = np.concatenate([tiles, ~np.isnan(tiles[..., :1])], -1)
     pixels = (np.nan_to_num(shown).clip(0, 1) * 255).round().astype(np.uint8)
     pixels = pixels.repeat(times, 2).repeat(times, 3)

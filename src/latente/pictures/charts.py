@@ -15,7 +15,7 @@ from ..evaluation import Evaluation
 from ..evaluation.bounds import still
 from ..evaluation.latents import ACTIVE, base
 from ..trace import Model
-from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, Picture, axes, legend, sheet
+from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, PAPER, Picture, axes, legend, need, sheet
 from .codes import Codes, encode, examples
 from .images import count
 
@@ -49,22 +49,14 @@ def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pictur
     d = codes.means.shape[1]
     title = "Codes" if d <= 2 else f"Codes: the first two principal components of {d} dimensions"
     p = base(codes.group.p)
-    has_ring = d == 2 and isinstance(p, Normal) and p.loc.numel() == 2
-    note += "; the ring holds 95 % of the prior" if has_ring else ""
+    ring = circle(p) if d == 2 and isinstance(p, Normal) and p.loc.numel() == 2 else None
+    note += "" if ring is None else "; the ring holds 95 % of the prior"
     side = 4.6
     figure, header = sheet(0.62 + side + 1.5, 0.5 + side + 0.1, title, note, DPI)
     ax = axes(figure, (0.62, 0.5, side, side), *names, lines=False)
     dots(ax, points, None if y is None else y.cpu().numpy(), data.classes)
-    if has_ring:
-        angle, radius = np.linspace(0, 2 * np.pi, 200), np.sqrt(-2 * np.log(0.05))
-        loc, scale = (t.detach().flatten().cpu().numpy() for t in (p.loc, p.scale))
-        ax.plot(
-            loc[0] + radius * scale[0] * np.cos(angle),
-            loc[1] + radius * scale[1] * np.sin(angle),
-            color=INK,
-            alpha=0.5,
-            linewidth=0.7,
-        )
+    if ring is not None:
+        ax.plot(*ring, color=INK, alpha=0.5, linewidth=0.7)
     if d > 1:
         ax.set_aspect("equal", adjustable="datalim")
     else:
@@ -79,6 +71,13 @@ def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pictur
     )
 
 
+def circle(p: Normal) -> np.ndarray:
+    """Returns the ellipse that holds 95 % of two independent Normals, with shape (2, 200)."""
+    angle, radius = np.linspace(0, 2 * np.pi, 200), np.sqrt(-2 * np.log(0.05))
+    loc, scale = (t.detach().reshape(2, 1).cpu().numpy() for t in (p.loc, p.scale))
+    return loc + radius * scale * np.stack([np.cos(angle), np.sin(angle)])
+
+
 def plane(codes: Codes) -> tuple[np.ndarray, tuple[str, str], str]:
     """Returns codes in two dimensions, the names of the axes, and what they are."""
     means = codes.means.cpu().numpy()
@@ -87,11 +86,11 @@ def plane(codes: Codes) -> tuple[np.ndarray, tuple[str, str], str]:
         height = torch.rand(n, generator=torch.Generator().manual_seed(0)).numpy()
         return (
             np.stack([means[:, 0], height], 1),
-            (f"{codes.name}1", "no meaning: spread to be seen"),
+            (f"{codes.name}_0", "no meaning: spread to be seen"),
             "posterior means",
         )
     if d == 2:
-        return means, (f"{codes.name}1", f"{codes.name}2"), "posterior means"
+        return means, (f"{codes.name}_0", f"{codes.name}_1"), "posterior means"
     centered = means - means.mean(0)
     _, s, axis = np.linalg.svd(centered, full_matrices=False)
     axis = axis[:2] * np.sign(np.take_along_axis(axis[:2], np.abs(axis[:2]).argmax(1)[:, None], 1))
@@ -102,7 +101,7 @@ def plane(codes: Codes) -> tuple[np.ndarray, tuple[str, str], str]:
 
 def dots(ax: Any, points: np.ndarray, y: np.ndarray | None, classes: Sequence[str]) -> None:
     """Draws points in the colours of the ten largest classes, and the rest in grey."""
-    put = {"s": 7, "alpha": 0.75, "linewidths": 0, "rasterized": True}
+    put = {"s": 9, "alpha": 0.75, "linewidths": 0, "rasterized": True}
     if y is None or not classes:
         ax.scatter(*points.T, color=BLUE, **put)
         return
@@ -113,7 +112,28 @@ def dots(ax: Any, points: np.ndarray, y: np.ndarray | None, classes: Sequence[st
         ax.scatter(*points[rest].T, color=GREY, label="others", **put | {"alpha": 0.4})
     for colour, k in zip(CLASSES, named):
         ax.scatter(*points[y == k].T, color=colour, label=short(classes[k]), **put)
+    name_clusters(ax, points, y, {k: short(classes[k]) for k in named})
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.2, handletextpad=0.2)
+
+
+def name_clusters(ax: Any, points: np.ndarray, y: np.ndarray, names: Mapping[int, str]) -> None:
+    """Writes the name of each class where the middle of its points is."""
+    halo = need("matplotlib.patheffects").withStroke(linewidth=2.2, foreground=PAPER)
+    for k, name in names.items():
+        if (y == k).any():
+            x, height = np.median(points[y == k], 0)
+            put = {"color": INK, "fontfamily": "DejaVu Sans", "parse_math": False}
+            ax.text(
+                x,
+                height,
+                name,
+                fontsize=8,
+                fontweight="bold",
+                ha="center",
+                va="center",
+                path_effects=[halo],
+                **put,
+            )
 
 
 def short(name: str) -> str:
@@ -202,7 +222,7 @@ def mark(ax: Any, best: Mapping[str, Any] | None) -> None:
 
 
 def kl_bars(evaluation: Evaluation) -> Picture:
-    r"""Draws the KL of each latent dimension in nats, sorted, and what makes a dimension active: :math:`\\mathrm{Var}_x(\\mathbb{E}_q z_j) > 0.01`.
+    r"""Draws the KL of each latent dimension in nats, sorted, and :math:`\mathrm{Var}_x(\mathbb{E}_q z_j)`, which makes it active.
 
     Arguments:
         evaluation: The figures of a run.
@@ -211,7 +231,7 @@ def kl_bars(evaluation: Evaluation) -> Picture:
         LatenteError: If no latent group has figures by dimension.
     """
     found = [
-        (f"{n}{j + 1}", g.kl[j] if g.kl else np.nan, g.activity[j] if g.activity else np.nan)
+        (f"{n}_{j}", g.kl[j] if g.kl else np.nan, g.activity[j] if g.activity else np.nan)
         for n, g in evaluation.latents.items()
         for j in range(g.dimensions)
         if g.kl or g.activity
@@ -226,7 +246,7 @@ def kl_bars(evaluation: Evaluation) -> Picture:
     active = np.nan_to_num(activity, nan=np.inf) > ACTIVE
     panels = [name for name, v in (("kl", kls), ("activity", activity)) if np.isfinite(v).any()]
     title = f"Dimensions of the code: {int(active.sum())} of {len(found)} active"
-    note = f"{evaluation.benchmark} · means over {evaluation.split} examples; active: the posterior's mean has a variance above {ACTIVE}"
+    note = f"{evaluation.benchmark} · over {evaluation.split} examples; active: the posterior's mean varies by more than {ACTIVE}"
     high = {"kl": 1.75, "activity": 1.05}
     figure, header = sheet(WIDTH, 0.5 + sum(high[p] + 0.25 for p in panels), title, note, DPI)
     place, bottom = np.arange(len(found)), 0.5
@@ -246,6 +266,7 @@ def kl_bars(evaluation: Evaluation) -> Picture:
         else:
             ax.scatter(place, activity.clip(1e-8), s=14, color=colour, linewidths=0, zorder=3)
             ax.set_yscale("log")
+            ax.set_ylim(bottom=min(ACTIVE / 4, 0.6 * float(activity.clip(1e-8).min())))
             ax.minorticks_off()
             ax.axhline(ACTIVE, color=INK, linewidth=0.8, linestyle=":", alpha=0.7)
             ax.annotate(
@@ -259,7 +280,7 @@ def kl_bars(evaluation: Evaluation) -> Picture:
                 fontfamily="DejaVu Sans",
             )
         ax.set_xlim(-0.6, len(found) - 0.4)
-        ticks = place if len(found) <= NAMED else []
+        ticks = place if len(found) <= NAMED else place[:0]
         ax.set_xticks(ticks, [row[0] for row in found] if len(ticks) and is_last else [""] * len(ticks))
     return Picture(figure, title, note, header, DPI, {"kl": kls, "activity": activity, "active": active})
 

@@ -17,7 +17,7 @@ from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base, moment
 from ..trace import Latent, Model
-from .canvas import Picture, grid
+from .canvas import Picture, lay_out
 from .codes import (
     Codes,
     conditions,
@@ -80,7 +80,7 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
     note = f"{data.benchmark} · means of p(x|z) on straight lines between the codes of two test examples, seed {seed}"
-    return grid(
+    return lay_out(
         tiles,
         "Interpolations",
         note,
@@ -119,7 +119,8 @@ def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tenso
 
 def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
     """Returns mean and standard deviation by dimension: the prior's, else those of the codes."""
-    center, variance = moment(g.p, "mean"), moment(g.p, "variance")
+    p = g.p.expand((1,)) if g.p.batch_shape == () else g.p
+    center, variance = moment(p, "mean"), moment(p, "variance")
     if center is None or variance is None:
         return codes.mean(0), codes.std(0), "the codes"
     return center[0].double(), variance[0].double().sqrt(), "the prior"
@@ -162,7 +163,7 @@ def traversals(
         decoded = decode(model, codes.name, flat, context)
     shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
     says = [
-        f"{codes.name}{j + 1}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
+        f"{codes.name}_{j}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
     ]
     ticks = [
         f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}"
@@ -177,7 +178,7 @@ def traversals(
         if len(order) < z.shape[-1]
         else "Traversals"
     )
-    return grid(
+    return lay_out(
         pixels(shown),
         title,
         note,
@@ -192,7 +193,8 @@ def manifold(
 ) -> Picture:
     """Decodes a grid of the prior's quantiles in two latent dimensions.
 
-    With more than two dimensions, the two most active ones move and the others stay at the prior's mean; with one there is one row.
+    With more than two dimensions the two most active ones move and the others stay at the prior's mean; of one
+    dimension there is one row.
 
     Arguments:
         model: The model.
@@ -224,7 +226,7 @@ def manifold(
     side = 1 if len(moving) == 1 else n
     shown = decoded.reshape(side, n, *decoded.shape[1:])
     d = codes.means.shape[1]
-    names = [f"{codes.name}{j + 1}" for j in moving]
+    names = [f"{codes.name}_{j}" for j in moving]
     title = "Manifold" + (
         "" if d <= 2 else f": {names[0]} and {names[1]}, the two most active of {d} dimensions"
     )
@@ -232,7 +234,7 @@ def manifold(
     across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
     what = "" if chosen is None else f" for {data.classes[chosen]}"
     note = f"{data.benchmark} · means of p(x|z){what} at equal steps of prior mass, {across}{says}"
-    return grid(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
+    return lay_out(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 
 def quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:

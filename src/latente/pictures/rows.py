@@ -56,7 +56,7 @@ def against(data: Data, drawn: Tensor, note: str) -> Picture:
             )
             ax.set_xlim(span[j])
             if i == j:
-                edges = np.linspace(*span[j], 31)
+                edges = np.linspace(*span[j], 31).tolist()
                 ax.hist(true[:, j], edges, density=True, color=BLUE, alpha=0.45, linewidth=0)
                 ax.hist(made[:, j], edges, density=True, color=ORANGE, histtype="step", linewidth=1.1)
                 ax.set_yticks([])
@@ -92,7 +92,9 @@ def restored(data: Data, x: Tensor, means: Tensor, seed: int) -> Picture:
     few = "" if d == true.shape[1] else f", the first {d} of {true.shape[1]} columns"
     note = f"{data.benchmark} · {len(true)} held-out rows, the mean of p(x|z) at the posterior's mean{few}, in the data's own units, seed {seed}"
     width = max(left + across * CELL + (across - 1) * wide + MARGIN, 3.4)
-    figure, header = sheet(width, down * (CELL + high) + 0.1, "Reconstructions", note, DPI)
+    figure, header = sheet(
+        width, bottom + down * CELL + (down - 1) * high + 0.1, "Reconstructions", note, DPI
+    )
     for j in range(d):
         row, column = divmod(j, across)
         box = (left + column * (CELL + wide), bottom + (down - 1 - row) * (CELL + high), CELL, CELL)

@@ -14,11 +14,11 @@ from ..evaluation.bounds import still
 from ..evaluation.latents import base
 from ..trace import Model
 from . import rows as tables
-from .canvas import Picture, colours, grid
+from .canvas import Picture, colours, lay_out
 from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior
 from .images import count, pixels
 
-__all__ = ["reconstructions", "samples"]
+__all__ = ["grid", "reconstructions", "samples"]
 
 CLASSES = 20  # rows of a grid of samples
 
@@ -32,7 +32,7 @@ def samples(
     label: int | str | None = None,
     temperature: float = 1.0,
 ) -> Picture:
-    r"""Draws :math:`z \\sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row a class.
+    r"""Draws :math:`z \sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row a class.
 
     Of tables and vectors it shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time.
 
@@ -73,12 +73,9 @@ def samples(
         context = classes_of(data, n, chosen, x)
     with still(model, seed):
         shown = images(model(y=context, size=n, choose=choose).likelihood)
-    filled = np.full((math.ceil(n / columns) * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
-    filled[:n] = shown
-    tiles = pixels(filled.reshape(-1, columns, *shown.shape[1:]))
     what = "" if chosen is None else f" of {data.classes[chosen]}"
     note = f"{data.benchmark} · means of p(x|z), z ~ p(z{'|y' if takes else ''}){says}, seed {seed}"
-    return grid(tiles, f"Samples{what}", note, rows=names, values={"images": shown})
+    return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values={"images": shown})
 
 
 def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
@@ -89,7 +86,7 @@ def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
 
 
 def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> Picture:
-    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw :math:`x' \\sim p(x | z)`, :math:`z \\sim q(z | x)`.
+    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw :math:`x' \sim p(x | z)`, :math:`z \sim q(z | x)`.
 
     Where the likelihood has a standard deviation for each pixel, a fourth row shows it. Of tables and vectors it shows true
     against reconstructed values, column by column.
@@ -124,7 +121,34 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
         rows["σ"] = sigma
         says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
     note = f"{data.benchmark} · test examples; mean of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
-    return grid(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
+    return lay_out(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
+
+
+def grid(x: Tensor | np.ndarray, title: str = "Decoded codes", note: str = "") -> Picture:
+    """Shows images as they are.
+
+    Arguments:
+        x: The images in [0, 1], with shape (n, C, H, W), one channel or three.
+        title: What they are.
+        note: How they were made.
+
+    Raises:
+        LatenteError: If they are not images.
+    """
+    shown = np.asarray(x, dtype=np.float32)
+    if shown.ndim != 4 or shown.shape[1] not in (1, 3) or not len(shown):
+        raise LatenteError(
+            f"a grid shows images of 1 or 3 channels, not numbers of the shape {shown.shape}: write a table"
+        )
+    return lay_out(filled(shown, math.ceil(math.sqrt(len(shown)))), title, note, values={"images": shown})
+
+
+def filled(shown: np.ndarray, columns: int) -> np.ndarray:
+    """Breaks images into rows, the last one filled up with nothing."""
+    rows = math.ceil(len(shown) / columns)
+    tiles = np.full((rows * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
+    tiles[: len(shown)] = shown
+    return pixels(tiles.reshape(rows, columns, *shown.shape[1:]))
 
 
 def sigmas(likelihood: Distribution) -> np.ndarray | None:

@@ -81,8 +81,8 @@ def find(name: str) -> Recipe:
     Raises:
         RunError: If there is none; the nearest name is suggested.
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, 1)
+    if not isinstance(name, str) or name not in RECIPES:
+        near = difflib.get_close_matches(str(name), RECIPES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(RECIPES))}"
         raise RunError(f"no recipe is named {name!r}; {hint}")
     return RECIPES[name]
@@ -137,6 +137,10 @@ def make(name: str, /, **arguments: Any) -> Plan:
         631188
     """
     checked = check(name, arguments)
-    plan = find(name).function(**checked)
+    try:
+        plan = find(name).function(**checked)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"recipe {name!r} cannot be made with {arguments}: {reason}; use smaller ones") from error
     plan.model.made_by = {"recipe": name, "arguments": checked}
     return plan

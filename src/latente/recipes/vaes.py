@@ -60,18 +60,24 @@ Binarise = Annotated[
     Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
 ]
 Beta = Annotated[
-    Annotated[float, Field(ge=0)] | Literal["linear", "cosine", "logistic", "cyclical"],
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
     Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
 ]
 Warmup = Annotated[
     float,
-    Field(gt=0, description="length of the schedule: a share of the run up to 1, else a number of steps"),
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="length of the schedule: a share of the run up to 1, else a number of steps",
+    ),
 ]
 Draws = Annotated[
     int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
 ]
 Conditional = Annotated[bool, Field(description="condition prior, posterior and likelihood on the labels")]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
+
+FLOW = 1024  # dimensions of z
 
 
 @recipe()
@@ -104,10 +110,6 @@ def vae(
     if likelihood == "auto":
         likelihood = (
             "gaussian-shared" if len(shape) < 3 else "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-        )
-    if likelihood == "logistic-mixture" and len(shape) < 3:
-        raise RunError(
-            "logistic-mixture is a likelihood of images: use a gaussian one for tables and vectors"
         )
     outputs = {"diagonal": 2 * latent, "full": conditionals.FullCovariance.size(latent)}[posterior]
     encoder = encoding(network, shape, outputs, hidden, context, dropout)
@@ -277,6 +279,10 @@ def likelihood_of(
         return conditionals.OptimalScale(net(), event_dim)
     if kind == "categorical":
         return conditionals.Quantised(net(256), 256, event_dim)
+    if event_dim < 3:
+        raise RunError(
+            "likelihood is logistic-mixture, which is one of images: use a gaussian one for tables and vectors"
+        )
     planes = conditionals.LogisticMixture.size(first, components=5)
     return conditionals.LogisticMixture(
         decoding(network, latent, [planes, *rest], hidden, context, dropout), first
@@ -284,12 +290,17 @@ def likelihood_of(
 
 
 def prior_of(kind: str, latent: int, context: int) -> nn.Module:
+    import torch
+
     from .. import priors
     from ..conditionals import Diagonal
     from ..nn import MLP
 
     if kind == "flow":
-        return priors.import_zuko().flows.NSF(latent, context, transforms=3, hidden_features=(64, 64))
+        if latent > FLOW:
+            raise RunError(f"latent is {latent}, but prior is flow, which takes at most {FLOW}: use mixture")
+        with torch.device("cpu"):  # its masks are made of numbers, also where only shapes are asked for
+            return priors.import_zuko().flows.NSF(latent, context, transforms=3, hidden_features=(64, 64))
     if kind == "mixture":
         return priors.Mixture(latent)
     if kind == "laplace":

@@ -1,0 +1,46 @@
+"""Fixtures that all tests share."""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="session")
+def agrees() -> Callable[[Tensor, Tensor | float], None]:
+    """Holds the mean of draws over the first dimension against its expectation, to five standard errors."""
+
+    def check(draws: Tensor, expected: Tensor | float) -> None:
+        draws = draws.detach().double()
+        error = draws.std(0) / math.sqrt(len(draws)) + 1e-12
+        distance = (draws.mean(0) - torch.as_tensor(expected).detach()).abs() / error
+        assert distance.max() < 5, f"{distance.max():.1f} standard errors from what is expected"
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets, which are not shipped with the package."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("LATENTE_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"real data is not there: set LATENTE_TEST_DATA (now {folder.name!r}) to its folder")
+    return folder
