@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 
+@pytest.fixture(autouse=True, scope="session")
+def single_thread() -> None:
+    torch.set_num_threads(1)  # these tensors are small, and pytest -n takes the cores
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)

@@ -271,7 +271,7 @@ def resume(
 @app.command()
 def evaluate(
     run: RunPath,
-    k: Annotated[int, typer.Option(min=1, help="draws an example of the importance-weighted bound")] = 1000,
+    k: Annotated[int | None, typer.Option(min=1, help="draws an example of the importance-weighted bound; 1000, or fewer for slow decoders")] = None,
     examples: Annotated[int, typer.Option(min=2, help="held-out examples")] = 1000,
     split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -288,54 +288,20 @@ def evaluate(
 
 
 def show_evaluation(run: Run, found: Evaluation) -> None:
-    from .report import command as command_of
+    from .report import figures, try_next
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in figures(found).items():
-        table.add_row(name, value)
+    for figure in figures(found):
+        table.add_row(figure.name, figure.value)
+    for name, why in found.absent.items():
+        table.add_row(name.replace("_", " "), f"none: {why}")
     out.print(f"{run.title}, {found.examples} {found.split} examples")
     out.print(table)
     out.print(f"\n{found.verdict}", markup=False)
     for finding in found.findings:
         out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
-        if finding.change:
-            out.print(f"  {command_of(run, finding.change)}", markup=False)
-
-
-def figures(found: Evaluation) -> dict[str, str]:
-    """Says the figures of an evaluation, a short text each."""
-    lines = {
-        "-ELBO": f"{-found.elbo.mean:.2f} ± {found.elbo.se:.2f} nats",
-        "  distortion": f"{found.distortion.mean:.2f} ± {found.distortion.se:.2f}",
-        "  rate": f"{found.rate.mean:.2f} ± {found.rate.se:.2f}",
-        "-ELBO on training data": f"{-found.train_elbo.mean:.2f} ± {found.train_elbo.se:.2f}",
-    }
-    if found.nll is not None:
-        nll = found.nll
-        lines["-log p(x), bound"] = (
-            f"{nll.mean:.2f} ± {nll.se:.2f} nats (k = {nll.k}, {nll.examples} examples)"
-        )
-        lines["  for k"] = ", ".join(f"{k}: {value:.2f}" for k, value, _ in nll.curve)
-        lines["  effective draws"] = f"{nll.ess_mean:.1f} of {nll.k} (median {nll.ess_median:.1f})"
-    if found.bits_per_dim is not None:
-        lines["bits/dim"] = f"{found.bits_per_dim:.4f}"
-    for name, group in found.latents.items():
-        lines |= {f"{name}: {what}": value for what, value in latent_figures(group).items()}
-    lines["loss of another's code"] = f"{found.shuffle.other.mean:.1f} ± {found.shuffle.other.se:.1f} nats"
-    return lines | {f"no {name}": why for name, why in found.absent.items()}
-
-
-def latent_figures(group: Any) -> dict[str, str]:
-    lines = {"active units": f"{group.active} of {group.dimensions}"}
-    if group.kl is not None:
-        lines["KL by dimension"] = " ".join(f"{value:.2f}" for value in sorted(group.kl, reverse=True))
-    if group.information is not None:
-        upper = "" if group.information.saturated else f" to {group.information.upper:.1f}"
-        least = "at least " if group.information.saturated else ""
-        lines["mutual information"] = f"{least}{group.information.lower:.1f}{upper} nats"
-    if group.auc is not None:
-        lines["codes against prior"] = f"AUC {group.auc.mean:.3f} ± {group.auc.se:.3f} (0.5: alike)"
-    return lines
+        if command := try_next(run, finding):
+            out.print(f"  {command}", markup=False)
 
 
 @app.command()

@@ -182,6 +182,9 @@ class FixedNormal(Conditional):
 class SharedScale(Conditional):
     r"""Reads a mean, and learns standard deviations that do not depend on :math:`z`.
 
+    Adam moves a parameter by about the learning rate a step, which for a lone :math:`\log \sigma` would take thousands; so the
+    parameter is a tenth of it.
+
     Arguments:
         net: A network from the context to :math:`\mu`.
         shape: The shape of the standard deviations, broadcast over the event: `()` for a single one, the
@@ -195,12 +198,12 @@ class SharedScale(Conditional):
     ) -> None:
         super().__init__(net, event_dim)
         self.floor = floor
-        self.log_scale = nn.Parameter(torch.zeros(shape))
+        self.tenth_log_scale = nn.Parameter(torch.zeros(shape))
 
     def forward(self, *context: Tensor | None) -> Independent:
         loc = self.read(*context)
-        base = Normal(loc, (self.log_scale.exp() + self.floor).expand_as(loc), validate_args=False)
-        return self.independent(base)
+        scale = (10 * self.tenth_log_scale).exp() + self.floor
+        return self.independent(Normal(loc, scale.expand_as(loc), validate_args=False))
 
 
 class OptimalScale(Conditional):

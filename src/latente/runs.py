@@ -133,9 +133,18 @@ class Run:
             return None
         return Evaluation.of_json(json.loads(file.read_bytes()))
 
-    def evaluate(self, *, k: int = 1000, examples: int = 1000, split: str = "test") -> Evaluation:
-        """Measures the run's model on held-out data, judges it, and stores the figures in the run."""
-        from .evaluation import evaluate
+    def evaluate(self, *, k: int | None = None, examples: int = 1000, split: str = "test") -> Evaluation:
+        """Measures the run's model on held-out data, judges it, and stores the figures in the run.
+
+        Arguments:
+            k: The draws of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
+            examples: The number of held-out examples.
+            split: "validation" or "test".
+        """
+        from .evaluation import affordable, evaluate
+
+        if k is None:
+            k = affordable(self.model, *self.data.test.fixed().batch(slice(0, 1)))
 
         found = evaluate(
             self.model,

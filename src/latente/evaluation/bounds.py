@@ -36,6 +36,7 @@ __all__ = [
     "Draws",
     "Estimate",
     "Scores",
+    "affordable",
     "draw",
     "elbo_terms",
     "importance_weighted",
@@ -165,6 +166,12 @@ def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
         for hook in hooks:
             hook.remove()
     return max(1, ELEMENTS.get(x.device.type, ELEMENTS["cuda"]) // max(widest))
+
+
+def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:
+    """Returns how many draws an example a default evaluation takes: `most`, or fewer where the networks are wide."""
+    with still(model, 0):
+        return max(10, min(most, 2 * at_once(model, *moved(model, x, y))))
 
 
 def pieces(whole: int, most: int) -> list[int]:

@@ -208,6 +208,8 @@ def auc(positive: Tensor, negative: Tensor) -> Estimate:
 def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
     """Learns to tell codes from prior samples on every other row, and returns the AUC on the rest.
 
+    It draws from the global generator: seed it, or call it inside `still`.
+
     Arguments:
         codes: Draws of :math:`q(z)`, one an example, with shape :math:`(N, d)`.
         samples: Draws of :math:`p(z)`, with shape :math:`(N, d)`.

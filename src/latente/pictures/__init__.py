@@ -1,10 +1,10 @@
 """Pictures of a model: what it generates, what it gives back, and how its latent space is laid out.
 
-Every function takes the model and its data, and returns a :class:`Picture` with `.save(path)`. The choices made here: an image that is
-shown is the *mean* of the likelihood unless its label says sampled, because pixel noise hides what a code means; examples are
-held-out ones; the title names the benchmark, since pictures of two binarisations do not compare any more than their figures do; all
-draws come from a seeded fork of the generators, so the same call gives the same bytes and global generators are left as they were.
-Figures are made without pyplot, so no global state of matplotlib is touched.
+Every function takes the model and its data, and returns a :class:`Picture` with `.save(path)`. The choices made here: an
+image that is shown is the *mean* of the likelihood unless its label says sampled, because pixel noise hides what a code
+means; examples are held-out ones; the header names the benchmark, since pictures of two binarisations do not compare any more
+than their figures do; all draws come from a seeded fork of the generators, so the same call gives the same bytes and the
+global generators are left as they were. Figures are made without pyplot, so no global state of matplotlib is touched.
 """
 
 from .canvas import Picture

@@ -1,8 +1,8 @@
 """What pictures are drawn on: a figure with a header, a grid of images pixel by pixel, and axes with thin lines.
 
-One figure serves three uses. As PNG it is white paper. As SVG in a page its ink is `currentColor` and its paper the variable `--page`,
-so that it follows the page from light to dark; its header can be left out where the page has a caption of its own. Images in a grid are
-enlarged by whole factors with nearest neighbours: a pixel of the model stays a pixel.
+As a file a picture is white paper with a header. In a page it is an SVG whose ink is `currentColor` and whose paper is the
+variable `--page`, so that it follows the page from light to dark, and its header is left out, since the page has captions of
+its own. Images in a grid are enlarged by whole factors with nearest neighbours: a pixel of the model stays a pixel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,7 @@ class Picture:
         header: The height of title and note, in inches.
         dpi: The pixels an inch of its PNG.
         values: The numbers it shows, by name.
+        edge: The width of nothing at its left, its right and its bottom, in inches.
     """
 
     figure: Figure
@@ -89,6 +91,7 @@ class Picture:
     header: float
     dpi: int
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    edge: float = 0.0
 
     def save(self, path: Path | str) -> Path:
         """Writes the picture as .png, .svg or .pdf, whole or not at all; folders are made.
@@ -120,20 +123,26 @@ class Picture:
         """
         text = self.drawn("svg", facecolor="none").decode()
         text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+        text = re.sub(r'<metadata>.*?</metadata>|<!--.*?-->| xmlns(:\w+)?="[^"]*"', "", text, flags=re.DOTALL)
         names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))
         short = {name: f"{prefix}{i}" for i, name in enumerate(names)}
         text = re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m[1] + short.get(m[2], m[2]), text)
         text = text.replace(INK, "currentColor").replace(PAPER, "var(--page, #fff)")
-        width, height = (72 * inches for inches in self.figure.get_size_inches())
-        top = 72 * self.header
-        frame = f'width="{width:.6g}pt" height="{height - top:.6g}pt" viewBox="0 {top:.6g} {width:.6g} {height - top:.6g}"'
+        width, height = self.figure.get_size_inches()
+        size = 72 * (width - 2 * self.edge), 72 * (height - self.header - self.edge)
+        shape = "{:.6g} {:.6g}".format(*size)
+        frame = f'viewBox="{72 * self.edge:.6g} {72 * self.header:.6g} {shape}"'
+        frame = 'width="{:.6g}pt" height="{:.6g}pt" '.format(*size) + frame
         return re.sub(r'width="[^"]+" height="[^"]+" viewBox="[^"]+"', frame, text, count=1)
 
     def drawn(self, kind: str, **how: Any) -> bytes:
         undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
         file = io.BytesIO()
-        self.figure.savefig(file, format=kind, dpi=self.dpi, **({"metadata": undated} | how))
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Glyph .* missing", UserWarning
+            )  # a name in letters DejaVu has not
+            self.figure.savefig(file, format=kind, dpi=self.dpi, **({"metadata": undated} | how))
         return file.getvalue()
 
 
@@ -223,7 +232,7 @@ def lay_out(
     for i, label in enumerate(columns):
         x = (left + wide * (i + 0.5) / tiles.shape[1]) / width
         figure.text(x, (MARGIN + high + 0.05) / height, label, ha="center", va="bottom", **put)
-    return Picture(figure, title, note, header, DPI, values or {"images": tiles})
+    return Picture(figure, title, note, header, DPI, values or {"images": tiles}, MARGIN)
 
 
 def mosaic(tiles: np.ndarray, gap: int) -> np.ndarray:

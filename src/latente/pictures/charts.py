@@ -222,7 +222,7 @@ def mark(ax: Any, best: Mapping[str, Any] | None) -> None:
 
 
 def kl_bars(evaluation: Evaluation) -> Picture:
-    r"""Draws the KL of each latent dimension in nats, sorted, and :math:`\mathrm{Var}_x(\mathbb{E}_q z_j)`, which makes it active.
+    r"""Draws the KL of each latent dimension in nats, sorted, and :math:`\mathrm{Var}_x(\mathbb{E}_q z_j)`, its activity.
 
     Arguments:
         evaluation: The figures of a run.
@@ -266,7 +266,8 @@ def kl_bars(evaluation: Evaluation) -> Picture:
         else:
             ax.scatter(place, activity.clip(1e-8), s=14, color=colour, linewidths=0, zorder=3)
             ax.set_yscale("log")
-            ax.set_ylim(bottom=min(ACTIVE / 4, 0.6 * float(activity.clip(1e-8).min())))
+            low, most = (float(f(activity.clip(1e-8))) for f in (np.nanmin, np.nanmax))
+            ax.set_ylim(min(ACTIVE / 4, low / 2), max(4 * ACTIVE, 2 * most))
             ax.minorticks_off()
             ax.axhline(ACTIVE, color=INK, linewidth=0.8, linestyle=":", alpha=0.7)
             ax.annotate(

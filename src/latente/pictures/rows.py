@@ -90,7 +90,8 @@ def restored(data: Data, x: Tensor, means: Tensor, seed: int) -> Picture:
     down = -(-d // across)
     left, bottom, wide, high = 0.62, 0.46, 0.66, 0.62
     few = "" if d == true.shape[1] else f", the first {d} of {true.shape[1]} columns"
-    note = f"{data.benchmark} · {len(true)} held-out rows, the mean of p(x|z) at the posterior's mean{few}, in the data's own units, seed {seed}"
+    where = f"{data.benchmark} · {len(true)} held-out rows"
+    note = f"{where}, means of p(x|z) at the posterior's mean{few}, in own units, seed {seed}"
     width = max(left + across * CELL + (across - 1) * wide + MARGIN, 3.4)
     figure, header = sheet(
         width, bottom + down * CELL + (down - 1) * high + 0.1, "Reconstructions", note, DPI

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from ..data import Data
+from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base
 from ..trace import Model
@@ -86,10 +87,10 @@ def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
 
 
 def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> Picture:
-    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw :math:`x' \sim p(x | z)`, :math:`z \sim q(z | x)`.
+    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw from it.
 
-    Where the likelihood has a standard deviation for each pixel, a fourth row shows it. Of tables and vectors it shows true
-    against reconstructed values, column by column.
+    The draw is :math:`x' \sim p(x | z)`, :math:`z \sim q(z | x)`. Where the likelihood has a standard deviation
+    for each pixel, a fourth row shows it. Of tables and vectors it shows true against reconstructed values by column.
 
     Arguments:
         model: The model.
@@ -120,7 +121,8 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
         tiles.append(colours((sigma.mean(1) - low) / (high - low)))
         rows["σ"] = sigma
         says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
-    note = f"{data.benchmark} · test examples; mean of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+    rest = f"mean of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+    note = f"{data.benchmark} · test examples; {rest}"
     return lay_out(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
 
 

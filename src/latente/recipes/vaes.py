@@ -174,11 +174,10 @@ def deep_vae(
     shape: Shape,
     classes: Classes = 0,
     latent: Latent = 40,
-    hidden: Hidden = [512, 512],  # noqa: B006
+    hidden: Hidden = [400, 400],  # noqa: B006
     likelihood: Likelihood = "auto",
     binarise: Binarise = "auto",
     dropout: Dropout = 0.0,
-    draws: Draws = 1,
 ) -> Plan:
     """A VAE of residual blocks with averaged weights and warm-up: the best likelihood that minutes on a CPU buy."""
     return vae(
@@ -191,7 +190,6 @@ def deep_vae(
         binarise=binarise,
         beta="linear",
         warmup=0.1,
-        draws=draws,
         dropout=dropout,
     )
 
@@ -211,7 +209,7 @@ def autoencoder(
     from .. import conditionals, priors
     from ..models.vae import VAE
 
-    kind = "gaussian-shared" if likelihood == "auto" else likelihood
+    kind = "gaussian-optimal" if likelihood == "auto" else likelihood
     model = VAE(
         posterior=conditionals.Point(encoding(network, shape, latent, hidden, 0, dropout)),
         prior=priors.Flat(latent),
@@ -313,6 +311,8 @@ def objective_of(beta: float | str, warmup: float, draws: int) -> Objective:
     from ..objectives import ELBO, IWAE
 
     if draws > 1:
+        if beta != 1.0:
+            raise RunError(f"beta is {beta} and draws {draws}: the IWAE bound has no rate to weigh; leave one of them out")
         return IWAE(draws)
     length: int | float = warmup if warmup <= 1 else int(warmup)
     named: dict[str, Schedule] = {

@@ -1,0 +1,336 @@
+"""Gathers what a report says, and writes the page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from .. import __version__, pictures
+from ..errors import LatenteError
+from ..evaluation import Evaluation, Finding, Latents
+from ..evaluation.bounds import Estimate
+from ..pictures.canvas import need
+from ..training.checkpoint import write_whole
+from ..training.trainer import WEIGHTS
+from .commands import command
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+__all__ = ["write"]
+
+NAME = "report.html"
+BUDGET = 500_000  # numbers of one grid of images: the page stays under about 3 MB
+
+
+def write(run: Run, path: Path | str | None = None) -> Path:
+    """Writes the report of a run as one page, and returns where it is.
+
+    Evaluates the run first, if that was not done since its weights were written.
+
+    Arguments:
+        run: The run.
+        path: The page; `report.html` in the run's folder by default.
+
+    Raises:
+        LatenteError: If the run has no weights yet, matplotlib is missing, or the page cannot be written.
+    """
+    need("matplotlib.figure")
+    path = run.path / NAME if path is None else Path(path)
+    evaluation = run.evaluation() or run.evaluate()
+    content = render(run, evaluation)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content.encode())
+    except OSError as error:
+        raise LatenteError(f"{path} cannot be written ({error.strerror}): choose another --out") from None
+    return path
+
+
+def render(run: Run, evaluation: Evaluation) -> str:
+    loader = jinja2.PackageLoader("latente", "report")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    shown, omitted = drawn(run, evaluation)
+    problems = [f for f in evaluation.findings if f.problem]
+    return environment.get_template("page.html").render(
+        recipe=run.record["recipe"],
+        benchmark=run.data.benchmark,
+        version=__version__,
+        grade=grade(problems),
+        headline=headline(problems),
+        problems=len(problems),
+        verdict="" if problems else plain(evaluation.verdict),
+        findings=[(f, try_next(run, f)) for f in evaluation.findings],
+        evaluation=evaluation,
+        figures=list(figures(evaluation)),
+        sections=shown,
+        omitted=omitted + [f"{name.replace('_', ' ')}: {why}" for name, why in evaluation.absent.items()],
+        command=command(run),
+        facts=list(facts(run)),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- verdict
+
+
+def grade(problems: list[Finding]) -> str:
+    if not problems:
+        return "good"
+    return "bad" if any(f.sure == "certain" for f in problems) else "doubtful"
+
+
+def headline(problems: list[Finding]) -> str:
+    """Says in a few words what was found."""
+    if not problems:
+        return "Nothing is wrong"
+    if len(problems) > 1:
+        return f"{len(problems)} problems, causes before symptoms"
+    return problems[0].name[0].upper() + problems[0].name[1:]
+
+
+def plain(verdict: str) -> str:
+    """Leaves out the headline that a verdict starts with."""
+    start, _, rest = verdict.partition(": ")
+    return rest if start == headline([]) else verdict
+
+
+def try_next(run: Run, finding: Finding) -> str:
+    """Returns the command with a finding's change; nothing where the run's recipe has no such argument."""
+    if not finding.change:
+        return ""
+    try:
+        return command(run, finding.change)
+    except LatenteError:
+        return ""
+
+
+# ----------------------------------------------------------------------------------------------------- figures
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Holds a figure: its name, its value, and a line that says what it is."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def nats(value: Estimate) -> str:
+    return f"{value.mean:.2f} ± {value.se:.2f} nats"
+
+
+def figures(e: Evaluation) -> Iterator[Figure]:
+    """Lists the figures, each with what it means."""
+    yield Figure(
+        "−ELBO", nats(-e.elbo), "Distortion plus rate: an upper bound of −log p(x), so lower is better."
+    )
+    yield Figure(
+        "distortion",
+        nats(e.distortion),
+        "−log p(x|z) at codes of the example: what the reconstruction misses.",
+    )
+    yield Figure(
+        "rate",
+        nats(e.rate),
+        "KL(q(z|x) ‖ p(z)): what the code says beyond the prior. Near 0 the code is not used.",
+    )
+    if len(e.rates) > 1:
+        for name, rate in e.rates.items():
+            yield Figure(f"rate of {name}", nats(rate), "The share of this latent group.")
+    if e.nll is not None:
+        yield Figure(
+            "−log p(x), importance-weighted",
+            f"{e.nll.mean:.2f} ± {e.nll.se:.2f} nats",
+            f"A tighter upper bound, from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: "
+            "the figure to compare models by, on one benchmark.",
+        )
+    if e.bits_per_dim is not None:
+        yield Figure(
+            "bits per dimension",
+            f"{e.bits_per_dim:.4f}",
+            "The same as a code length for each pixel or column.",
+        )
+    gap = e.train_elbo.mean - e.elbo.mean
+    yield Figure(
+        "−ELBO on training data",
+        nats(-e.train_elbo),
+        f"The held-out one less this is {gap:.2f} nats. Far above 0, the model has learnt its examples by heart.",
+    )
+    for name, group in e.latents.items():
+        yield from figures_of(name if len(e.latents) > 1 else "", group)
+    yield Figure(
+        "loss with another's code",
+        nats(e.shuffle.other),
+        "How much worse an example is explained by the code of another one. Near 0 the decoder ignores the code.",
+    )
+    if e.likelihood.residual is not None:
+        yield Figure(
+            "root mean squared error",
+            f"{e.likelihood.residual:.4g}",
+            f"Of reconstructions; the likelihood is {e.likelihood.family}.",
+        )
+    beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
+    yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
+
+
+def figures_of(name: str, g: Latents) -> Iterator[Figure]:
+    of = f" of {name}" if name else ""
+    if g.active is not None:
+        yield Figure(
+            f"active dimensions{of}",
+            f"{g.active} of {g.dimensions}",
+            "Dimensions whose mean moves with the data.",
+        )
+    if g.information is not None:
+        i = g.information
+        value = f"at least {i.lower.mean:.2f}" if i.saturated else f"{i.lower.mean:.2f} to {i.upper.mean:.2f}"
+        yield Figure(
+            f"mutual information{of}",
+            f"{value} nats",
+            "What a code tells about its example, between two bounds.",
+        )
+    if g.mismatch is not None:
+        low, high = g.mismatch
+        yield Figure(
+            f"mismatch{of}",
+            f"{low:.2f} to {high:.2f} nats",
+            "KL(q(z) ‖ p(z)): the part of the rate that says nothing of the example.",
+        )
+    if g.auc is not None:
+        yield Figure(
+            f"codes against prior{of}",
+            f"AUC {g.auc.mean:.3f} ± {g.auc.se:.3f}",
+            "How well a classifier tells codes from prior samples. At ½ they agree; near 1 the prior has holes.",
+        )
+
+
+# ---------------------------------------------------------------------------------------------------- pictures
+
+
+@dataclass(frozen=True)
+class Section:
+    """Holds a picture of the page: the question it answers, how to read it, its SVG and how it is laid out."""
+
+    question: str
+    reading: str
+    title: str
+    note: str
+    svg: str
+    layout: str
+
+
+def drawn(run: Run, evaluation: Evaluation) -> tuple[list[Section], list[str]]:
+    """Draws what the model has pictures of, and says why it has no others."""
+    shown, omitted = [], []
+    for i, (question, reading, draw) in enumerate(wishes(run, evaluation)):
+        try:
+            picture = draw()
+        except LatenteError as error:
+            omitted.append(f"{question} {str(error)[0].upper()}{str(error)[1:]}.")
+            continue
+        width, height = picture.figure.get_size_inches()
+        of_images = bool({"images", "example"} & picture.values.keys())
+        layout = "chart" if not of_images else "scroll" if width > 1.2 * height else "grid"
+        shown.append(Section(question, reading, picture.title, picture.note, picture.svg(f"p{i}-"), layout))
+    return shown, omitted
+
+
+def wishes(run: Run, evaluation: Evaluation) -> Iterator[tuple[str, str, Callable[[], pictures.Picture]]]:
+    model, data, seed = run.model, run.data, run.settings.seed
+    most = BUDGET
+    for size in data.shape:
+        most //= size
+    of_images = data.kind == "images"
+    n, rows, side = min(64, max(16, most)), min(6, max(3, most // 12)), min(20, max(6, int(most**0.5)))
+    yield (
+        "How did training go?",
+        "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits.",
+        lambda: pictures.curves(run.metrics(), data.benchmark),
+    )
+    yield (
+        "What does it generate?",
+        "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
+        if of_images
+        else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
+        lambda: pictures.samples(model, data, n=n if of_images else None, seed=seed),
+    )
+    yield (
+        "What does it give back?",
+        "Held-out examples through the code and back: what is lost between the first two rows is what the code does not hold."
+        if of_images
+        else "Held-out rows through the code and back: what the code holds lies on the line.",
+        lambda: pictures.reconstructions(model, data, seed=seed),
+    )
+    yield (
+        "What lies between two examples?",
+        "A straight line from one code to another: each step should look like data, not like two images laid over each other.",
+        lambda: pictures.interpolations(model, data, rows=rows, seed=seed),
+    )
+    yield (
+        "What does each dimension hold?",
+        "One latent dimension moves, the others stay. A row in which nothing changes is a dimension that is not used there.",
+        lambda: pictures.traversals(model, data, rows=rows, seed=seed),
+    )
+    yield (
+        "What does the prior look like from end to end?",
+        "A grid through the prior in which each cell has the same mass: neighbours should differ little.",
+        lambda: pictures.manifold(model, data, n=side, seed=seed),
+    )
+    yield (
+        "Where do the examples lie?",
+        "Each dot is the code of a held-out example. The model has not seen the labels unless it is conditional.",
+        lambda: pictures.scatter(model, data, seed=seed),
+    )
+    yield (
+        "Which dimensions are used?",
+        "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
+        lambda: pictures.kl_bars(evaluation),
+    )
+
+
+# --------------------------------------------------------------------------------------------------- reproduce
+
+
+def facts(run: Run) -> Iterator[tuple[str, str]]:
+    """Lists what is needed to make a run again, and to know that it is the same."""
+    data, versions = run.record["data"], run.record["versions"]
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield "data", f"{data['source']}, SHA-256 {data['fingerprint']}"
+    yield "split", ", ".join(f"{name} {size:,}" for name, size in data["sizes"].items())
+    yield "seed", str(run.settings.seed)
+    yield "parameters", f"{sum(p.numel() for p in run.model.parameters()):,}"
+    yield "time of training", duration(seconds(run))
+    yield "weights", f"SHA-256 {hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()}"
+
+
+def seconds(run: Run) -> float | None:
+    """Adds up how long training took, over all times it was resumed."""
+    file = run.path / "events.jsonl"
+    events: list[dict[str, Any]] = (
+        [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    )
+    found = [event["seconds"] for event in events if "seconds" in event]
+    return sum(found) if found else None
+
+
+def duration(value: float | None) -> str:
+    """Writes seconds.
+
+    Example:
+        >>> duration(3725.2), duration(12.34)
+        ('1 h 2 min 5 s', '12.3 s')
+    """
+    if value is None:
+        return "not finished"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours} h " if hours else "") + f"{minutes} min {rest} s"

@@ -1,0 +1,178 @@
+"""Codes and scores: the same for the same example, and back again through every kind of file."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from latente import codes, make
+from latente.data import Examples, from_arrays
+from latente.errors import DataError, LatenteError
+from latente.trace import mean
+
+ENDINGS = [".csv", ".npz", ".parquet"]
+
+
+def skip_without(ending):
+    if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        pytest.skip("pyarrow is not installed")
+
+
+@pytest.fixture(scope="module")
+def flowers():
+    """Two hundred rows of a real table: the widths and heights of digits, where there are any."""
+    grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(10.0)), -1).reshape(-1, 2)
+    table = np.concatenate([grid, grid @ [[1.0], [3.0]] + 50, np.sin(grid[:, :1])], 1)
+    return from_arrays(table, y=(grid[:, 0] > 9).astype(int))
+
+
+@pytest.fixture
+def model(flowers):
+    return make("vae", shape=flowers.shape, latent=3, hidden=[8]).model.eval()
+
+
+def test_codes_are_the_posterior(flowers, model):
+    table = codes.encode(model, flowers.test)
+    x, y = flowers.test.batch(slice(None))
+    assert list(table) == ["z_0", "z_1", "z_2", "sd_0", "sd_1", "sd_2", "label"]
+    q = model.posterior(x)
+    for j in range(3):
+        assert_close(torch.from_numpy(table[f"z_{j}"]), q.mean[:, j].detach())
+        assert_close(torch.from_numpy(table[f"sd_{j}"]), q.stddev[:, j].detach())
+    assert (table["label"] == y.numpy()).all()
+
+
+def test_codes_of_many_blocks_keep_their_order(flowers, model):
+    x = flowers.train.x.repeat(8, 1)
+    table = codes.encode(model, Examples(x))
+    assert len(table["z_0"]) == len(x) > 2 * codes.BLOCK and "label" not in table
+    whole = model(x, choose=mean).latents["z"].z
+    assert_close(torch.from_numpy(table["z_1"]), whole[:, 1].detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_tables_come_back_bit_for_bit(flowers, model, tmp_path, ending):
+    skip_without(ending)
+    table, file = codes.encode(model, flowers.test), tmp_path / f"deep/codes{ending}"
+    codes.write_table(file, table)
+    back = codes.read_table(file)
+    assert list(back) == list(table)
+    for name, column in table.items():
+        assert (back[name].astype(column.dtype) == column).all()
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_decoding_gives_the_likelihoods_mean_in_the_datas_units(flowers, model, tmp_path, ending):
+    skip_without(ending)
+    codes.write_table(tmp_path / f"codes{ending}", codes.encode(model, flowers.test))
+    decoded = codes.decode(model, codes.read_table(tmp_path / f"codes{ending}"), flowers)
+    x, _ = flowers.test.batch(slice(None))
+    assert_close(decoded, flowers.inverse(model(x, choose=mean).likelihood.mean.detach()))
+    assert decoded[:, 2].mean() > 20
+
+
+@pytest.mark.parametrize("name", ["conditional-vae", "autoencoder"])
+def test_other_models_encode_and_decode(flowers, name):
+    known = {"shape": flowers.shape, "classes": 2, "latent": 2, "hidden": [8]}
+    model = make(name, **known).model.eval()
+    table = codes.encode(model, flowers.test)
+    x, y = flowers.test.batch(slice(None))
+    expected = flowers.inverse(model(x, y, choose=mean).likelihood.mean.detach())
+    assert_close(codes.decode(model, table, flowers), expected)
+    assert codes.has_prior(model, flowers) == (name != "autoencoder")
+    if name == "autoencoder":
+        assert (table["sd_0"] == 0).all()
+    else:
+        with pytest.raises(DataError, match="labels"):
+            codes.decode(model, {k: v for k, v in table.items() if k != "label"}, flowers)
+
+
+def test_decoding_needs_every_column(flowers, model):
+    table = codes.encode(model, flowers.test)
+    del table["z_2"]
+    with pytest.raises(DataError, match=r"no column 'z_2'.*3 dimensions"):
+        codes.decode(model, table, flowers)
+
+
+def test_scores_do_not_depend_on_the_other_examples(flowers, model):
+    whole = codes.score(model, flowers.test, draws=20, seed=3)
+    part = codes.score(model, Examples(flowers.test.x[4:7]), draws=20, seed=3)
+    assert list(whole) == ["elbo", "distortion", "rate", "log_likelihood_bound"]
+    for name, column in part.items():
+        assert (column == whole[name][4:7]).all(), name
+    np.testing.assert_allclose(whole["elbo"], -whole["distortion"] - whole["rate"], rtol=1e-5)
+    assert whole["log_likelihood_bound"].mean() > whole["elbo"].mean()
+    other = codes.score(model, flowers.test, draws=20, seed=4)
+    assert (other["elbo"] != whole["elbo"]).any() and (other["rate"] == whole["rate"]).all()
+
+
+def test_scores_of_a_point_mass_have_no_bound(flowers):
+    model = make("autoencoder", shape=flowers.shape, latent=2).model.eval()
+    assert list(codes.score(model, flowers.test, draws=5)) == ["elbo", "distortion", "rate"]
+
+
+@pytest.mark.parametrize("name", ["codes.txt", "codes", "codes.CSV"])
+def test_only_tables_are_written_and_read(tmp_path, name):
+    (tmp_path / name).write_text("z_0\n1\n")
+    with pytest.raises(LatenteError, match=name):
+        codes.write_table(tmp_path / name, {"z_0": np.ones(1)})
+    with pytest.raises(DataError, match=name):
+        codes.read_table(tmp_path / name)
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(LatenteError, match="cannot be written"):
+        codes.write_table(tmp_path / "file" / "codes.csv", {"z_0": np.ones(1)})
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+DAMAGED = {
+    "empty": b"",
+    "text": b"hello",
+    "no rows": b"z_0,z_1\n",
+    "words": b"z_0\nhigh\n",
+    "ragged": b"z_0,z_1\n1\n",
+    "binary": b"\xff\xfe\x00\x01",
+    "truncated": b"PK\x03\x04" + b"\x00" * 20,
+    "array": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }"
+    + b" " * 60
+    + b"\n"
+    + b"\x00" * 8,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damaged_tables_are_refused(tmp_path, ending, damage):
+    skip_without(ending)
+    file = tmp_path / f"codes{ending}"
+    file.write_bytes(DAMAGED[damage])
+    with pytest.raises(DataError, match=rf"codes\{ending}"):
+        codes.read_table(file)
+
+
+def test_a_truncated_npz_is_refused(tmp_path):
+    file = tmp_path / "codes.npz"
+    codes.write_table(file, {"z_0": np.arange(100.0)})
+    whole = file.read_bytes()
+    for keep in range(0, len(whole), 17):
+        file.write_bytes(whole[:keep])
+        with pytest.raises(DataError, match=r"codes\.npz"):
+            codes.read_table(file)
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    file = tmp_path / "codes.npz"
+    np.savez(file, z_0=np.array([{}], dtype=object))
+    with pytest.raises(DataError, match=r"codes\.npz"):
+        codes.read_table(file)
+
+
+def test_columns_of_unequal_length_are_refused(flowers, model, tmp_path):
+    np.savez(tmp_path / "codes.npz", z_0=np.ones(3), z_1=np.ones(2), z_2=np.ones(3))
+    with pytest.raises(DataError):
+        codes.decode(model, codes.read_table(tmp_path / "codes.npz"), flowers)

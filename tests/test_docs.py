@@ -1,0 +1,213 @@
+"""The pages of `docs/`: what they quote, run, call and show is what is there."""
+
+from __future__ import annotations
+
+import contextlib
+import html.parser
+import importlib.util
+import io
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from latente import cli, recipes
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+ENGLISH = [p for p in PAGES if not p.name.endswith(".es.md")]
+PAIRS = [(p, p.with_suffix(".es.md")) for p in ENGLISH]
+ENGLISH_ONLY = {"reference/commands.md", "reference/api.md"}  # made from the code, whose docstrings are English
+FENCE = re.compile(r"^( *)```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the pages are not part of this installation")
+
+
+class Block(NamedTuple):
+    language: str
+    title: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(m[2], m[3] or "", textwrap.dedent(m[4])) for m in FENCE.finditer(page.read_text())]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+def quotes() -> Iterator[Any]:
+    for page in PAGES:
+        for i, block in enumerate(blocks(page)):
+            if block.title.startswith("src/"):
+                yield pytest.param(block, id=f"{name(page)}-{i}")
+
+
+def commands() -> Iterator[Any]:
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "console":
+                joined = block.code.replace("\\\n", " ")
+                for line in re.findall(r"^\$ (.*\blatente\b.*)$", joined, re.MULTILINE):
+                    words = shlex.split(line, comments=True)
+                    if "latente" in words:
+                        yield pytest.param(words[words.index("latente") + 1 :], id=f"{name(page)}: {line}")
+
+
+def without_code(page: Path) -> str:
+    return FENCE.sub("", page.read_text())
+
+
+def test_there_are_pages() -> None:
+    assert len(list(quotes())) >= 20
+    assert len(list(commands())) >= 20
+    assert sum(b.language == "python" and not b.title for p in ENGLISH for b in blocks(p)) >= 10
+
+
+@pytest.mark.parametrize("block", quotes())
+def test_quoted_lines_are_in_their_file(block: Block) -> None:
+    lines = (ROOT / block.title).read_text().splitlines()
+    quoted = block.code.splitlines()
+    windows = (lines[i : i + len(quoted)] for i in range(len(lines) - len(quoted) + 1))
+    assert any(textwrap.dedent("\n".join(w)).splitlines() == quoted for w in windows), block.code
+
+
+@pytest.mark.parametrize("words", commands())
+def test_commands_parse(words: list[str]) -> None:
+    command, arguments = typer.main.get_command(cli.app), list(words)
+    context = None
+    while hasattr(command, "commands"):
+        assert arguments, f"latente {' '.join(words)} needs a command"
+        if arguments[0].startswith("--"):
+            assert any(arguments[0] in p.opts for p in command.params), arguments
+            return
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    context = command.make_context(words[0], arguments)
+    if words[0] == "train":
+        given = {n: v for n, v in context.params.items() if v is not None}
+        own = recipes.parameters(words[1])
+        hints = cli.typing.get_type_hints(cli.Settings, include_extras=True)
+        cli.check_early(
+            words[1],
+            {n: cli.listed(v, own[n].annotation) for n, v in given.items() if n in own},
+            {n: cli.listed(v, hints[n]) for n, v in given.items() if n in hints},
+        )
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in ENGLISH])
+def test_python_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A python block without a title is run; a text block with a title, right behind it, is what it prints."""
+    monkeypatch.chdir(tmp_path)
+    found = blocks(page)
+    namespace: dict[str, Any] = {"__name__": "page"}
+    for block, following in zip(found, [*found[1:], Block("", "", "")]):
+        if block.language != "python" or block.title:
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block.code, name(page), "exec"), namespace)  # noqa: S102
+        expected = following.code if following.language == "text" and following.title else ""
+        assert printed.getvalue() == expected, printed.getvalue()
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in PAGES])
+def test_pictures_and_links_exist(page: Path) -> None:
+    text = without_code(page)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http", "#", "mailto:")):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+    for target in re.findall(r'--8<-- "([^"]+)"', text):
+        assert (DOCS / "pictures" / target).exists(), target
+
+
+def test_pictures_are_small_and_used() -> None:
+    texts = "".join(p.read_text() for p in PAGES)
+    pictures = sorted((DOCS / "pictures").iterdir())
+    assert all(p.name in texts for p in pictures)
+    assert all(p.stat().st_size <= 200_000 for p in pictures)
+    assert sum(p.stat().st_size for p in pictures) < 2_500_000
+
+
+@pytest.mark.parametrize("pair", [pytest.param(pair, id=name(pair[0])) for pair in PAIRS])
+def test_spanish_follows_english(pair: tuple[Path, Path]) -> None:
+    english, spanish = pair
+    if name(english) in ENGLISH_ONLY:
+        return
+    assert spanish.exists()
+    depths = [[len(h) for h in re.findall(r"^(#+) ", without_code(p), re.MULTILINE)] for p in pair]
+    assert depths[0] == depths[1]
+    code = [[(b.language, b.code) for b in blocks(p)] for p in pair]
+    assert code[0] == code[1]
+    shown = [re.findall(r"pictures/([\w.-]+)", without_code(p)) for p in pair]
+    assert shown[0] == shown[1]
+    formulas = [re.findall(r"^\$\$.*\$\$$", without_code(p), re.MULTILINE) for p in pair]
+    assert len(formulas[0]) == len(formulas[1])
+
+
+def hook(of: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(of, DOCS / "hooks" / f"{of}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[of] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_command_reference_is_that_of_the_commands() -> None:
+    made = hook("commands").page()
+    assert (DOCS / "reference" / "commands.md").read_text() == made, "run: python docs/hooks/commands.py"
+
+
+class Resources(html.parser.HTMLParser):
+    """Collects what a browser would fetch for a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        names = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+        value = dict(attributes).get(names.get(tag, ""))
+        if value:
+            self.fetched.append(value)
+
+
+@pytest.mark.slow
+def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+    config = pytest.importorskip("mkdocs.config")
+    build = pytest.importorskip("mkdocs.commands.build")
+    import logging
+    import warnings
+
+    quiet = logging.getLogger("mkdocs")
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = config.load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path))
+            loaded.plugins.on_startup(command="build", dirty=False)
+            build.build(loaded)
+            loaded.plugins.on_shutdown()
+    finally:
+        quiet.setLevel(before)
+    pages = [p for p in tmp_path.rglob("*.html") if p.name != "404.html"]
+    assert len(pages) >= 2 * len(ENGLISH)
+    for page in pages:
+        text = page.read_text()
+        seen = Resources()
+        seen.feed(text)
+        assert not [r for r in seen.fetched if r.startswith(("http:", "https:", "//"))], page
+        assert "arithmatex" not in text, page
+        assert "fonts.googleapis" not in text, page
+    for sheet in tmp_path.rglob("*.css"):
+        assert not re.findall(r"(?:@import|url\()\s*[\"']?https?:", sheet.read_text()), sheet
+    assert any("<math" in p.read_text() for p in pages)

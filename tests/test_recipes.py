@@ -1,0 +1,307 @@
+"""Conformance: what every recipe, and every combination of parts, must do."""
+
+import copy
+import importlib.util
+import json
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from latente import recipes, runs
+from latente.errors import RunError
+from latente.recipes.catalogue import schema
+from latente.schedules import Clock
+from latente.settings import Settings, settings
+from latente.trace import mean
+
+CLOCK = Clock(5, 10)
+SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
+SMALL = {"latent": 3, "hidden": [6, 7], "classes": 4}
+POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow")
+NETWORKS = ("mlp", "residual", "conv")
+LIKELIHOODS = (
+    "bernoulli",
+    "continuous-bernoulli",
+    "gaussian",
+    "gaussian-fixed",
+    "gaussian-shared",
+    "gaussian-optimal",
+    "categorical",
+    "logistic-mixture",
+)
+
+
+def plan_of(name, shape, **given):
+    known = recipes.parameters(name)
+    arguments = {"shape": list(shape), **{k: v for k, v in SMALL.items() if k in known}, **given}
+    torch.manual_seed(0)
+    plan = recipes.make(name, **arguments)
+    with torch.no_grad():
+        for parameter in plan.model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return plan
+
+
+def batch(shape, n=6):
+    """Levels of 8 bits, black and white among them, in runs as pictures have them."""
+    x = torch.arange(n * torch.Size(shape).numel()).reshape(n, *shape) * 37 // 5 % 256
+    x.flatten(1)[0], x.flatten(1)[1] = 0, 255
+    return x / 255, torch.arange(n) % SMALL["classes"]
+
+
+def loss_of(terms):
+    return sum(term.weight * term.value.mean() for term in terms.values() if not term.monitor)
+
+
+def conform(plan, shape, tmp_path):
+    model, (x, y) = plan.model, batch(shape)
+    n, event = len(x), torch.Size(shape)
+
+    terms = plan.objective.terms(model, x, y, CLOCK)
+    for name, term in terms.items():
+        assert term.value.shape == (n,) and term.value.isfinite().all(), name
+        if term.value.requires_grad:
+            moved = torch.autograd.grad(
+                term.value.sum(), list(model.parameters()), retain_graph=True, allow_unused=True
+            )
+            moved = [gradient for gradient in moved if gradient is not None]
+            assert all(gradient.isfinite().all() for gradient in moved), name
+            assert any(gradient.ne(0).any() for gradient in moved), name
+    loss_of(terms).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        assert parameter.grad.ne(0).any(), name
+
+    model.eval()
+    with torch.no_grad():
+        trace = model(x, y)
+        assert trace.likelihood.batch_shape == (n,) and trace.likelihood.event_shape == event
+        log_p = trace.likelihood.log_prob(x)
+        assert log_p.shape == (n,) and log_p.isfinite().all()
+        assert trace.likelihood.mean.shape == (n, *event) == trace.likelihood.sample().shape
+        assert all(g.z.shape[0] == n and g.q is not None for g in trace.latents.values())
+
+        given = {name: g.z for name, g in trace.latents.items()}
+        assert_close(model(x, y, given=given).likelihood.log_prob(x), log_p, rtol=0, atol=0)
+        assert_close(model(y=y, size=n, given=given).likelihood.log_prob(x), log_p, rtol=0, atol=0)
+
+        draws = model(x, y, size=(2, n))
+        assert draws.likelihood.log_prob(x).shape == (2, n)
+        assert (
+            not draws.likelihood.log_prob(x)[0].equal(draws.likelihood.log_prob(x)[1])
+            or name_of(plan) == "autoencoder"
+        )
+
+        whole = model(x, y, choose=mean)
+        parts = [model(x[i : i + 3], y[i : i + 3], choose=mean) for i in (0, 3)]
+        pieces = torch.cat([part.likelihood.log_prob(x[i : i + 3]) for part, i in zip(parts, (0, 3))])
+        assert_close(whole.likelihood.log_prob(x), pieces, rtol=1e-5, atol=1e-4)
+        for name, g in whole.latents.items():
+            assert_close(g.z, torch.cat([part.latents[name].z for part in parts]), rtol=1e-5, atol=1e-5)
+
+        again = []
+        for _ in range(2):
+            torch.manual_seed(7)
+            again.append(model(x, y).likelihood.log_prob(x))
+        assert again[0].equal(again[1])
+
+        if name_of(plan) == "autoencoder":
+            with pytest.raises(ValueError, match="flat prior cannot be sampled"):
+                model(size=4)
+        else:
+            generated = model(y=y[:4], size=4)
+            assert all(g.q is None for g in generated.latents.values())
+            assert generated.likelihood.sample().shape == (4, *event)
+
+        file = tmp_path / "model.safetensors"
+        runs.save(model, file)
+        torch.manual_seed(99)
+        loaded = runs.load(file)
+        assert not loaded.training and loaded.made_by == model.made_by == json.loads(
+            json.dumps(model.made_by)
+        )
+        assert list(loaded.state_dict()) == list(model.state_dict())
+        for name, tensor in model.state_dict().items():
+            assert loaded.state_dict()[name].equal(tensor) and loaded.state_dict()[name].dtype == tensor.dtype
+        assert loaded(x, y, given=given).likelihood.log_prob(x).equal(log_p)
+
+        copied = copy.deepcopy(model)
+        for parameter in model.parameters():
+            parameter.zero_()
+        assert copied.made_by == model.made_by
+        assert copied(x, y, given=given).likelihood.log_prob(x).equal(log_p)
+    assert type(model).__name__ in repr(model)
+
+
+def name_of(plan):
+    return plan.model.made_by["recipe"]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_recipes_conform(name, shape, tmp_path):
+    conform(plan_of(name, shape), shape, tmp_path)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("posterior", POSTERIORS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_combinations_conform(network, posterior, prior, likelihood, tmp_path):
+    if prior == "flow" and importlib.util.find_spec("zuko") is None:
+        pytest.skip("zuko is not installed")
+    parts = {"network": network, "posterior": posterior, "prior": prior, "likelihood": likelihood}
+    conform(plan_of("vae", (1, 5, 3), **parts), (1, 5, 3), tmp_path)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_conditional_combinations_conform(network, prior, tmp_path):
+    plan = plan_of("vae", (2, 5, 3), network=network, prior=prior, conditional=True, draws=2)
+    conform(plan, (2, 5, 3), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 1)], ids=str)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS[:-1])
+@pytest.mark.parametrize("name", ["vae", "autoencoder"])
+def test_vectors_conform(name, likelihood, shape, tmp_path):
+    conform(plan_of(name, shape, likelihood=likelihood), shape, tmp_path)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+@pytest.mark.parametrize("likelihood", ["categorical", "logistic-mixture"])
+def test_convolutions_of_any_size_conform(likelihood, shape, tmp_path):
+    conform(plan_of("vae", shape, network="conv", likelihood=likelihood), shape, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["conditional-vae"])
+def test_conditional_models_need_labels(name):
+    model, (x, y) = plan_of(name, (5,)).model.eval(), batch((5,))
+    for call in (lambda: model(x), lambda: model(size=3)):
+        with pytest.raises(ValueError, match="conditional: give it labels"):
+            call()
+    z = torch.zeros(2, 3)
+    one, other = (model(y=torch.full((2,), label), given={"z": z}).likelihood.mean for label in (0, 3))
+    assert not one.allclose(other)
+    assert not model(x, y).latents["z"].q.mean.allclose(model(x, 3 - y).latents["z"].q.mean)
+    assert (
+        not model(y=torch.tensor([0]), choose=mean)
+        .latents["z"]
+        .z.allclose(model(y=torch.tensor([3]), choose=mean).latents["z"].z)
+    )
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_parameter_is_described(name):
+    properties = schema(name).model_json_schema()["properties"]
+    assert list(properties) == list(recipes.parameters(name))
+    for parameter, entry in properties.items():
+        assert entry.get("description"), parameter
+    assert recipes.describe(name).endswith(".")
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_arguments_make_the_round_trip(name):
+    made_by = plan_of(name, (5,)).model.made_by
+    assert (
+        recipes.make(made_by["recipe"], **json.loads(json.dumps(made_by["arguments"]))).model.made_by
+        == made_by
+    )
+    assert recipes.check(name, made_by["arguments"]) == made_by["arguments"]
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_recipes_have_settings_that_exist(name):
+    assert isinstance(settings(**recipes.find(name).settings), Settings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"bta": 1}, ["vae", "bta"]),
+        ({"latent": 0}, ["latent", "0", "greater than or equal to 1"]),
+        ({"latent": 2.5}, ["latent", "2.5", "integer"]),
+        ({"latent": "many"}, ["latent", "'many'", "integer"]),
+        ({"hidden": []}, ["hidden", "[]", "at least 1"]),
+        ({"shape": [3, 0, 4]}, ["shape.1", "0", "greater than or equal to 1"]),
+        ({"shape": [1, 2, 3, 4]}, ["shape", "[1, 2, 3, 4]", "at most 3"]),
+        ({"network": "transformer"}, ["network", "'transformer'", "'mlp', 'residual' or 'conv'"]),
+        ({"network": "conv"}, ["network", "conv", "(4,)", "mlp"]),
+        ({"likelihood": "logistic-mixture"}, ["logistic-mixture", "images", "gaussian"]),
+        ({"beta": "up"}, ["beta", "'up'", "'linear'"]),
+        ({"beta": -1}, ["beta", "-1", "greater than or equal to 0"]),
+        ({"beta": float("inf")}, ["beta", "inf", "finite"]),
+        ({"warmup": float("inf")}, ["warmup", "inf", "finite"]),
+        ({"warmup": float("nan")}, ["warmup", "nan"]),
+        ({"scale": 0}, ["scale", "0", "greater than 0"]),
+        ({"dropout": 1}, ["dropout", "1", "less than 1"]),
+        ({"conditional": True}, ["conditional", "labels", "--label"]),
+        ({"prior": "flow", "latent": 5000}, ["latent", "5000", "1024"]),
+        ({"shape": [65536] * 3, "hidden": [65536]}, ["vae", "65536", "smaller"]),
+    ],
+    ids=str,
+)
+def test_mistakes_are_answered_by_name_value_and_remedy(arguments, says):
+    with pytest.raises(RunError) as caught:
+        recipes.make("vae", **{"shape": (4,), **arguments})
+    for words in says:
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_or_unknown():
+    with pytest.raises(RunError, match="recipe 'vae' needs the argument 'shape'"):
+        recipes.make("vae")
+    with pytest.raises(RunError, match="no recipe is named 'vea'; did you mean 'vae'"):
+        recipes.make("vea", shape=(4,))
+    for odd in ("os.system", 3, ["vae"], None):
+        with pytest.raises(RunError, match="no recipe is named"):
+            recipes.make(odd, shape=(4,))
+    with pytest.raises(RunError, match=r"logistic-mixture.*images"):
+        recipes.make("autoencoder", shape=(4,), likelihood="logistic-mixture")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"lr": -1}, ["lr", "-1", "greater than 0"]),
+        ({"steps": 0}, ["steps", "0", "at least 1", "greater than or equal to 1"]),
+        ({"optimizer": "lion"}, ["optimizer", "'lion'", "'adam'"]),
+        ({"stepz": 5}, ["stepz"]),
+        ({"batch": "big"}, ["batch", "'big'", "integer"]),
+    ],
+    ids=str,
+)
+def test_settings_are_checked(given, says):
+    with pytest.raises(RunError) as caught:
+        settings(**given)
+    assert sum(words in str(caught.value) for words in says) >= min(3, len(says))
+
+
+def test_the_automatic_likelihood():
+    for shape, binarise, name in (
+        ((1, 4, 4), "dynamic", "Bernoulli"),
+        ((3, 4, 4), "none", "OptimalScale"),
+        ((4,), "none", "SharedScale"),
+    ):
+        plan = plan_of("vae", shape)
+        assert (plan.binarise, type(plan.model.likelihood).__name__) == (binarise, name)
+
+
+@pytest.mark.parametrize("warmup", [0.5, 1, 4, 100])
+def test_the_schedule_of_beta(warmup):
+    length = warmup * 200 if warmup <= 1 else warmup
+    beta = recipes.make("vae", shape=(4,), beta="linear", warmup=warmup).objective.beta
+    for step in (0, 1, 3, 50, 150, 200):
+        assert beta(Clock(step, 200)) == pytest.approx(min(1.0, step / length))
+    for name in ("cosine", "logistic", "cyclical"):
+        assert recipes.make("vae", shape=(4,), beta=name, warmup=warmup).objective.beta.limit == 1
+
+
+def test_combinations_cover_the_catalogue():
+    schemas = schema("vae").model_json_schema()["properties"]
+    for name, options in zip(
+        ("posterior", "prior", "likelihood", "network"), (POSTERIORS, PRIORS, LIKELIHOODS, NETWORKS)
+    ):
+        assert set(options) == set(schemas[name]["enum"]) - {"auto"}
