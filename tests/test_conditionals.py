@@ -75,9 +75,9 @@ def test_fixed_normal_is_squared_error(float64):
 @pytest.mark.parametrize("shape", [(), (3, 1, 1), (3, 4, 2)])
 def test_shared_scale_has_one_for_all_examples(float64, shape):
     likelihood = conditionals.SharedScale(Says(torch.zeros(5, 3, 4, 2)), shape, 3, floor=0.5)
-    nn.init.normal_(likelihood.log_scale)
+    nn.init.normal_(likelihood.tenth_log_scale, std=0.1)
     p = likelihood(None)
-    assert_close(p.stddev, (likelihood.log_scale.exp() + 0.5).expand(5, 3, 4, 2))
+    assert_close(p.stddev, ((10 * likelihood.tenth_log_scale).exp() + 0.5).expand(5, 3, 4, 2))
 
 
 def test_optimal_scale_remembers_the_training_batches(float64):

@@ -29,6 +29,7 @@ from latente.distributions import (
     Flat,
     Levels,
     OptimalNormal,
+    StandardNormal,
 )
 from latente.trace import Latent, kl
 
@@ -140,7 +141,7 @@ def test_logistic_mixture_mean_of_one_channel(float64, agrees):
     assert (p.sample((4000,)).mean() - p.mean).abs() < 0.01
 
 
-@pytest.mark.parametrize("event", [(1,), (7,), (16,), (17,), (784,), (3, 5), (2, 3, 4)])
+@pytest.mark.parametrize("event", [(1,), (7,), (16,), (17,), (784,), (2048,), (3, 5), (2, 3, 4)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_bernoulli_event_is_independent_bernoullis(event, dtype):
     logits = (500 * (2 * torch.rand(6, *event, dtype=dtype) - 1)).requires_grad_()
@@ -254,6 +255,10 @@ def diagonal(d):
     return Independent(Normal(torch.randn(d), torch.rand(d) + 0.3), 1)
 
 
+def standard(*shape):
+    return StandardNormal(torch.zeros(shape), torch.ones(shape))
+
+
 RULES = {
     "full, Normals": lambda: (MultivariateNormal(torch.randn(3), covariance(3)), diagonal(3)),
     "Normal, Laplace": lambda: (Normal(torch.randn(4), torch.rand(4) + 0.1), Laplace(torch.randn(4), 0.7)),
@@ -261,6 +266,9 @@ RULES = {
         diagonal(3),
         Independent(Laplace(torch.randn(3), torch.rand(3) + 0.3), 1),
     ),
+    "Normals, standard": lambda: (diagonal(3), standard(3)),
+    "full, standard": lambda: (MultivariateNormal(torch.randn(3), covariance(3)), standard(3)),
+    "Laplaces, standard": lambda: (Independent(Laplace(torch.randn(3), 0.4), 1), standard(3)),
     "full, flat": lambda: (MultivariateNormal(torch.randn(3), covariance(3)), Flat((3,))),
     "Normals, flat": lambda: (diagonal(3), Flat((3,))),
     "Beta, flat": lambda: (Independent(Beta(torch.rand(2) + 0.5, torch.rand(2) + 1), 1), Flat((2,))),
@@ -301,6 +309,18 @@ def test_full_covariance_to_diagonal_is_that_of_two_full_ones(float64):
     assert_close(kl_divergence(q, Independent(Normal(loc, scale), 1)), exact)
     with pytest.raises(NotImplementedError):
         kl_divergence(q, Independent(Laplace(loc, scale), 1))
+
+
+def test_the_standard_normal(float64, agrees):
+    p, unit = standard(3), Independent(Normal(torch.zeros(3), 1.0), 1)
+    q = Independent(Normal(torch.randn(5, 3), torch.rand(5, 3) + 0.3), 1)
+    assert_close(kl_divergence(q, p), kl_divergence(q, unit))
+    assert_close(kl_divergence(p, p), torch.tensor(0.0))
+    wide = p.expand((4, 2))
+    assert isinstance(wide, StandardNormal) and wide.batch_shape == (4, 2) and wide.event_shape == (3,)
+    agrees(p.sample((20000,)).square(), 1.0)
+    with pytest.raises(NotImplementedError):
+        kl_divergence(Independent(StudentT(torch.full((3,), 5.0)), 1), p)
 
 
 def test_kl_without_a_rule_is_sampled_and_unbiased(float64, agrees):

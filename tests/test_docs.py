@@ -25,7 +25,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ENGLISH = [p for p in PAGES if not p.name.endswith(".es.md")]
 PAIRS = [(p, p.with_suffix(".es.md")) for p in ENGLISH]
-ENGLISH_ONLY = {"reference/commands.md", "reference/api.md"}  # made from the code, whose docstrings are English
+ENGLISH_ONLY = {
+    "reference/commands.md",
+    "reference/api.md",
+}  # made from the code, whose docstrings are English
 FENCE = re.compile(r"^( *)```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the pages are not part of this installation")
 
@@ -72,7 +75,7 @@ def test_there_are_pages() -> None:
     assert sum(b.language == "python" and not b.title for p in ENGLISH for b in blocks(p)) >= 10
 
 
-@pytest.mark.parametrize("block", quotes())
+@pytest.mark.parametrize("block", list(quotes()))
 def test_quoted_lines_are_in_their_file(block: Block) -> None:
     lines = (ROOT / block.title).read_text().splitlines()
     quoted = block.code.splitlines()
@@ -80,7 +83,7 @@ def test_quoted_lines_are_in_their_file(block: Block) -> None:
     assert any(textwrap.dedent("\n".join(w)).splitlines() == quoted for w in windows), block.code
 
 
-@pytest.mark.parametrize("words", commands())
+@pytest.mark.parametrize("words", list(commands()))
 def test_commands_parse(words: list[str]) -> None:
     command, arguments = typer.main.get_command(cli.app), list(words)
     context = None
@@ -103,7 +106,9 @@ def test_commands_parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in ENGLISH])
-def test_python_prints_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_prints_what_the_page_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A python block without a title is run; a text block with a title, right behind it, is what it prints."""
     monkeypatch.chdir(tmp_path)
     found = blocks(page)

@@ -81,7 +81,7 @@ def test_dropout_rests_in_evaluation():
 
 
 def test_join_broadcasts_the_context_over_draws():
-    x, y = torch.randn(4, 2, 3), torch.arange(2)[:, None]
+    x, y = torch.randn(4, 2, 3), torch.arange(2.0).double()[:, None]
     joined = join(x, y)
     assert joined.shape == (4, 2, 4) and joined.dtype == x.dtype
     assert_close(joined[..., 3], torch.tensor([[0.0, 1.0]]).expand(4, 2))

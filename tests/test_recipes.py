@@ -234,6 +234,7 @@ def test_recipes_have_settings_that_exist(name):
         ({"beta": float("inf")}, ["beta", "inf", "finite"]),
         ({"warmup": float("inf")}, ["warmup", "inf", "finite"]),
         ({"warmup": float("nan")}, ["warmup", "nan"]),
+        ({"beta": 0.5, "draws": 5}, ["beta", "0.5", "draws", "5"]),
         ({"scale": 0}, ["scale", "0", "greater than 0"]),
         ({"dropout": 1}, ["dropout", "1", "less than 1"]),
         ({"conditional": True}, ["conditional", "labels", "--label"]),

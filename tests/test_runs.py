@@ -125,6 +125,7 @@ def test_headers_that_are_no_json(tmp_path, text):
 @pytest.mark.parametrize(
     "arguments",
     [
+        {"shape": [4], "latent": 2048, "hidden": [32768]},
         {"shape": [4], "latent": 65536, "hidden": [65536]},
         {"shape": [4], "latent": 65536, "hidden": [65536] * 64, "posterior": "full"},
         {"shape": [65536, 65536, 65536], "hidden": [65536]},

@@ -59,7 +59,9 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 
 def section(words: str, function: Callable[..., Any]) -> str:
     found = parameters(function)
-    arguments = [about for _, a, _ in found if (about := typing.get_args(a)[1]).param_decls is None and about.metavar]
+    arguments = [
+        about for _, a, _ in found if (about := typing.get_args(a)[1]).param_decls is None and about.metavar
+    ]
     options = [line for line in found if typing.get_args(line[1])[1] not in arguments]
     usage = " ".join([words, *(about.metavar for about in arguments), *(["[OPTIONS]"] if options else [])])
     lines = [f"## `{words}`", "", cell(function.__doc__ or ""), "", "```text", usage, "```", ""]
@@ -70,9 +72,16 @@ def section(words: str, function: Callable[..., Any]) -> str:
 
 def walk(app: typer.Typer, words: str = "latente") -> list[str]:
     own = [
-        section(f"{words} {c.name or c.callback.__name__}", c.callback) for c in app.registered_commands if c.callback
+        section(f"{words} {c.name or c.callback.__name__}", c.callback)
+        for c in app.registered_commands
+        if c.callback
     ]
-    groups = [part for g in app.registered_groups if g.typer_instance for part in walk(g.typer_instance, f"{words} {g.name}")]
+    groups = [
+        part
+        for g in app.registered_groups
+        if g.typer_instance
+        for part in walk(g.typer_instance, f"{words} {g.name}")
+    ]
     return own + groups
 
 

@@ -12,7 +12,9 @@ NAME = re.compile(r":(?:class|func|mod|meth):`~?([^`]+)`")
 REFERENCE = re.compile(r"^(\s*)\| (?!https?:)(.+?)\n\s*\| (https?://\S+)", re.MULTILINE)
 DISPLAY = re.compile(r"^( *)\.\. math:: *((?:.*\n?)(?:(?:\1 +.*)?\n?)*?)(?=\n\1\S|\n\n|\Z)", re.MULTILINE)
 CODE = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1    .*\n|\n)+)", re.MULTILINE)
-TABLE = re.compile(r"^=+ +=+[^\n]*\n(?:.*\n)+?(?:=+ +=+[^\n]*(?:\n|\Z)){1}(?:(?:.*\n)+?=+ +=+[^\n]*(?:\n|\Z))?", re.MULTILINE)
+TABLE = re.compile(
+    r"^=+ +=+[^\n]*\n(?:.*\n)+?(?:=+ +=+[^\n]*(?:\n|\Z)){1}(?:(?:.*\n)+?=+ +=+[^\n]*(?:\n|\Z))?", re.MULTILINE
+)
 
 
 def markdown(text: str) -> str:

@@ -24,9 +24,15 @@ def mathml(latex: str, display: bool) -> str:
     named = re.sub(r"\\mathrm\{([A-Za-z]{2,})\}", r"\\operatorname{\1}", latex)
     text = convert(named, display="block" if display else "inline")
     text = text.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")  # \sim is an operator
-    text = re.sub(r'<mo stretchy="false">&#x0007C;</mo>', '<mo lspace="0.17em" rspace="0.17em">&#x2223;</mo>', text)
-    text = re.sub(r"<mi>(log|exp|max|min)</mi>(?!<mo stretchy=\"false\">&#x00028;)", rf"<mi>\1</mi>{THIN}", text)
-    text = re.sub(r"<mo>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", text)  # an operator's name has no space before its bracket
+    text = re.sub(
+        r'<mo stretchy="false">&#x0007C;</mo>', '<mo lspace="0.17em" rspace="0.17em">&#x2223;</mo>', text
+    )
+    text = re.sub(
+        r"<mi>(log|exp|max|min)</mi>(?!<mo stretchy=\"false\">&#x00028;)", rf"<mi>\1</mi>{THIN}", text
+    )
+    text = re.sub(
+        r"<mo>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", text
+    )  # an operator's name has no space before its bracket
     return text.replace("<math ", "<math ", 1).replace(
         f'display="{"block" if display else "inline"}"',
         f'display="{"block" if display else "inline"}" alttext="{html.escape(latex)}"',

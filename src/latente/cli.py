@@ -271,7 +271,12 @@ def resume(
 @app.command()
 def evaluate(
     run: RunPath,
-    k: Annotated[int | None, typer.Option(min=1, help="draws an example of the importance-weighted bound; 1000, or fewer for slow decoders")] = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="draws an example of the importance-weighted bound; 1000, or fewer for slow decoders"
+        ),
+    ] = None,
     examples: Annotated[int, typer.Option(min=2, help="held-out examples")] = 1000,
     split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,

@@ -112,7 +112,7 @@ def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
     writers: dict[str, Callable[[Path, Mapping[str, np.ndarray]], None]] = {
         ".parquet": write_parquet,
         ".csv": write_csv,
-        ".npz": lambda file, columns: np.savez_compressed(file, **columns)  # type: ignore[arg-type],
+        ".npz": write_npz,
     }
     if path.suffix not in writers:
         raise LatenteError(f"{path} ends in {path.suffix or 'nothing'}: choose {', '.join(writers)}")
@@ -124,6 +124,10 @@ def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise LatenteError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def write_npz(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    np.savez_compressed(path, **dict(table))  # type: ignore[arg-type]
 
 
 def write_csv(path: Path, table: Mapping[str, np.ndarray]) -> None:

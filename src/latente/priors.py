@@ -35,8 +35,8 @@ class Standard(nn.Module):
         self.register_buffer("loc", torch.zeros(features), persistent=False)
         self.register_buffer("scale", torch.ones(features), persistent=False)
 
-    def forward(self, y: Tensor | None = None) -> Independent:
-        return Independent(Normal(self.loc, self.scale, validate_args=False), 1, validate_args=False)
+    def forward(self, y: Tensor | None = None) -> own.StandardNormal:
+        return own.StandardNormal(self.loc, self.scale)
 
 
 class Flat(nn.Module):

@@ -4,7 +4,16 @@ from .bernoulli import BernoulliEvent
 from .delta import Delta, Flat
 from .levels import DiscretizedLogisticMixture, Levels
 from .optimal import OptimalNormal
+from .standard import StandardNormal
 
 from . import divergences as divergences  # isort: skip  (registers the KL rules)
 
-__all__ = ["BernoulliEvent", "Delta", "DiscretizedLogisticMixture", "Flat", "Levels", "OptimalNormal"]
+__all__ = [
+    "BernoulliEvent",
+    "Delta",
+    "DiscretizedLogisticMixture",
+    "Flat",
+    "Levels",
+    "OptimalNormal",
+    "StandardNormal",
+]

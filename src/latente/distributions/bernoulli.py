@@ -61,7 +61,9 @@ class BernoulliEvent(Independent):
         super().__init__(Bernoulli(logits=logits, validate_args=False), event_dim, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> BernoulliEvent:
-        return BernoulliEvent(self.base_dist.logits.expand(*batch_shape, *self.event_shape), len(self.event_shape))
+        return BernoulliEvent(
+            self.base_dist.logits.expand(*batch_shape, *self.event_shape), len(self.event_shape)
+        )
 
     def log_prob(self, value: Tensor) -> Tensor:
         start = -len(self.event_shape)

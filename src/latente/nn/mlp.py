@@ -87,17 +87,15 @@ class ResidualMLP(nn.Module):
         super().__init__()
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.stem = nn.Linear(math.prod(inputs) + context, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
-            )
-            for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(self.block(width, dropout) for _ in range(depth))
         self.head = nn.Linear(width, math.prod(outputs))
-        with torch.no_grad():
-            for block in self.blocks:
-                for parameter in block[-1].parameters():
-                    parameter.zero_()
+
+    @staticmethod
+    def block(width: int, dropout: float) -> nn.Sequential:
+        last = nn.Linear(width, width)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return nn.Sequential(nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), last)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         h = self.stem(join(x.flatten(x.dim() - len(self.inputs)), y))

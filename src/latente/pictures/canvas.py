@@ -104,6 +104,7 @@ class Picture:
         if kind not in FORMATS:
             raise LatenteError(f"{path} ends in {kind or 'nothing'!r}: name a picture .png, .svg or .pdf")
         content = self.png() if kind == ".png" else self.drawn(kind[1:])
+        content = renamed(content.decode()).encode() if kind == ".svg" else content
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
@@ -121,12 +122,9 @@ class Picture:
         Arguments:
             prefix: What its ids start with: they must differ from those of the page's other pictures.
         """
-        text = self.drawn("svg", facecolor="none").decode()
+        text = renamed(self.drawn("svg", facecolor="none").decode(), prefix)
         text = text[text.index("<svg") :]
         text = re.sub(r'<metadata>.*?</metadata>|<!--.*?-->| xmlns(:\w+)?="[^"]*"', "", text, flags=re.DOTALL)
-        names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))
-        short = {name: f"{prefix}{i}" for i, name in enumerate(names)}
-        text = re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m[1] + short.get(m[2], m[2]), text)
         text = text.replace(INK, "currentColor").replace(PAPER, "var(--page, #fff)")
         width, height = self.figure.get_size_inches()
         size = 72 * (width - 2 * self.edge), 72 * (height - self.header - self.edge)
@@ -144,6 +142,13 @@ class Picture:
             )  # a name in letters DejaVu has not
             self.figure.savefig(file, format=kind, dpi=self.dpi, **({"metadata": undated} | how))
         return file.getvalue()
+
+
+def renamed(svg: str, prefix: str = "p") -> str:
+    """Numbers the ids of an SVG: those of matplotlib are random."""
+    names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    short = {name: f"{prefix}{i}" for i, name in enumerate(names)}
+    return re.sub(r'(\bid="|href="#|url\(#)([^")]+)', lambda m: m[1] + short.get(m[2], m[2]), svg)
 
 
 def sheet(

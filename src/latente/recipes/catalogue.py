@@ -141,6 +141,8 @@ def make(name: str, /, **arguments: Any) -> Plan:
         plan = find(name).function(**checked)
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        raise RunError(f"recipe {name!r} cannot be made with {arguments}: {reason}; use smaller ones") from error
+        raise RunError(
+            f"recipe {name!r} cannot be made with {arguments}: {reason}; use smaller ones"
+        ) from error
     plan.model.made_by = {"recipe": name, "arguments": checked}
     return plan

@@ -312,7 +312,9 @@ def objective_of(beta: float | str, warmup: float, draws: int) -> Objective:
 
     if draws > 1:
         if beta != 1.0:
-            raise RunError(f"beta is {beta} and draws {draws}: the IWAE bound has no rate to weigh; leave one of them out")
+            raise RunError(
+                f"beta is {beta} and draws {draws}: the IWAE bound has no rate to weigh; leave one of them out"
+            )
         return IWAE(draws)
     length: int | float = warmup if warmup <= 1 else int(warmup)
     named: dict[str, Schedule] = {

@@ -6,6 +6,6 @@ page, and there is no script. Its charts are drawn in the page's own ink, so one
 """
 
 from .commands import command
-from .page import write
+from .page import figures, try_next, write
 
-__all__ = ["command", "write"]
+__all__ = ["command", "figures", "try_next", "write"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 NAME = "report.html"
-BUDGET = 500_000  # numbers of one grid of images: the page stays under about 3 MB
+BUDGET = 400_000  # numbers of one grid of images: the page stays under about 3 MB
 
 
 def write(run: Run, path: Path | str | None = None) -> Path:
@@ -248,7 +248,8 @@ def wishes(run: Run, evaluation: Evaluation) -> Iterator[tuple[str, str, Callabl
     for size in data.shape:
         most //= size
     of_images = data.kind == "images"
-    n, rows, side = min(64, max(16, most)), min(6, max(3, most // 12)), min(20, max(6, int(most**0.5)))
+    across = min(8, max(3, int(most**0.5)))
+    rows, side, few = min(6, max(2, most // 12)), min(20, max(4, int(most**0.5))), min(10, max(5, most // 4))
     yield (
         "How did training go?",
         "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits.",
@@ -259,14 +260,14 @@ def wishes(run: Run, evaluation: Evaluation) -> Iterator[tuple[str, str, Callabl
         "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
         if of_images
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
-        lambda: pictures.samples(model, data, n=n if of_images else None, seed=seed),
+        lambda: pictures.samples(model, data, n=across**2 if of_images else None, seed=seed),
     )
     yield (
         "What does it give back?",
         "Held-out examples through the code and back: what is lost between the first two rows is what the code does not hold."
         if of_images
         else "Held-out rows through the code and back: what the code holds lies on the line.",
-        lambda: pictures.reconstructions(model, data, seed=seed),
+        lambda: pictures.reconstructions(model, data, n=few, seed=seed),
     )
     yield (
         "What lies between two examples?",

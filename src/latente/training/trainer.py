@@ -20,7 +20,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from ..conditionals import Conditional
 from ..data.examples import Examples
 from ..errors import RunError, TrainingError
-from ..objectives import ELBO, Objective, Turns
+from ..objectives import ELBO, Objective, Term, Turns
 from ..schedules import Clock, cosine
 from ..settings import Settings, settings
 from ..trace import Model
@@ -301,8 +301,6 @@ class Trainer:
         answer: Callable[[], float] | None = None
         turn = 0
         while True:
-            for optimizer in self.optimizers.values():
-                optimizer.zero_grad()
             taken = self.backward(runs, turn, answer)
             if taken is None:
                 break
@@ -325,16 +323,22 @@ class Trainer:
                     player, terms = run.send(answer)
             except StopIteration:
                 return None
+            if total is None:
+                self.forget_gradients()
             means = {name: term.value.mean() for name, term in terms.items()}
-            loss = (
-                sum_of(term.weight * means[n] for n, term in terms.items() if not term.monitor) / self.parts
-            )
+            loss = weighted(terms, means, 1 / self.parts)
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
             for name, mean in means.items():
-                self.add(name, mean.detach() / self.parts, first=part == self.mine[0])
+                share = mean.detach() if self.parts == 1 else mean.detach() / self.parts
+                self.add(name, share, first=part == self.mine[0])
         assert total is not None
         return player, total
+
+    def forget_gradients(self) -> None:
+        for group in self.players.values():
+            for p in group:
+                p.grad = None
 
     def move(self, names: list[str], loss: Tensor) -> None:
         """Lets players move along their gradients, unless a loss or gradient is not finite."""
@@ -345,10 +349,10 @@ class Trainer:
             norm = processes.full(torch.nn.utils.get_total_norm(grads))
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
-            bad = (~torch.isfinite(norm + loss)).to(norm.dtype)
-            self.streak = (self.streak + bad) * bad
-            self.skipped = self.skipped + bad
-            self.add(f"gradient/{name}", norm / processes.world())
+            bad = (norm + loss).isfinite().logical_not().to(norm.dtype)
+            self.streak.add_(bad).mul_(bad)
+            self.skipped.add_(bad)
+            self.add(f"gradient/{name}", norm if processes.world() == 1 else norm / processes.world())
             optimizer = self.optimizers[name]
             if optimizer.defaults.get("fused"):
                 optimizer.found_inf = bad  # type: ignore[attr-defined]
@@ -610,8 +614,14 @@ def as_examples(x: Examples | Tensor) -> Examples:
     return Examples(x) if isinstance(x, Tensor) else x
 
 
-def sum_of(losses: Iterable[Tensor]) -> Tensor:
-    first, *others = losses
+def weighted(terms: Mapping[str, Term], means: Mapping[str, Tensor], share: float) -> Tensor:
+    """Adds up the weighted means; a factor of 1 costs no operation."""
+    summands = []
+    for name, term in terms.items():
+        if not term.monitor:
+            factor = share * term.weight
+            summands.append(means[name] if factor == 1.0 else factor * means[name])
+    first, *others = summands
     return sum(others, start=first)
 
 
