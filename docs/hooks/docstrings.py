@@ -28,7 +28,7 @@ def markdown(text: str) -> str:
     text = ROLE.sub(lambda m: f"${m[1]}$", text)
     text = NAME.sub(lambda m: f"`{m[1].rpartition('.')[2]}`", text)
     text = CODE.sub(lambda m: f"{m[1]}```{m[2]}\n{re.sub('(?m)^    ', '', m[3]).rstrip()}\n{m[1]}```\n", text)
-    text = REFERENCE.sub(r"\1* [\2](\3)", text)
+    text = REFERENCE.sub(lambda m: f"{m[1].removesuffix('    ')}* [{m[2]}]({m[3]})", text)
     text = re.sub(r"^(\s*)References:$", r"\1**References**\n", text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
     text = TABLE.sub(lambda m: f"```text\n{m[0].rstrip()}\n```\n", text)

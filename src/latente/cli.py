@@ -44,7 +44,7 @@ out = Console(soft_wrap=True, highlight=False)
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Picture = Annotated[Path, typer.Option("--out", help="picture to write, .png")]
 Seed = Annotated[int, typer.Option(help="seed of what is drawn")]
-Label = Annotated[int | None, typer.Option(help="number of the class, for conditional models")]
+Label = Annotated[str | None, typer.Option(help="class, by name or number, for conditional models")]
 
 
 def main() -> None:
@@ -331,7 +331,7 @@ def sample(
     seed: Seed = 0,
     label: Label = None,
     temperature: Annotated[
-        float, typer.Option(min=0, help="factor on the prior's spread; below 1 is nearer its mean")
+        float, typer.Option(min=0.01, help="factor on the prior's spread; below 1 is nearer its mean")
     ] = 1.0,
 ) -> None:
     """Draws from the prior and decodes."""

@@ -202,7 +202,14 @@ def train(
     assert plan.model.made_by is not None
     record = {
         **plan.model.made_by,
-        "data": {"source": source, "label": label, **loaded.describe(), "benchmark": loaded.benchmark},
+        "data": {
+            "source": source,
+            "label": label,
+            "validation": validation,
+            "test": test,
+            **loaded.describe(),
+            "benchmark": loaded.benchmark,
+        },
         "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }

@@ -12,6 +12,7 @@ textbook formula to rounding, for any log-odds.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch.distributions import Bernoulli, Independent
 
 __all__ = ["BernoulliEvent"]
 
-HALVINGS = 4
+SHARED = 16  # pixels to one logarithm
 
 
 class LogPartition(torch.autograd.Function):
@@ -31,11 +32,8 @@ class LogPartition(torch.autograd.Function):
         probs = logits.sigmoid()
         ctx.save_for_backward(logits, probs)
         larger = torch.maximum(probs, 1 - probs)
-        for _ in range(HALVINGS):
-            half, odd = divmod(larger.shape[-1], 2)
-            if odd:
-                break
-            larger = larger[..., :half] * larger[..., half:]
+        shared = math.gcd(larger.shape[-1], SHARED)
+        larger = larger.unflatten(-1, (shared, -1)).prod(-2)
         return logits.relu().sum(-1) - larger.log().sum(-1)
 
     @staticmethod
