@@ -21,7 +21,7 @@ unit: $(VENV)/.ready
 	$(BIN)/pytest -n 2
 
 docs: $(VENV)/.ready
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

@@ -21,21 +21,21 @@ def skip_without(ending):
 
 
 @pytest.fixture(scope="module")
-def flowers():
-    """Two hundred rows of a real table: the widths and heights of digits, where there are any."""
+def points():
+    """Two hundred points of a grid, with a column in large units and one that is not linear."""
     grid = np.stack(np.meshgrid(np.arange(20.0), np.arange(10.0)), -1).reshape(-1, 2)
     table = np.concatenate([grid, grid @ [[1.0], [3.0]] + 50, np.sin(grid[:, :1])], 1)
     return from_arrays(table, y=(grid[:, 0] > 9).astype(int))
 
 
 @pytest.fixture
-def model(flowers):
-    return make("vae", shape=flowers.shape, latent=3, hidden=[8]).model.eval()
+def model(points):
+    return make("vae", shape=points.shape, latent=3, hidden=[8]).model.eval()
 
 
-def test_codes_are_the_posterior(flowers, model):
-    table = codes.encode(model, flowers.test)
-    x, y = flowers.test.batch(slice(None))
+def test_codes_are_the_posterior(points, model):
+    table = codes.encode(model, points.test)
+    x, y = points.test.batch(slice(None))
     assert list(table) == ["z_0", "z_1", "z_2", "sd_0", "sd_1", "sd_2", "label"]
     q = model.posterior(x)
     for j in range(3):
@@ -44,8 +44,8 @@ def test_codes_are_the_posterior(flowers, model):
     assert (table["label"] == y.numpy()).all()
 
 
-def test_codes_of_many_blocks_keep_their_order(flowers, model):
-    x = flowers.train.x.repeat(8, 1)
+def test_codes_of_many_blocks_keep_their_order(points, model):
+    x = points.train.x.repeat(8, 1)
     table = codes.encode(model, Examples(x))
     assert len(table["z_0"]) == len(x) > 2 * codes.BLOCK and "label" not in table
     whole = model(x, choose=mean).latents["z"].z
@@ -53,9 +53,9 @@ def test_codes_of_many_blocks_keep_their_order(flowers, model):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_tables_come_back_bit_for_bit(flowers, model, tmp_path, ending):
+def test_tables_come_back_bit_for_bit(points, model, tmp_path, ending):
     skip_without(ending)
-    table, file = codes.encode(model, flowers.test), tmp_path / f"deep/codes{ending}"
+    table, file = codes.encode(model, points.test), tmp_path / f"deep/codes{ending}"
     codes.write_table(file, table)
     back = codes.read_table(file)
     assert list(back) == list(table)
@@ -65,53 +65,53 @@ def test_tables_come_back_bit_for_bit(flowers, model, tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_decoding_gives_the_likelihoods_mean_in_the_datas_units(flowers, model, tmp_path, ending):
+def test_decoding_gives_the_likelihoods_mean_in_the_datas_units(points, model, tmp_path, ending):
     skip_without(ending)
-    codes.write_table(tmp_path / f"codes{ending}", codes.encode(model, flowers.test))
-    decoded = codes.decode(model, codes.read_table(tmp_path / f"codes{ending}"), flowers)
-    x, _ = flowers.test.batch(slice(None))
-    assert_close(decoded, flowers.inverse(model(x, choose=mean).likelihood.mean.detach()))
+    codes.write_table(tmp_path / f"codes{ending}", codes.encode(model, points.test))
+    decoded = codes.decode(model, codes.read_table(tmp_path / f"codes{ending}"), points)
+    x, _ = points.test.batch(slice(None))
+    assert_close(decoded, points.inverse(model(x, choose=mean).likelihood.mean.detach()))
     assert decoded[:, 2].mean() > 20
 
 
 @pytest.mark.parametrize("name", ["conditional-vae", "autoencoder"])
-def test_other_models_encode_and_decode(flowers, name):
-    known = {"shape": flowers.shape, "classes": 2, "latent": 2, "hidden": [8]}
+def test_other_models_encode_and_decode(points, name):
+    known = {"shape": points.shape, "classes": 2, "latent": 2, "hidden": [8]}
     model = make(name, **known).model.eval()
-    table = codes.encode(model, flowers.test)
-    x, y = flowers.test.batch(slice(None))
-    expected = flowers.inverse(model(x, y, choose=mean).likelihood.mean.detach())
-    assert_close(codes.decode(model, table, flowers), expected)
-    assert codes.has_prior(model, flowers) == (name != "autoencoder")
+    table = codes.encode(model, points.test)
+    x, y = points.test.batch(slice(None))
+    expected = points.inverse(model(x, y, choose=mean).likelihood.mean.detach())
+    assert_close(codes.decode(model, table, points), expected)
+    assert codes.has_prior(model, points) == (name != "autoencoder")
     if name == "autoencoder":
         assert (table["sd_0"] == 0).all()
     else:
         with pytest.raises(DataError, match="labels"):
-            codes.decode(model, {k: v for k, v in table.items() if k != "label"}, flowers)
+            codes.decode(model, {k: v for k, v in table.items() if k != "label"}, points)
 
 
-def test_decoding_needs_every_column(flowers, model):
-    table = codes.encode(model, flowers.test)
+def test_decoding_needs_every_column(points, model):
+    table = codes.encode(model, points.test)
     del table["z_2"]
     with pytest.raises(DataError, match=r"no column 'z_2'.*3 dimensions"):
-        codes.decode(model, table, flowers)
+        codes.decode(model, table, points)
 
 
-def test_scores_do_not_depend_on_the_other_examples(flowers, model):
-    whole = codes.score(model, flowers.test, draws=20, seed=3)
-    part = codes.score(model, Examples(flowers.test.x[4:7]), draws=20, seed=3)
+def test_scores_do_not_depend_on_the_other_examples(points, model):
+    whole = codes.score(model, points.test, draws=20, seed=3)
+    part = codes.score(model, Examples(points.test.x[4:7]), draws=20, seed=3)
     assert list(whole) == ["elbo", "distortion", "rate", "log_likelihood_bound"]
     for name, column in part.items():
         assert (column == whole[name][4:7]).all(), name
     np.testing.assert_allclose(whole["elbo"], -whole["distortion"] - whole["rate"], rtol=1e-5)
     assert whole["log_likelihood_bound"].mean() > whole["elbo"].mean()
-    other = codes.score(model, flowers.test, draws=20, seed=4)
+    other = codes.score(model, points.test, draws=20, seed=4)
     assert (other["elbo"] != whole["elbo"]).any() and (other["rate"] == whole["rate"]).all()
 
 
-def test_scores_of_a_point_mass_have_no_bound(flowers):
-    model = make("autoencoder", shape=flowers.shape, latent=2).model.eval()
-    assert list(codes.score(model, flowers.test, draws=5)) == ["elbo", "distortion", "rate"]
+def test_scores_of_a_point_mass_have_no_bound(points):
+    model = make("autoencoder", shape=points.shape, latent=2).model.eval()
+    assert list(codes.score(model, points.test, draws=5)) == ["elbo", "distortion", "rate"]
 
 
 @pytest.mark.parametrize("name", ["codes.txt", "codes", "codes.CSV"])
@@ -172,7 +172,7 @@ def test_pickled_arrays_are_refused(tmp_path):
         codes.read_table(file)
 
 
-def test_columns_of_unequal_length_are_refused(flowers, model, tmp_path):
+def test_columns_of_unequal_length_are_refused(points, model, tmp_path):
     np.savez(tmp_path / "codes.npz", z_0=np.ones(3), z_1=np.ones(2), z_2=np.ones(3))
     with pytest.raises(DataError):
-        codes.decode(model, codes.read_table(tmp_path / "codes.npz"), flowers)
+        codes.decode(model, codes.read_table(tmp_path / "codes.npz"), points)

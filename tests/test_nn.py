@@ -72,6 +72,15 @@ def test_residual_blocks_start_as_nothing():
         assert block[-1].weight.eq(0).all()
 
 
+def test_residual_convolutions_start_as_nothing():
+    net = ConvDecoder((6,), (1, 8, 8), (4, 3), depth=2)
+    blocks = [block for block in net.modules() if hasattr(block, "second")]
+    assert len(blocks) == 4
+    h = torch.randn(2, 4, 3, 3)
+    assert all(block.second.weight.eq(0).all() for block in blocks)
+    assert_close(blocks[-1](h), h + blocks[-1].second.bias[:, None, None])
+
+
 def test_dropout_rests_in_evaluation():
     net = stirred(ResidualMLP((6,), (2,), 64, 2, dropout=0.5))
     x = torch.randn(3, 6)

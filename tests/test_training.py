@@ -145,7 +145,9 @@ def test_a_sharded_run_is_resumed_on_one_process(tmp_path, loaded, whole):
 def test_micro_batches_add_up():
     weights = []
     for micro_batches in (1, 4):
-        model = recipes.make("autoencoder", shape=[6], hidden=[8], latent=2, likelihood="gaussian-fixed", scale=1.0).model
+        model = recipes.make(
+            "autoencoder", shape=[6], hidden=[8], latent=2, likelihood="gaussian-fixed", scale=1.0
+        ).model
         with torch.no_grad():
             for i, p in enumerate(model.parameters()):
                 p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(i)) * 0.3)

@@ -99,7 +99,7 @@ def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
 def read_npz(path: Path, label: str | None = None) -> Raw:
     """Reads an .npz archive.
 
-    Args:
+    Arguments:
         path: The file.
         label: The name of the array of labels, where it is none of the usual.
 

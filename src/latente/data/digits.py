@@ -32,7 +32,7 @@ def _path() -> Path:
 def _parse(text: bytes) -> np.ndarray:
     """Parses whole numbers 0..999 between commas and line ends, all of them at once.
 
-    Examples:
+    Example:
         >>> _parse(b"7,0,255\\n12,3,0\\n")
         array([  7,   0, 255,  12,   3,   0], dtype=int16)
     """

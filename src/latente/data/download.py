@@ -39,7 +39,7 @@ def _sha256(path: Path) -> str:
 def find(folders: tuple[str, ...], file: str, sha256: str | None = None) -> Path | None:
     """Finds a set's file in LATENTE_DATA or the cache.
 
-    Args:
+    Arguments:
         folders: The names the set's folder may have, the cache's first.
         file: The name of the file.
         sha256: The checksum a file straight in LATENTE_DATA must have; None where its name is enough.
@@ -91,7 +91,7 @@ def _stream(url: str, target: int, sha256: str) -> str | None:
 def download(urls: tuple[str, ...], path: Path, sha256: str) -> Path:
     """Downloads a file from the first of its mirrors that has it whole.
 
-    Args:
+    Arguments:
         urls: The mirrors, best first.
         path: Where the file shall be.
         sha256: Its checksum.

@@ -52,7 +52,7 @@ def _bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor
 class Examples:
     """Holds the rows of one split and hands them out in batches.
 
-    Args:
+    Arguments:
         x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, else float32.
         y: The labels, int64 of shape (N,), or None.
         binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
@@ -61,7 +61,7 @@ class Examples:
     Raises:
         DataError: If x and y differ in length.
 
-    Examples:
+    Example:
         >>> x = torch.tensor([[0], [255], [51]], dtype=torch.uint8)
         >>> examples = Examples(x, y=torch.tensor([0, 1, 1]))
         >>> examples.batch(torch.tensor([2, 1]))
@@ -85,7 +85,7 @@ class Examples:
 
         A dynamic draw takes its bits from torch's global generator.
 
-        Args:
+        Arguments:
             index: Row numbers, int64 of shape (B,), or a slice.
         """
         if isinstance(index, slice):
@@ -136,7 +136,7 @@ class Examples:
 class Data:
     """Holds a data set: three splits, what its columns and labels mean, and how it was scaled.
 
-    Args:
+    Arguments:
         name: A short name for figures, as "mnist".
         source: The name or path it was loaded from, as given.
         train: The examples to learn from.
@@ -185,7 +185,7 @@ class Data:
 
         Data that is binary as it comes is `static` already and stays as it is under "none" and "static".
 
-        Args:
+        Arguments:
             how: "none", "static" (one seeded draw of everything) or "dynamic" (the training split is drawn
                 anew at each batch, the others once).
 
@@ -233,7 +233,7 @@ class Data:
     def inverse(self, x: Tensor) -> Tensor:
         """Takes standardised features back to the user's units, x · scale + location.
 
-        Args:
+        Arguments:
             x: Any tensor that ends in the features, shape (..., D).
 
         Returns:

@@ -51,12 +51,13 @@ _KNOWN = ".npy, .npz, .csv, .tsv, .parquet, idx files (packed by gzip or not) an
 
 
 def _unknown(source: str) -> DataError:
-    names = ", ".join(SOURCES)
     near = difflib.get_close_matches(source.lower(), SOURCES, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return DataError(
-        f"There is no file, folder or data set {source!r}: {hint}The sets with a name are {names}."
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"check the path; the sets with a name are {', '.join(SOURCES)}."
     )
+    return DataError(f"there is no file, folder or data set {source!r}: {hint}")
 
 
 def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
@@ -228,7 +229,7 @@ def load(
 ) -> Data:
     """Loads a named data set, a file or a folder, and splits it.
 
-    Args:
+    Arguments:
         source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, an idx file, or a folder
             of images (sub-folders are classes) or idx files. A name wins over a file of that name; write
             ./mnist for the latter.
@@ -245,7 +246,7 @@ def load(
         DataError: If the source is unknown, missing, unreadable or no data set, or its content is not what
             a run recorded.
 
-    Examples:
+    Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "faces.npy"
@@ -278,7 +279,7 @@ def from_arrays(
 ) -> Data:
     """Splits arrays in memory as `load` does those of a file.
 
-    Args:
+    Arguments:
         x: Images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D).
         y: Labels (N,), whole numbers or words, or None.
         name: What the data is called in figures and messages.
@@ -289,7 +290,7 @@ def from_arrays(
     Raises:
         DataError: If the arrays are no data set.
 
-    Examples:
+    Example:
         >>> data = from_arrays(np.linspace(-1, 1, 60).reshape(20, 3))
         >>> data.kind, len(data.train), data.location.tolist() == data.describe()["location"]
         ('vectors', 16, True)
@@ -332,7 +333,7 @@ def read(
 ) -> Examples:
     """Reads all rows of a source, in their order and without a split, the way a run saw its data.
 
-    Args:
+    Arguments:
         source: A name or a path, as for `load`; one row is enough.
         label: The column or array of labels, as for `load`.
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
@@ -342,7 +343,7 @@ def read(
     Raises:
         DataError: If the source cannot be read, or is not like the run's data.
 
-    Examples:
+    Example:
         >>> import tempfile
         >>> run = from_arrays(np.arange(60.0).reshape(20, 3)).describe()
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ CHANNELS = (1, 3, 4)
 class Raw:
     """Holds a whole source.
 
-    Args:
+    Arguments:
         x: uint8 or float32 images (N, C, H, W), or float vectors (N, D).
         y: int64 labels (N,), or None.
         kind: What x is.
@@ -61,7 +61,7 @@ def labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         DataError: If they are not one whole number or word a row.
 
-    Examples:
+    Example:
         >>> labels(np.array(["cat", "ant", "cat"]), "pets.csv")
         (array([1, 0, 1]), ('ant', 'cat'))
     """
@@ -175,7 +175,7 @@ def interpret(
     Raises:
         DataError: If it is neither, is empty, or the labels do not fit.
 
-    Examples:
+    Example:
         >>> raw = interpret(np.zeros((12, 4, 4, 3), dtype=np.uint8), None, "faces.npy")
         >>> raw.kind, raw.x.shape
         ('images', (12, 3, 4, 4))

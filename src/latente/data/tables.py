@@ -175,7 +175,7 @@ def _table(x: np.ndarray, cells: np.ndarray | None, columns: tuple[str, ...], wh
 def read_csv(path: Path, label: str | None = None, wanted: Sequence[str] = ()) -> Raw:
     """Reads a table of numbers between commas, semicolons or tabs.
 
-    Args:
+    Arguments:
         path: The file, UTF-8, packed by gzip or not.
         label: The column that holds the labels, numbers or words; the others are the features.
         wanted: The features to take, in this order, instead of all columns.

@@ -6,22 +6,21 @@ since with a likelihood :math:`\mathcal{N}(\mu, \sigma^2 I)` and a linear decode
 dimension left once :math:`\beta \sigma^2` exceeds the largest variance of the data. So causes come before
 symptoms, and a symptom that a cause explains is not a finding of its own.
 
-=======================  ============================================================================================
+=======================  ========================================================================================
 finding                  figures
-=======================  ============================================================================================
+=======================  ========================================================================================
 not a generative model   the prior is flat
 beta unfinished          β in force at the last step is below the β its schedule tends to
 sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
 sigma too small          it is under half of it
-overfitting              the training bound is above the held-out one: by over 3 standard errors and half a
-standard
-                         deviation of the examples' bounds
-total collapse           the rate is under 0.1 nat, and the decoder does as well with the code of another
-example partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1 holes in the
-prior       a classifier tells codes from prior samples, or over half the rate is mismatch beta is not 1
-a note: the model was trained on another bound than the one reported unused dimensions        a note: the
-bound prunes what it has no use for
-=======================  ============================================================================================
+overfitting              the training bound beats the held-out one by over 3 standard errors, and by half a
+                         standard deviation of the examples' bounds
+total collapse           the rate is under 0.1 nat, and the decoder does as well with another example's code
+partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1
+holes in the prior       a classifier tells codes from prior samples, or over half the rate is mismatch
+beta is not 1            a note: the model was trained on another bound than the one reported
+unused dimensions        a note: the bound prunes what it has no use for
+=======================  ========================================================================================
 
 References:
     | Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse (Lucas et al., 2019)
@@ -187,8 +186,8 @@ def overfitting(e: Evaluation) -> Finding | None:
         "certain" if gap > LARGE_GAP * spread else "likely",
         f"The bound is {show(e.train_elbo)} nats on training data and {show(e.elbo)} on {e.split} data: a gap of "
         f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations of the examples' bounds.",
-        "Stop when the validation bound is best, use more data or augment it, or make the networks smaller.",
-        {"patience": 5},
+        "The weights kept are the best of validation already: use more data, make the networks smaller, or decay the weights.",
+        {"weight_decay": 1e-4},
     )
 
 
@@ -209,7 +208,7 @@ def total_collapse(e: Evaluation) -> Finding | None:
         f"{show(e.shuffle.other)}: the decoder ignores z.",
         f"β = {e.beta.last:.3g} makes every code too dear: try 1."
         if strong
-        else "Let β rise from 0 in cycles; if that does not help, train the encoder more often or weaken the decoder.",
+        else "Let β rise from 0 in cycles; if that does not help, weaken the decoder.",
         {"beta": 1.0 if strong else "cyclical"},
     )
 
@@ -225,12 +224,13 @@ def partial_collapse(e: Evaluation) -> Finding | None:
         if dead
         else "the decoder uses hardly any of it"
     )
+    strong = e.beta.last > 1 + UNFINISHED
     return Finding(
         "partial collapse",
         "likely" if dead else "possible",
         f"The rate is {show(e.rate)} nats, shuffled codes lose {show(e.shuffle.other)}, and {what}.",
-        "Let β rise from 0 in cycles, or give the rate a floor (free bits).",
-        {"beta": "cyclical"},
+        f"β = {e.beta.last:.3g} makes codes dear: try 1." if strong else "Let β rise from 0 in cycles.",
+        {"beta": 1.0 if strong else "cyclical"},
     )
 
 
@@ -288,7 +288,7 @@ def beta_not_one(e: Evaluation) -> Finding | None:
 
 def unused_dimensions(e: Evaluation) -> Finding | None:
     groups = {n: g for n, g in e.latents.items() if g.active is not None and g.active < g.dimensions}
-    if unused(e) or not groups:
+    if unused(e) or partial_collapse(e) or not groups:
         return None
     counts = ", ".join(f"{g.active} of {g.dimensions} of {name}" for name, g in groups.items())
     return Finding(
