@@ -7,6 +7,8 @@ a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
         DataError: If the table lacks a column of a latent group, or a label that the model needs.
     """
     first = next(iter(table.values()))
-    y = None if "label" not in table else torch.as_tensor(np.asarray(table["label"])).long()
+    y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
     example = data.test.batch(slice(0, 1))
     shapes = {name: g.z.shape[1:] for name, g in model(*example, choose=mean).latents.items()}
     given = {}
@@ -119,6 +121,9 @@ def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
     part = path.with_name(f".part.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LatenteError(f"{path} cannot be written: {error.strerror}") from None
+    try:
         writers[path.suffix](part, table)
         part.replace(path)
     except OSError as error:
@@ -173,8 +178,10 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
             raise DataError(f"{path} is no table of codes: latente encode writes .parquet, .csv and .npz")
     except ImportError:
         raise DataError("parquet files need pyarrow: pip install 'latente[tables]'") from None
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, TypeError, IndexError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a table of codes: {error}") from None
+    if len({column.shape for column in table.values()}) > 1 or any(c.ndim != 1 for c in table.values()):
+        raise DataError(f"{path} is no table of codes: its columns differ in length")
     if not table or not len(next(iter(table.values()))):
         raise DataError(f"{path} has no rows")
     return table

@@ -308,9 +308,18 @@ def load(path: Path | str, into: Model | None = None) -> Model:
             raise RunError(
                 f"{file} does not say which recipe made it: give the model, load(path, into=model)"
             )
-        with torch.device("meta"):
-            compare(file, shapes, recipes.make(made_by["recipe"], **made_by["arguments"]).model)
-        into = recipes.make(made_by["recipe"], **made_by["arguments"]).model
+        name, arguments = made_by["recipe"], made_by.get("arguments")
+        if not isinstance(arguments, dict):
+            raise RunError(
+                f"{file} is damaged: the arguments of its recipe are {arguments!r}; use another file"
+            )
+        try:
+            with torch.device("meta"):
+                bare = recipes.make(name, **arguments).model
+        except RunError as error:
+            raise RunError(f"{file} cannot be rebuilt: {error}") from None
+        compare(file, shapes, bare)
+        into = recipes.make(name, **arguments).model
     else:
         compare(file, shapes, into)
     place(into.state_dict(), read_tensors(file)[0])
@@ -327,7 +336,7 @@ def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
             if not isinstance(made_by, dict):
                 raise ValueError("its header is no JSON object")
             return made_by, {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
         raise RunError(
             f"{file} is damaged or was not written by latente ({error}): use another file"
         ) from None

@@ -110,14 +110,18 @@ class Trace:
         Its mean over draws from :math:`q` is the ELBO; the log of the mean of its exponential is the
         importance-weighted bound.
         """
-        weight = self.likelihood.log_prob(x)
+        return self.likelihood.log_prob(x) + self.log_ratio()
+
+    def log_ratio(self) -> Tensor:
+        r"""Returns :math:`\sum_g \log p(z_g) - \log q(z_g)` and the factors: the weight without its likelihood."""
+        ratio: Tensor | float = 0.0
         for name, g in self.latents.items():
             if g.q is None:
                 raise ValueError(f"latent group {name!r} has no posterior: call the model with x")
-            weight = weight + g.p.log_prob(g.z) - g.q.log_prob(g.z)
+            ratio = ratio + g.p.log_prob(g.z) - g.q.log_prob(g.z)
         for factor in self.factors.values():
-            weight = weight + factor
-        return weight
+            ratio = ratio + factor
+        return torch.as_tensor(ratio)
 
 
 class Model(nn.Module, abc.ABC):

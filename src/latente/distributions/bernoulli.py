@@ -24,23 +24,25 @@ __all__ = ["BernoulliEvent"]
 SHARED = 16  # pixels to one logarithm
 
 
-class LogPartition(torch.autograd.Function):
-    r"""Computes :math:`\sum_i \log(1 + e^{l_i})` over the last dimension."""
+class LogMass(torch.autograd.Function):
+    r"""Computes :math:`\sum_i x_i l_i - \log(1 + e^{l_i})` over the last dimension; :math:`x` may lack leading ones."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
         probs = logits.sigmoid()
-        ctx.save_for_backward(logits, probs)
         larger = torch.maximum(probs, 1 - probs)
-        shared = math.gcd(larger.shape[-1], SHARED)
-        larger = larger.unflatten(-1, (shared, -1)).prod(-2)
-        return logits.relu().sum(-1) - larger.log().sum(-1)
+        larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], SHARED), -1)).prod(-2)
+        ctx.save_for_backward(logits, x, x - probs)
+        return torch.linalg.vecdot(x, logits) - logits.relu().sum(-1) + larger.log().sum(-1)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        logits, probs = ctx.saved_tensors
-        # under create_graph the derivative must itself depend on the log-odds
-        return grads[0].unsqueeze(-1) * (logits.sigmoid() if torch.is_grad_enabled() else probs)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:
+        logits, x, residual = ctx.saved_tensors
+        grad = grads[0].unsqueeze(-1)
+        if torch.is_grad_enabled():  # under create_graph the derivative must itself depend on the log-odds
+            residual = x - logits.sigmoid()
+        by_x = (grad * logits).sum_to_size(x.shape) if ctx.needs_input_grad[1] else None
+        return (grad * residual).sum_to_size(logits.shape), by_x
 
 
 class BernoulliEvent(Independent):
@@ -66,4 +68,4 @@ class BernoulliEvent(Independent):
     def log_prob(self, value: Tensor) -> Tensor:
         start = -len(self.event_shape)
         logits = self.base_dist.logits.flatten(start)
-        return torch.linalg.vecdot(value.flatten(start).to(logits.dtype), logits) - LogPartition.apply(logits)
+        return LogMass.apply(logits, value.flatten(start).to(logits.dtype))

@@ -50,10 +50,12 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         for wide, narrow in zip(widths, widths[1:]):
             layers += [nn.Linear(wide, narrow), activation()]
-        self.layers = nn.Sequential(*layers[:-1])
+        self.layers = nn.ModuleList(layers[:-1])
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.layers(join(x.flatten(x.dim() - len(self.inputs)), y))
+        h = join(x.flatten(x.dim() - len(self.inputs)), y)
+        for layer in self.layers:
+            h = layer(h)
         return h if len(self.outputs) == 1 else h.unflatten(-1, self.outputs)
 
 

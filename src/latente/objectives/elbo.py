@@ -91,8 +91,10 @@ class IWAE(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         trace = model(x, y, size=(self.k, len(x)))
-        bound = torch.logsumexp(trace.log_weight(x), 0) - math.log(self.k)
-        monitors = {"distortion": -trace.likelihood.log_prob(x).detach().mean(0)}
+        log_likelihood = trace.likelihood.log_prob(x)
+        weights = log_likelihood + trace.log_ratio()
+        bound = torch.logsumexp(weights, 0) - math.log(self.k)
+        monitors = {"distortion": -log_likelihood.detach().mean(0)}
         monitors |= {
             f"rate/{name}": kl(g).detach().expand(trace.size).mean(0) for name, g in trace.latents.items()
         }
