@@ -13,9 +13,8 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine():
-    cpu = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?"
-    )
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in facts if line.startswith("model name")), "?")
     return {
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),

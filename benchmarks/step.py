@@ -99,7 +99,7 @@ if __name__ == "__main__":
     for batch, steps in ((128, 150), (512, 60)):
         contenders = {"hand": by_hand(examples, batch), "latente": by_latente(examples, batch)}
         seconds = {name: [] for name in contenders}
-        for name, run in contenders.items():
+        for run in contenders.values():
             run(20)
         for _ in range(options.rounds):
             for name, run in contenders.items():

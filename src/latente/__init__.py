@@ -27,7 +27,22 @@ HOMES = {
     "save": "runs",
 }
 
-__all__ = ["__version__", *sorted(HOMES)]
+__all__ = [
+    "ELBO",
+    "IWAE",
+    "VAE",
+    "Latent",
+    "Model",
+    "Trace",
+    "Trainer",
+    "__version__",
+    "evaluate",
+    "kl",
+    "load",
+    "load_data",
+    "make",
+    "save",
+]
 
 if TYPE_CHECKING:
     from .data import load as load_data

@@ -1,6 +1,7 @@
 """The command line. It answers help and mistakes without importing PyTorch.
 
-The options of `latente train RECIPE` are the recipe's own signature and the fields of the settings: there is no other list of them.
+The options of `latente train RECIPE` are the recipe's own signature and the fields of the settings: there is no
+other list of them.
 """
 
 from __future__ import annotations

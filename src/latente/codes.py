@@ -1,7 +1,7 @@
 """Codes and scores as files: what `latente encode`, `decode` and `score` read and write.
 
-A code is the posterior's mean, with its standard deviation beside it: the same for the same example, whatever the batch. A file is
-a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
+A code is the posterior's mean, with its standard deviation beside it: the same for the same example, whatever the
+batch. A file is a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""Conditionals: modules that return a distribution.
 
-A conditional :math:`p(a | b)` is a network that reads :math:`b`, and a reading of its output as the parameters of a
-family. The posterior :math:`q_\phi(z | x)` and the likelihood :math:`p_\theta(x | z)` are both of this kind, so the same classes serve
-both: `Diagonal` is the lecture's encoder (a mean and a diagonal covariance of :math:`z`) and, with three event
-dimensions, its decoder (a mean and a variance for every pixel).
+A conditional :math:`p(a | b)` is a network that reads :math:`b`, and a reading of its output as the parameters of
+a family. The posterior :math:`q_\phi(z | x)` and the likelihood :math:`p_\theta(x | z)` are both of this kind, so
+the same classes serve both: `Diagonal` is the lecture's encoder (a mean and a diagonal covariance of :math:`z`)
+and, with three event dimensions, its decoder (a mean and a variance for every pixel).
 
 Every conditional takes the network as its argument, and passes to it whatever it is called with.
 """
@@ -13,9 +13,10 @@ from __future__ import annotations
 import abc
 
 import torch
-from torch import Tensor, distributions, nn
+from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from . import distributions
 from .distributions import BernoulliEvent, Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
 
 __all__ = [
@@ -152,20 +153,17 @@ class Bernoulli(Conditional):
 
 
 class ContinuousBernoulli(Conditional):
-    r"""Reads log-odds of the continuous Bernoulli: the normalised density on :math:`[0, 1]` for grey values.
+    r"""Reads log-odds of the continuous Bernoulli: the normalised density on :math:`[0, 1]` for grey values."""
 
-    References:
-        | The continuous Bernoulli: fixing a pervasive error in variational autoencoders (Loaiza-Ganem and Cunningham, 2019)
-        | https://arxiv.org/abs/1907.06845
-    """
-
-    def forward(self, *context: Tensor | None) -> Independent:
-        base = distributions.ContinuousBernoulli(logits=self.read(*context), validate_args=False)
-        return self.independent(base)
+    def forward(self, *context: Tensor | None) -> distributions.ContinuousBernoulli:
+        return distributions.ContinuousBernoulli(self.read(*context), self.event_dim)
 
 
 class FixedNormal(Conditional):
-    r"""Reads a mean, :math:`\mathcal{N}(\mu, \sigma^2 I)` with a given :math:`\sigma`: squared error over :math:`2 \sigma^2`, up to a constant."""
+    r"""Reads a mean, :math:`\mathcal{N}(\mu, \sigma^2 I)` with a given :math:`\sigma`.
+
+    Its distortion is the squared error over :math:`2 \sigma^2`, up to a constant.
+    """
 
     scale: Tensor
 

@@ -1,8 +1,9 @@
 r"""Priors :math:`p(z)`, or :math:`p(z | y)`: conditionals of a context that may be empty.
 
-The lecture's prior is `Standard`, :math:`\mathcal{N}(0, I)`. Any lazy distribution is a prior too: `zuko.flows.NSF(20)` works as it is,
-and so does :class:`~latente.conditionals.Diagonal` over a network of :math:`y`. Where :math:`\mathrm{KL}(q \,\|\, p)` has a closed form it is used;
-for mixtures and flows it is estimated by the sample that the pass drew.
+The lecture's prior is `Standard`, :math:`\mathcal{N}(0, I)`. Any lazy distribution is a prior too:
+`zuko.flows.NSF(20)` works as it is, and so does :class:`~latente.conditionals.Diagonal` over a network of
+:math:`y`. Where :math:`\mathrm{KL}(q \,\|\, p)` has a closed form it is used; for mixtures and flows it is
+estimated by the sample that the pass drew.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ def fit(run: Run, plan: Plan, chosen: Settings, progress: bool, resumed: bool = 
 
 
 def log_event(run: Run, event: str, **figures: float) -> None:
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with (run.path / EVENTS).open("a") as file:
         file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")
 

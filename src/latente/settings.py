@@ -5,6 +5,8 @@ This module does not import PyTorch, so a mistyped option is answered at once.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -66,13 +68,14 @@ class Settings:
     ] = ()
 
 
-def explain(error: ValidationError, of: str) -> str:
+def explain(error: ValidationError, of: str, known: Iterable[str]) -> str:
     """Says in one sentence an argument what a validation found, e.g. "latent of recipe 'vae' is 0: …"."""
     found: dict[str, list[str]] = {}
     for e in error.errors():
         name = ".".join(str(part) for i, part in enumerate(e["loc"]) if i == 0 or isinstance(part, int))
         if e["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            found[f"{of} has no argument {name!r}"] = []
+            near = difflib.get_close_matches(name, known, 1)
+            found[f"{of} has no argument {name!r}"] = [f"did you mean {near[0]!r}?"] if near else []
         elif e["type"] in ("missing", "missing_argument"):
             found[f"{of} needs the argument {name!r}"] = []
         else:
@@ -97,4 +100,4 @@ def settings(**given: Any) -> Settings:
     try:
         return TypeAdapter(Settings).validate_python(given)
     except ValidationError as error:
-        raise RunError(explain(error, "the trainer")) from None
+        raise RunError(explain(error, "the trainer", Settings.__dataclass_fields__)) from None

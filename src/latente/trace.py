@@ -172,6 +172,10 @@ class Model(nn.Module, abc.ABC):
                 raise ValueError("nothing tells how many to generate: give x, y or size, e.g. model(size=64)")
             size = leader.shape[:1]
         trace = Trace((size,) if isinstance(size, int) else size, given, choose)
+        if x is not None and trace.size[-1:] != x.shape[:1]:
+            raise ValueError(
+                f"size is {tuple(trace.size)} for {len(x)} examples: leave it out, or end it with {len(x)}"
+            )
         trace.likelihood = self.walk(trace, x, y)
         if unknown := given.keys() - trace.latents.keys():
             raise ValueError(f"no latent group is named {sorted(unknown)}; there are {sorted(trace.latents)}")

@@ -1,6 +1,7 @@
 """What `torch.distributions` lacks: families of the field, and Kullback–Leibler rules between them."""
 
 from .bernoulli import BernoulliEvent
+from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
 from .levels import DiscretizedLogisticMixture, Levels
 from .optimal import OptimalNormal
@@ -10,6 +11,7 @@ from . import divergences as divergences  # isort: skip  (registers the KL rules
 
 __all__ = [
     "BernoulliEvent",
+    "ContinuousBernoulli",
     "Delta",
     "DiscretizedLogisticMixture",
     "Flat",

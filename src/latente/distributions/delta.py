@@ -8,6 +8,7 @@ no density, and a flat measure cannot be sampled.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ class Delta(Distribution):
         (torch.Size([3]), torch.Size([2]), torch.Size([5, 3, 2]))
     """
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar = {}
     support = constraints.real
     has_rsample = True
 
@@ -74,7 +75,7 @@ class Flat(Distribution):
         tensor([0., 0., 0.])
     """
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar = {}
     support = constraints.real
     has_rsample = True
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +37,7 @@ class Levels(Distribution):
         tensor([0.1250, 0.1250, 0.1250, 0.1250])
     """
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar = {}
     support = constraints.unit_interval
     has_rsample = False
 
@@ -90,7 +91,7 @@ class DiscretizedLogisticMixture(Distribution):
         (torch.Size([2, 3, 8, 8]), torch.Size([2]))
     """
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar = {}
     support = constraints.unit_interval
     has_rsample = False
 

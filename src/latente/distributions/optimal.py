@@ -1,14 +1,16 @@
 r"""A Normal whose one standard deviation is always the best one.
 
-For a shared variance the maximum of :math:`\log \mathcal{N}(x | \mu, \sigma^2 I)` over :math:`\sigma` is in closed form: the mean
-squared error. Put there, the distortion is :math:`\frac{D}{2} (1 + \log 2 \pi \sigma_*^2)` and nothing has to be tuned. While training,
-:math:`\sigma_*` is that of the batch; a running mean of it is kept for held-out data, whose own errors must not choose it.
+For a shared variance the maximum of :math:`\log \mathcal{N}(x | \mu, \sigma^2 I)` over :math:`\sigma` is in closed
+form: the mean squared error. Put there, the distortion is :math:`\frac{D}{2} (1 + \log 2 \pi \sigma_*^2)` and
+nothing has to be tuned. While training, :math:`\sigma_*` is that of the batch; a running mean of it is kept for
+held-out data, whose own errors must not choose it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,7 +38,7 @@ class OptimalNormal(Distribution):
         tensor([-2.8379])
     """
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar = {}
     support = constraints.real
     has_rsample = True
 

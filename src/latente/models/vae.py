@@ -8,6 +8,7 @@ conditional VAE. Which one it is, is a matter of the parts, never of a flag.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -18,14 +19,24 @@ __all__ = ["VAE", "OneHot"]
 
 
 class OneHot(nn.Module):
-    r"""Turns labels :math:`0, \dots, K - 1`, with shape :math:`(B)`, into context vectors, with shape :math:`(B, K)`."""
+    r"""Turns labels :math:`0, \dots, K - 1`, with shape :math:`(B)`, into context vectors, with shape :math:`(B, K)`.
+
+    Raises:
+        ValueError: If a label is not one of them.
+    """
+
+    one: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
+        self.register_buffer("one", torch.ones(()), persistent=False)
 
     def forward(self, y: Tensor) -> Tensor:
-        return F.one_hot(y, self.classes).float()
+        try:
+            return F.one_hot(y, self.classes).to(self.one.dtype)
+        except RuntimeError as error:
+            raise ValueError(f"labels must be integers from 0 to {self.classes - 1}: {error}") from None
 
 
 class VAE(Model):

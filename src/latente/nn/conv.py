@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,7 @@ class Residual(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.second(F.leaky_relu(self.first(F.leaky_relu(h, 0.1)), 0.1))
@@ -118,7 +120,7 @@ class ConvDecoder(nn.Module):
                 nn.Conv2d(before, 4 * after, 3, padding=1),
                 nn.PixelShuffle(2),
             )
-            for before, after in zip(widths, widths[1:])
+            for before, after in pairwise(widths)
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

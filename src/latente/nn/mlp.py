@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class MLP(nn.Module):
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         widths = [math.prod(inputs) + context, *hidden, math.prod(outputs)]
         layers: list[nn.Module] = []
-        for wide, narrow in zip(widths, widths[1:]):
+        for wide, narrow in pairwise(widths):
             layers += [nn.Linear(wide, narrow), activation()]
         self.layers = nn.ModuleList(layers[:-1])
 

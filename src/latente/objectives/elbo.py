@@ -1,8 +1,9 @@
 r"""The evidence lower bound, and its tighter relative.
 
-From :math:`\log p(x) = \log \mathbb{E}_q [w]`, with :math:`w = p(x, z) / q(z | x)`, Jensen's inequality gives the ELBO, whose gap is exactly
-:math:`\mathrm{KL}(q(z | x) \,\|\, p(z | x))`. It is minimised with its sign turned, and split in two: the *distortion*
-:math:`-\mathbb{E}_q[\log p(x | z)]` and the *rate* :math:`\mathrm{KL}(q(z | x) \,\|\, p(z))`. Both are sums over dimensions, in nats.
+From :math:`\log p(x) = \log \mathbb{E}_q [w]`, with :math:`w = p(x, z) / q(z | x)`, Jensen's inequality gives the
+ELBO, whose gap is exactly :math:`\mathrm{KL}(q(z | x) \,\|\, p(z | x))`. It is minimised with its sign turned, and
+split in two: the *distortion* :math:`-\mathbb{E}_q[\log p(x | z)]` and the *rate*
+:math:`\mathrm{KL}(q(z | x) \,\|\, p(z))`. Both are sums over dimensions, in nats.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class ELBO(Objective):
 
     Arguments:
         beta: The weight of the rate :math:`\beta`: a number, or a schedule.
-        divergence: The divergence :math:`\mathrm{D}` of a latent group, with shape :math:`(B)`; the exact or sampled KL by default.
+        divergence: The divergence :math:`\mathrm{D}` of a latent group, with shape :math:`(B)`; the exact or
+            sampled KL by default.
         corrupt: Corrupts what is encoded; what is scored stays clean.
 
     Example:

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -122,7 +122,7 @@ def check(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return schema(name)(**arguments).model_dump(mode="json")
     except ValidationError as error:
-        raise RunError(explain(error, f"recipe {name!r}")) from None
+        raise RunError(explain(error, f"recipe {name!r}", parameters(name))) from None
 
 
 def make(name: str, /, **arguments: Any) -> Plan:

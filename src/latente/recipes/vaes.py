@@ -169,7 +169,7 @@ def conditional_vae(
     )
 
 
-@recipe(steps=60000, ema=0.999, lr_warmup=500)
+@recipe(steps=40000, ema=0.999, lr_warmup=500)
 def deep_vae(
     shape: Shape,
     classes: Classes = 0,
@@ -223,9 +223,17 @@ def encoding(
 ) -> nn.Module:
     from ..nn import MLP, ConvEncoder, ResidualMLP
 
+    if dropout and network != "residual":
+        raise RunError(
+            f"dropout is {dropout}, but only residual networks drop units: choose --network residual"
+        )
     if network == "mlp":
         return MLP(shape, (outputs,), hidden, context)
     if network == "residual":
+        if len(set(hidden)) > 1:
+            raise RunError(
+                f"hidden is {hidden}, but residual blocks have one width: repeat it once a block, as 400,400"
+            )
         return ResidualMLP(shape, (outputs,), hidden[0], len(hidden), context, dropout)
     if len(shape) < 3:
         raise RunError(f"network is conv, but an example has the shape {tuple(shape)}: use mlp or residual")
@@ -299,6 +307,10 @@ def prior_of(kind: str, latent: int, context: int) -> nn.Module:
             raise RunError(f"latent is {latent}, but prior is flow, which takes at most {FLOW}: use mixture")
         with torch.device("cpu"):  # its masks are made of numbers, also where only shapes are asked for
             return priors.import_zuko().flows.NSF(latent, context, transforms=3, hidden_features=(64, 64))
+    if context and kind != "normal":
+        raise RunError(
+            f"prior is {kind}, which does not depend on labels: for conditional choose normal or flow"
+        )
     if kind == "mixture":
         return priors.Mixture(latent)
     if kind == "laplace":

@@ -378,8 +378,12 @@ class Trainer:
     @torch.no_grad()
     def update_average(self, average: dict[str, Tensor]) -> None:
         decay = min(self.settings.ema or 0.0, (1 + self.step) / (10 + self.step))
-        for name, p in self.model.named_parameters():
-            average[name].lerp_(p.detach(), 1 - decay)
+        parameters = [p.detach() for p in self.model.parameters()]
+        if self.settings.shard:
+            for mean, p in zip(average.values(), parameters):
+                mean.lerp_(p, 1 - decay)
+        else:
+            torch._foreach_lerp_(list(average.values()), parameters, 1 - decay)
 
     def interrupted(self) -> bool:
         """Whether a signal came; several processes agree on it every tenth step."""
