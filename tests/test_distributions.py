@@ -24,6 +24,7 @@ from torch.testing import assert_close
 
 from latente.distributions import (
     BernoulliEvent,
+    ContinuousBernoulli,
     Delta,
     DiscretizedLogisticMixture,
     Flat,
@@ -344,3 +345,43 @@ def test_kl_of_full_covariance_and_laplace_falls_back(float64, agrees):
         kl(Latent(z, p, q)),
         kl_divergence(Independent(Normal(torch.zeros(2), torch.tensor([0.5, 2.0])), 1), p),
     )
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+def test_the_short_rule_of_the_standard_normal_is_the_long_one(float64, dims):
+    shape = (5, 2, 3)
+    q = Independent(Normal(torch.randn(shape), torch.rand(shape) + 0.1), dims)
+    p = StandardNormal(torch.zeros(shape[-dims:]), torch.ones(shape[-dims:]), dims)
+    plain = Independent(Normal(torch.zeros(shape[-dims:]), torch.ones(shape[-dims:])), dims)
+    assert_close(kl_divergence(q, p), kl_divergence(q, plain).expand(shape[:-dims]))
+    laplace = Independent(Laplace(torch.zeros(shape), torch.ones(shape)), dims)
+    assert_close(kl_divergence(laplace, p), kl_divergence(laplace, plain))
+
+
+@pytest.mark.parametrize(
+    "logit", [-200.0, -20.0, -1.0, -0.049, -1e-4, 0.0, 1e-4, 0.051, 3.0, 15.0, 50.0, 1000.0]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_continuous_bernoulli_is_normalised_for_any_logit(logit, dtype):
+    p = ContinuousBernoulli(torch.tensor([logit], dtype=dtype, requires_grad=True), 1)
+    narrow = min(1.0, 40 / max(1.0, abs(logit)))
+    x = torch.linspace(0, narrow, 20001, dtype=torch.float64)
+    x = 1 - x if logit > 0 else x
+    mass = p.log_prob(x[:, None].to(dtype)).double().exp()
+    tolerance = 2e-3 if dtype == torch.float32 else 1e-5
+    assert abs(torch.trapezoid(mass, dx=narrow / 20000).item() - 1) < tolerance
+    mean = torch.trapezoid(mass * x, dx=narrow / 20000).item()
+    assert p.mean.item() == pytest.approx(mean, abs=tolerance)
+    draws = p.rsample((20000,))
+    assert draws.double().mean().item() == pytest.approx(
+        mean, abs=5 * draws.double().std().item() / 20000**0.5 + 1e-7
+    )
+    (grad,) = torch.autograd.grad(p.log_prob(torch.tensor([0.3], dtype=dtype)), p.logits)
+    assert grad.item() == pytest.approx(0.3 - mean, abs=tolerance)
+
+
+@pytest.mark.parametrize("logit", [-5.0, -0.01, 0.02, 7.0])
+def test_the_continuous_bernoulli_agrees_with_torch_where_torch_is_right(float64, logit):
+    x = torch.linspace(0, 1, 11)[:, None]
+    expected = torch.distributions.ContinuousBernoulli(logits=torch.tensor([logit])).log_prob(x)[:, 0]
+    assert_close(ContinuousBernoulli(torch.tensor([logit]), 1).log_prob(x), expected, rtol=1e-6, atol=1e-6)

@@ -1,0 +1,228 @@
+"""The command line as a user meets it: each command on a real run, and each mistake answered in a sentence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latente import cli
+from latente.codes import read_table
+
+SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]
+
+
+@pytest.fixture
+def latente(capfd, monkeypatch):
+    """Calls the command line in this process; returns its exit status, its output and its errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["latente", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capfd.readouterr()
+        return end.value.code or 0, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "latente.cli",
+        "train",
+        "vae",
+        "--data",
+        "digits",
+        *SMALL,
+        "--out",
+        str(folder),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"next: latente report {folder}" in done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def new_digits(tmp_path_factory):
+    """A file of digits like those of the run, with labels."""
+    from latente import data
+
+    digits = data.load("digits").test.subset(12)
+    file = tmp_path_factory.mktemp("new") / "new.npz"
+    np.savez(file, x=digits.x.numpy(), y=digits.y.numpy())
+    return file
+
+
+def test_help_and_mistakes_do_not_import_torch():
+    code = """
+import sys
+sys.argv[0] = "latente"
+from latente import cli
+try:
+    cli.main()
+except SystemExit as end:
+    print(end.code, "torch" in sys.modules)
+"""
+    for arguments, status in (
+        (["--help"], 0),
+        (["train", "vae", "--help"], 0),
+        (["recipes"], 0),
+        (["data"], 0),
+        (["train", "vae", "--latnt", "3"], 2),
+        (["train", "vae", "--latent", "0"], 1),
+        (["train", "vea"], 2),
+        (["trian"], 2),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+        assert done.stdout.splitlines()[-1] == f"{status} False", arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "vae", "--latent", "0"], ["latent", "0", "greater"]),
+        (["train", "vae", "--beta", "cyclic"], ["beta", "'cyclic'", "cyclical"]),
+        (["train", "vae", "--lr", "-1"], ["lr", "-1", "greater"]),
+        (["train", "vae", "--data", "digitz"], ["digitz", "did you mean digits"]),
+        (["train", "vae", "--device", "cuda:99", "--steps", "1"], ["cuda:99", "auto or cpu"]),
+        (["train", "vae", "--draws", "5", "--beta", "0.5"], ["beta", "IWAE"]),
+        (["evaluate", "nowhere"], ["nowhere", "is not a run"]),
+        (["resume", "nowhere"], ["nowhere", "is not a run"]),
+        (["sample", "nowhere"], ["nowhere", "is not a run"]),
+    ],
+)
+def test_mistakes_are_answered_in_a_sentence(latente, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    status, _, error = latente(*arguments)
+    assert status == 1
+    assert error.startswith("latente: ") and error.count("\n") == 1 and "Traceback" not in error
+    for word in words:
+        assert word in error
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_run_is_not_overwritten(latente, run):
+    status, _, error = latente("train", "vae", *SMALL, "--out", run)
+    assert status == 1 and "holds a run already" in error and f"latente resume {run}" in error
+
+
+def test_resume_of_a_finished_run_changes_nothing(latente, run):
+    before = (run / "metrics.jsonl").read_bytes()
+    status, output, _ = latente("resume", run)
+    assert status == 0 and "best validation loss" in output
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_evaluate_prints_and_stores_the_figures(latente, run):
+    status, output, _ = latente("evaluate", run, "--k", "20", "--examples", "100")
+    assert status == 0
+    for name in (
+        "−ELBO",
+        "distortion",
+        "rate",
+        "importance-weighted",
+        "bits per dimension",
+        "active dimensions",
+    ):
+        assert name in output
+    assert "dynamic binarisation" in output
+    status, output, _ = latente("evaluate", run, "--k", "20", "--examples", "100", "--json")
+    figures = json.loads(output)
+    assert figures["nll"]["k"] == 20 and figures["examples"] == 100
+    assert figures == json.loads((run / "evaluation.json").read_text())
+    assert figures["elbo"]["mean"] < -figures["nll"]["mean"] < 0
+
+
+@pytest.mark.parametrize("kind", ["sample", "reconstruct", "interpolate", "traverse", "manifold", "scatter"])
+def test_pictures(latente, run, tmp_path, kind):
+    status, _, error = latente(kind, run, "--out", tmp_path / "folder" / "picture.png")
+    assert status == 0, error
+    with Image.open(tmp_path / "folder" / "picture.png") as picture:
+        assert min(picture.size) > 100 and len(picture.convert("L").getcolors(1 << 16) or []) > 10
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "npz"])
+def test_codes_go_out_and_come_back(latente, run, new_digits, tmp_path, ending):
+    codes, decoded = tmp_path / f"codes.{ending}", tmp_path / "decoded.npz"
+    assert latente("encode", run, "--data", new_digits, "--out", codes)[0] == 0
+    table = read_table(codes)
+    assert list(table) == [f"{name}_{j}" for name in ("z", "sd") for j in range(3)] + ["label"]
+    assert len(table["z_0"]) == 12
+    assert latente("decode", run, "--codes", codes, "--out", decoded)[0] == 0
+    x = np.load(decoded)["x"]
+    assert x.shape == (12, 1, 28, 28) and 0 <= x.min() < x.max() <= 1
+
+
+def test_scores_are_the_same_twice_and_for_each_example_alone(latente, run, new_digits, tmp_path):
+    files = [tmp_path / f"{i}.csv" for i in range(2)]
+    for file in files:
+        assert latente("score", run, "--data", new_digits, "--out", file, "--draws", "8")[0] == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with np.load(new_digits) as digits:
+        np.savez(tmp_path / "one.npz", x=digits["x"][5:6], y=digits["y"][5:6])
+    assert (
+        latente("score", run, "--data", tmp_path / "one.npz", "--out", tmp_path / "one.csv", "--draws", "8")[
+            0
+        ]
+        == 0
+    )
+    all_of_them, one = read_table(files[0]), read_table(tmp_path / "one.csv")
+    assert list(one) == ["elbo", "distortion", "rate", "log_likelihood_bound"]
+    assert (one["log_likelihood_bound"] >= one["elbo"] - 20).all()
+    assert all_of_them["rate"][5] == one["rate"][0]
+
+
+def test_report(latente, run, tmp_path):
+    status, _, error = latente("report", run, "--out", tmp_path / "page.html")
+    assert status == 0, error
+    page = (tmp_path / "page.html").read_text()
+    assert "dynamic binarisation" in page and "latente train vae --data digits" in page
+
+
+def test_a_default_folder_is_free(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.free_folder("vae", "digits") == Path("runs/vae-digits-1")
+    Path("runs/vae-digits-1").mkdir(parents=True)
+    assert cli.free_folder("vae", "some/where/my.csv") == Path("runs/vae-my-1")
+    assert cli.free_folder("vae", "digits") == Path("runs/vae-digits-2")
+
+
+def test_a_table_from_training_to_samples_in_its_own_units(latente, tmp_path):
+    rng = np.random.default_rng(0)
+    height = rng.normal(170, 10, 400)
+    rows = np.stack([height, 0.9 * height - 90 + rng.normal(0, 5, 400)], 1)
+    table = tmp_path / "people.csv"
+    table.write_text("height,weight\n" + "\n".join(f"{a:.2f},{b:.2f}" for a, b in rows) + "\n")
+    folder = tmp_path / "run"
+    how = [
+        "--latent",
+        "1",
+        "--hidden",
+        "16",
+        "--steps",
+        "300",
+        "--lr",
+        "0.01",
+        "--batch",
+        "64",
+        "--threads",
+        "1",
+    ]
+    assert latente("train", "vae", "--data", table, *how, "--out", folder)[0] == 0
+    assert latente("sample", folder, "--out", tmp_path / "samples.png")[0] == 0
+    assert latente("encode", folder, "--data", table, "--out", tmp_path / "codes.csv")[0] == 0
+    assert (
+        latente("decode", folder, "--codes", tmp_path / "codes.csv", "--out", tmp_path / "back.csv")[0] == 0
+    )
+    back = read_table(tmp_path / "back.csv")
+    assert list(back) == ["height", "weight"]
+    assert np.corrcoef(back["height"], rows[:, 0])[0, 1] > 0.8
+    assert abs(back["height"].mean() - 170) < 5
