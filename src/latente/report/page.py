@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 NAME = "report.html"
+SHOWN = 10  # dimensions named one by one
 BUDGET = 400_000  # numbers of one grid of images: the page stays under about 3 MB
 
 
@@ -151,6 +152,16 @@ def figures(e: Evaluation) -> Iterator[Figure]:
             f"A tighter upper bound, from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: "
             "the figure to compare models by, on one benchmark.",
         )
+        yield Figure(
+            "by draws k",
+            ", ".join(f"{k:,}: {value:.2f}" for k, value, _ in e.nll.curve),
+            "The same bound from fewer draws. Where it still falls at the end, more draws would lower it.",
+        )
+        yield Figure(
+            "effective draws",
+            f"{e.nll.ess_mean:.1f} of {e.nll.k:,}",
+            "How many of the draws carry the weight. Few of them: the posterior differs from the true one.",
+        )
     if e.bits_per_dim is not None:
         yield Figure(
             "bits per dimension",
@@ -187,6 +198,14 @@ def figures_of(name: str, g: Latents) -> Iterator[Figure]:
             f"active dimensions{of}",
             f"{g.active} of {g.dimensions}",
             "Dimensions whose mean moves with the data.",
+        )
+    if g.kl is not None:
+        largest = sorted(g.kl, reverse=True)
+        more = "" if len(largest) <= SHOWN else f" and {len(largest) - SHOWN} smaller"
+        yield Figure(
+            f"KL by dimension{of}",
+            ", ".join(f"{value:.2f}" for value in largest[:SHOWN]) + more,
+            "What each dimension says beyond the prior, in nats, the largest first.",
         )
     if g.information is not None:
         i = g.information
