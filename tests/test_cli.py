@@ -226,3 +226,16 @@ def test_a_table_from_training_to_samples_in_its_own_units(latente, tmp_path):
     assert list(back) == ["height", "weight"]
     assert np.corrcoef(back["height"], rows[:, 0])[0, 1] > 0.8
     assert abs(back["height"].mean() - 170) < 5
+
+
+def test_two_processes_train_one_run(tmp_path):
+    folder = tmp_path / "run"
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*start, "-m", "latente.cli", "train", "vae", *SMALL, "--steps", "20"]
+    refused = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert refused.returncode != 0 and "name it with --out" in refused.stderr
+    done = subprocess.run([*command, "--out", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the run is in") == 1
+    steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(steps) == [20, 20]

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from . import __version__, recipes
 from .data.catalogue import SOURCES
-from .errors import LatenteError
+from .errors import LatenteError, RunError
 from .settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -208,6 +208,8 @@ for _name in sorted(recipes.RECIPES):
 
 
 def free_folder(recipe: str, data: str) -> Path:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise RunError("several processes must agree on the folder of their run: name it with --out")
     stem = f"{recipe}-{Path(data).name.split('.')[0] or 'data'}"
     return next(path for i in range(1, sys.maxsize) if not (path := Path("runs") / f"{stem}-{i}").exists())
 
@@ -236,14 +238,14 @@ def train(
         progress=True,
         **how,
     )
-    is_first = int(os.environ.get("RANK", 0)) == 0
-    if is_first:
-        finish(run)
+    finish(run)
     return run
 
 
 def finish(run: Run) -> None:
-    """Says where the run is and what came out in validation."""
+    """Says where the run is and what came out in validation, once for all processes."""
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
     best = min((line for line in run.metrics() if "loss" in line), key=lambda line: line["loss"])
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     out.print(

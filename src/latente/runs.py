@@ -37,7 +37,7 @@ from .recipes import Plan
 from .schedules import Clock
 from .settings import Settings, settings
 from .trace import Model
-from .training import Trainer
+from .training import Trainer, processes
 from .training.checkpoint import read_tensors, write_whole
 from .training.trainer import WEIGHTS, place, save_weights
 
@@ -188,7 +188,7 @@ def train(
         LatenteError: Before anything is written, if an argument, a setting or the data is not right.
     """
     out = Path(out)
-    if (out / RECORD).exists():
+    if processes.is_first() and (out / RECORD).exists():
         raise RunError(
             f"{out} holds a run already: choose another --out, or go on with: latente resume {out}"
         )
@@ -213,6 +213,16 @@ def train(
         "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+    if processes.is_first():
+        record_run(out, record, loaded)
+    run = Run(out, record)
+    run.__dict__["data"] = loaded
+    fit(run, plan, chosen, progress)
+    return run
+
+
+def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:
+    """Writes what a run is made of, before its first step."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / SPLIT).open("wb") as file:
@@ -220,10 +230,6 @@ def train(
         write_whole(out / RECORD, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
-    run = Run(out, record)
-    run.__dict__["data"] = loaded
-    fit(run, plan, chosen, progress)
-    return run
 
 
 def resume(path: Path | str, *, steps: int | None = None, progress: bool = False) -> Run:
@@ -241,7 +247,8 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
     if steps is not None:
         kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
         run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
-        write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+        if processes.is_first():
+            write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
     seed(run.settings.seed)
     plan = recipes.make(run.record["recipe"], **run.record["arguments"])
     fit(run, plan, run.settings, progress, resumed=True)
@@ -257,6 +264,8 @@ def fit(run: Run, plan: Plan, chosen: Settings, progress: bool, resumed: bool = 
 
 
 def log_event(run: Run, event: str, **figures: float) -> None:
+    if not processes.is_first():
+        return
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with (run.path / EVENTS).open("a") as file:
         file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")

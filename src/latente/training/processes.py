@@ -10,13 +10,18 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-__all__ = ["add_", "add_gradients", "full", "join_processes", "rank", "together", "world"]
+__all__ = ["add_", "add_gradients", "full", "is_first", "join_processes", "rank", "together", "world"]
 
 
 def join_processes(device: torch.device) -> None:
     """Joins the processes that `torchrun` started, if it did and nobody has joined them yet."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that `torchrun` started, also before they joined."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def world() -> int:

@@ -509,6 +509,7 @@ class Trainer:
         if self.validation is None:
             with self.averaged():
                 self.keep()
+        processes.together(None)  # the first process may still be writing
         weights = self.kept if self.out is None else checkpoint.read_tensors(self.out / WEIGHTS)[0]
         place(self.model.state_dict(), weights or {})
         self.model.eval()
