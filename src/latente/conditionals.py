@@ -153,10 +153,14 @@ class Bernoulli(Conditional):
 
 
 class ContinuousBernoulli(Conditional):
-    r"""Reads log-odds of the continuous Bernoulli: the normalised density on :math:`[0, 1]` for grey values."""
+    r"""Reads log-odds of the continuous Bernoulli: the normalised density on :math:`[0, 1]` for grey values.
+
+    The density of a pixel that is always black grows without bound with :math:`|l|`, so the log-odds stop at 255, where
+    the density is as narrow as one of 256 grey levels.
+    """
 
     def forward(self, *context: Tensor | None) -> distributions.ContinuousBernoulli:
-        return distributions.ContinuousBernoulli(self.read(*context), self.event_dim)
+        return distributions.ContinuousBernoulli(self.read(*context).clamp(-255, 255), self.event_dim)
 
 
 class FixedNormal(Conditional):
