@@ -58,6 +58,9 @@ def new_digits(tmp_path_factory):
     digits = data.load("digits").test.subset(12)
     file = tmp_path_factory.mktemp("new") / "new.npz"
     np.savez(file, x=digits.x.numpy(), y=digits.y.numpy())
+    np.savez(
+        file.with_name("binary.npz"), x=255 * (digits.x.numpy() > 127).astype(np.uint8), y=digits.y.numpy()
+    )
     return file
 
 
@@ -162,6 +165,7 @@ def test_codes_go_out_and_come_back(latente, run, new_digits, tmp_path, ending):
 
 
 def test_scores_are_the_same_twice_and_for_each_example_alone(latente, run, new_digits, tmp_path):
+    new_digits = new_digits.with_name("binary.npz")  # grey levels would be drawn, by their place in the file
     files = [tmp_path / f"{i}.csv" for i in range(2)]
     for file in files:
         assert latente("score", run, "--data", new_digits, "--out", file, "--draws", "8")[0] == 0

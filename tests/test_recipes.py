@@ -17,7 +17,7 @@ from latente.trace import mean
 
 CLOCK = Clock(5, 10)
 SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
-SMALL = {"latent": 3, "hidden": [6, 7], "classes": 4}
+SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
 POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow")
 NETWORKS = ("mlp", "residual", "conv")
 LIKELIHOODS = (
@@ -155,7 +155,7 @@ def test_combinations_conform(network, posterior, prior, likelihood, tmp_path):
     conform(plan_of("vae", (1, 5, 3), **parts), (1, 5, 3), tmp_path)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("prior", ["normal", "flow"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_conditional_combinations_conform(network, prior, tmp_path):
     plan = plan_of("vae", (2, 5, 3), network=network, prior=prior, conditional=True, draws=2)
@@ -237,6 +237,9 @@ def test_recipes_have_settings_that_exist(name):
         ({"beta": 0.5, "draws": 5}, ["beta", "0.5", "draws", "5"]),
         ({"scale": 0}, ["scale", "0", "greater than 0"]),
         ({"dropout": 1}, ["dropout", "1", "less than 1"]),
+        ({"conditional": True, "classes": 3, "prior": "mixture"}, ["mixture", "labels", "normal or flow"]),
+        ({"network": "residual", "hidden": [4, 5]}, ["hidden", "[4, 5]", "one width"]),
+        ({"dropout": 0.5}, ["dropout", "0.5", "residual"]),
         ({"conditional": True}, ["conditional", "labels", "--label"]),
         ({"prior": "flow", "latent": 5000}, ["latent", "5000", "1024"]),
         ({"shape": [65536] * 3, "hidden": [65536]}, ["vae", "65536", "smaller"]),

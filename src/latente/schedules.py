@@ -95,12 +95,11 @@ def cyclical(cycles: int = 4, *, ramp: float = 0.5, end: float = 1.0) -> Schedul
         >>> [beta(Clock(step, 100)) for step in (0, 20, 40, 60, 99)]
         [0.0, 0.8, 1.0, 0.4, 1.0]
     """
-
     if cycles < 1 or not 0 < ramp <= 1:
         raise ValueError(f"cycles is {cycles} and ramp {ramp}: give at least one cycle, and a ramp in (0, 1]")
 
     def at(clock: Clock) -> float:
-        place = clock.step * cycles / clock.steps % 1.0 if clock.step < clock.steps else 1.0
+        place = clock.step * cycles % clock.steps / clock.steps if clock.step < clock.steps else 1.0
         return end * min(1.0, place / ramp)
 
     return Schedule(at, end)
