@@ -243,3 +243,30 @@ def test_two_processes_train_one_run(tmp_path):
     assert done.stdout.count("the run is in") == 1
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(steps) == [20, 20]
+
+
+def test_a_refused_device_leaves_the_folder_free(latente, tmp_path):
+    assert latente("train", "vae", *SMALL, "--device", "cuda:99", "--out", tmp_path / "run")[0] == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_conditional_run_asks_for_labels(latente, tmp_path, new_digits):
+    folder = tmp_path / "run"
+    how = ["--hidden", "16", "--latent", "2", "--steps", "10", "--threads", "1"]
+    assert latente("train", "conditional-vae", *how, "--out", folder)[0] == 0
+    with np.load(new_digits) as digits:
+        np.savez(tmp_path / "unlabelled.npz", x=digits["x"])
+    for command in ("encode", "score"):
+        unlabelled = ["--data", tmp_path / "unlabelled.npz", "--out", tmp_path / "table.csv"]
+        status, _, error = latente(command, folder, *unlabelled)
+        assert status == 1 and "unlabelled.npz" in error and "labels" in error and "Traceback" not in error
+    assert latente("encode", folder, "--data", new_digits, "--out", tmp_path / "table.csv")[0] == 0
+
+
+def test_an_unwritable_place_is_one_sentence(latente, run, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device", str(run / "evaluation.json"))
+
+    monkeypatch.setattr("latente.runs.write_whole", refuse)
+    status, _, error = latente("evaluate", run, "--k", "2", "--examples", "20")
+    assert status == 1 and "evaluation.json" in error and "No space left" in error and error.count("\n") == 1

@@ -201,6 +201,16 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, capfd, load
     assert contents(tmp_path / "run") == contents(whole)
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_and_left_alone(tmp_path):
+    Trainer(model_of(), out=tmp_path, steps=4, batch=16, log_every=1).fit(rows())
+    log = (tmp_path / "metrics.jsonl").read_bytes()
+    for state in tmp_path.glob("checkpoints/*/*.safetensors"):
+        state.write_bytes(b"")
+    with pytest.raises(RunError, match=r"no checkpoint in .* is whole: start a new run"):
+        Trainer(model_of(), out=tmp_path, steps=8, batch=16).fit(rows(), resume=True)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == log
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     Trainer(model_of(), out=tmp_path, steps=2, batch=16).fit(rows())
     with pytest.raises(RunError, match=r"of another model: (it differs in|.* has shape)"):

@@ -13,7 +13,7 @@ import sys
 import typing
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from pydantic.fields import FieldInfo
@@ -22,10 +22,11 @@ from rich.table import Table
 
 from . import __version__, recipes
 from .data.catalogue import SOURCES
-from .errors import LatenteError, RunError
+from .errors import DataError, LatenteError, RunError
 from .settings import Settings, settings
 
 if TYPE_CHECKING:
+    from .data import Examples
     from .evaluation import Evaluation
     from .runs import Run
 
@@ -53,11 +54,17 @@ def main() -> None:
     try:
         app()
     except LatenteError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"latente: {error}")
-        sys.exit(1)
-    except BrokenPipeError:
+        complain(str(error))
+    except BrokenPipeError:  # before OSError, which it is one of
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        complain(f"{error.filename or 'a file'} cannot be read or written: {error.strerror}")
+
+
+def complain(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"latente: {message}")
+    sys.exit(1)
 
 
 def version(wanted: bool) -> None:
@@ -472,11 +479,17 @@ def score(
     out.print(f"scores of {len(examples)} examples: {file}")
 
 
-def read_like(run: Run, source: str) -> Any:
+def read_like(run: Run, source: str) -> Examples:
+    """Reads examples as the run saw its own, and refuses those that its model cannot take, e.g. without labels."""
     from .data import read
 
     about = run.record["data"]
-    return read(source, about["label"] if about["columns"] else None, about)
+    examples = read(source, about["label"] if about["columns"] else None, about)
+    try:
+        run.model(*examples.batch(slice(0, 1)))
+    except ValueError as error:
+        raise DataError(f"{source}: {error}") from None
+    return examples
 
 
 # -------------------------------------------------------------------------------------------------------- demo

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from .data import Data, Examples
-from .distributions import Flat
 from .errors import DataError, LatenteError
 from .trace import Model, mean
 
@@ -96,13 +95,6 @@ def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[s
     table = {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate}
     table |= {} if found.bound is None else {"log_likelihood_bound": found.bound}
     return {name: values.numpy() for name, values in table.items()}
-
-
-def has_prior(model: Model, data: Data) -> bool:
-    """Whether the model's priors can be sampled."""
-    with torch.no_grad():
-        trace = model(*data.test.batch(slice(0, 1)), choose=mean)
-    return not any(isinstance(g.p, Flat) for g in trace.latents.values())
 
 
 def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:

@@ -115,13 +115,12 @@ class Run:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def beta(self) -> tuple[float, float]:
-        """Returns the weight of the rate at the step that the kept weights are of, and the one it was to end with."""
+        """Returns the weight of the rate that was last in force, and the one it was to end with."""
         objective = recipes.make(self.record["recipe"], **self.record["arguments"]).objective
         if not isinstance(objective, ELBO):
             return 1.0, 1.0
-        steps = [line["step"] for line in self.metrics() if line["split"] == "validation"]
         betas = [line["beta"] for line in self.metrics() if line["split"] == "train"]
-        return (betas[-1] if steps and betas else objective.beta(Clock(0, 1))), objective.beta.limit
+        return (betas[-1] if betas else objective.beta(Clock(0, 1))), objective.beta.limit
 
     def evaluation(self) -> Evaluation | None:
         """Returns the stored evaluation, if `evaluate` was run since the weights were written."""
@@ -213,11 +212,12 @@ def train(
         "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+    trainer = trainer_of(plan, out, chosen, progress)  # refuses a device before anything is written
     if processes.is_first():
         record_run(out, record, loaded)
     run = Run(out, record)
     run.__dict__["data"] = loaded
-    fit(run, plan, chosen, progress)
+    fit(run, trainer)
     return run
 
 
@@ -251,12 +251,15 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
             write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
     seed(run.settings.seed)
     plan = recipes.make(run.record["recipe"], **run.record["arguments"])
-    fit(run, plan, run.settings, progress, resumed=True)
+    fit(run, trainer_of(plan, run.path, run.settings, progress), resumed=True)
     return run
 
 
-def fit(run: Run, plan: Plan, chosen: Settings, progress: bool, resumed: bool = False) -> None:
-    trainer = Trainer(plan.model, plan.objective, out=run.path, progress=progress, **vars(chosen))
+def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Trainer:
+    return Trainer(plan.model, plan.objective, out=out, progress=progress, **vars(chosen))
+
+
+def fit(run: Run, trainer: Trainer, resumed: bool = False) -> None:
     started = time.monotonic()
     log_event(run, "resumed" if resumed else "started")
     trainer.fit(run.data.train, run.data.validation, resume=resumed)

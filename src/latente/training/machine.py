@@ -50,8 +50,8 @@ def free_cores() -> int:
 def keep_freed_memory() -> None:
     """Tells glibc to keep freed blocks of up to 32 MB for the next step, in place of asking the kernel for new pages.
 
-    A training step frees and takes the same blocks over and over; the page faults of taking them anew cost about
-    a seventh of a small network's step on a CPU. It is a setting of the process; elsewhere than on glibc it does nothing.
+    A training step frees and takes the same blocks over and over, and page faults are what taking them anew costs.
+    It is a setting of the process; elsewhere than on glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

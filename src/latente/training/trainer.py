@@ -564,10 +564,11 @@ class Trainer:
         """Goes back to the newest checkpoint that is whole.
 
         Raises:
-            RunError: If there is none, or it is of another model.
+            RunError: If all of them are damaged, or the newest good one is of another model.
         """
         if self.out is None:
             raise RunError("a run without a folder cannot be resumed: give `out`")
+        folder = None
         for folder in checkpoint.newest(self.out / CHECKPOINTS):
             try:
                 tensors, about = checkpoint.read_checkpoint(folder)
@@ -575,6 +576,10 @@ class Trainer:
             except RunError as error:
                 self.progress.say(f"{error}; trying the one before")
         else:
+            if folder is not None:
+                raise RunError(
+                    f"no checkpoint in {self.out / CHECKPOINTS} is whole: start a new run with another --out"
+                )
             self.progress.say(f"no checkpoint in {self.out / CHECKPOINTS}: starting from the first step")
             return
         groups: dict[str, dict[str, Tensor]] = {}
