@@ -6,6 +6,7 @@
 `metrics.jsonl`         the figures of training and validation
 `checkpoints/`          the last two states that a run can go on from
 `model.safetensors`     the best weights so far, with recipe and arguments in their header
+`pretraining/`          the layers of a model that is trained layer by layer first
 `events.jsonl`          when the run was started, resumed and finished, and how long it took
 ======================  ================================================================================
 
@@ -38,8 +39,8 @@ from .schedules import Clock
 from .settings import Settings, settings
 from .trace import Model
 from .training import Trainer, processes
-from .training.checkpoint import read_tensors, write_whole
-from .training.trainer import WEIGHTS, place, save_weights
+from .training.checkpoint import newest, read_tensors, write_whole
+from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "load", "resume", "save", "train"]
 
 RECORD, SPLIT, EVENTS, EVALUATION = "run.json", "split.npz", "events.jsonl", "evaluation.json"
+PRETRAINING = "pretraining"
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def train(
         record_run(out, record, loaded)
     run = Run(out, record)
     run.__dict__["data"] = loaded
-    fit(run, trainer)
+    fit(run, plan, trainer)
     return run
 
 
@@ -251,7 +253,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
             write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
     seed(run.settings.seed)
     plan = recipes.make(run.record["recipe"], **run.record["arguments"])
-    fit(run, trainer_of(plan, run.path, run.settings, progress), resumed=True)
+    fit(run, plan, trainer_of(plan, run.path, run.settings, progress), resumed=True)
     return run
 
 
@@ -259,9 +261,12 @@ def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Train
     return Trainer(plan.model, plan.objective, out=out, progress=progress, **vars(chosen))
 
 
-def fit(run: Run, trainer: Trainer, resumed: bool = False) -> None:
+def fit(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
     started = time.monotonic()
     log_event(run, "resumed" if resumed else "started")
+    if plan.pretrain is not None and not any(newest(run.path / CHECKPOINTS)):
+        shown = trainer.progress.wanted
+        plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
     trainer.fit(run.data.train, run.data.validation, resume=resumed)
     log_event(run, "finished", step=trainer.step, seconds=round(time.monotonic() - started, 3))
 

@@ -37,6 +37,7 @@ class Settings:
     ] = "cosine"
     lr_warmup: Annotated[int, Field(ge=0, description="steps over which the learning rate rises from 0")] = 0
     optimizer: Annotated[Literal["adam", "adamw", "adamax", "sgd"], Field(description="optimiser")] = "adam"
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
     clip: Annotated[float | None, Field(gt=0, description="largest norm of a player's gradient")] = None
     ema: Annotated[

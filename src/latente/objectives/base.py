@@ -39,11 +39,14 @@ class Term:
         value: The value of each example in nats, with shape :math:`(B)`: what is reported.
         weight: What it counts for in the loss.
         monitor: Whether it is only reported, and part of no loss and no validation figure.
+        held: What it counts for in the figure by which validation chooses the best weights: 1 for the parts of a bound,
+            whatever their weight in the loss; the weight itself for a penalty.
     """
 
     value: Tensor
     weight: float = 1.0
     monitor: bool = False
+    held: float = 1.0
 
 
 Turns: TypeAlias = Generator[tuple[str, dict[str, Term]], Callable[[], float], None]

@@ -9,14 +9,15 @@ split in two: the *distortion* :math:`-\mathbb{E}_q[\log p(x | z)]` and the *rat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from ..schedules import Clock, Schedule, constant
-from ..trace import Latent, Model, kl
+from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
+from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
 
@@ -39,6 +40,7 @@ class ELBO(Objective):
         divergence: The divergence :math:`\mathrm{D}` of a latent group, with shape :math:`(B)`; the exact or
             sampled KL by default.
         corrupt: Corrupts what is encoded; what is scored stays clean.
+        penalties: Prices of something else, by name: each is added with its weight, in training and in validation.
 
     Example:
         >>> from latente import recipes
@@ -53,13 +55,25 @@ class ELBO(Objective):
         beta: float | Schedule = 1.0,
         divergence: Callable[[Latent], Tensor] = kl,
         corrupt: Callable[[Tensor], Tensor] = identity,
+        penalties: Mapping[str, Penalty] | None = None,
     ) -> None:
         super().__init__()
         self.beta = beta if isinstance(beta, Schedule) else constant(beta)
         self.divergence, self.corrupt = divergence, corrupt
+        self.penalties = dict(penalties or {})
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
-        trace = model(self.corrupt(x), y)
+        encoded = self.corrupt(x)
+        if not self.penalties:
+            return self.bound(model(encoded, y), x, clock)
+        with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
+            encoded = encoded.detach().requires_grad_()
+            trace = model(encoded, y)
+            prices = {name: (price(trace, encoded), price.weight) for name, price in self.penalties.items()}
+        penalties = {name: Term(value, weight, held=weight) for name, (value, weight) in prices.items()}
+        return self.bound(trace, x, clock) | penalties
+
+    def bound(self, trace: Trace, x: Tensor, clock: Clock) -> dict[str, Term]:
         beta = self.beta(clock)
         distortion = {"distortion": Term(-trace.likelihood.log_prob(x))}
         rates = {f"rate/{name}": Term(self.divergence(g), beta) for name, g in trace.latents.items()}

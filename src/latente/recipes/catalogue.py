@@ -15,7 +15,11 @@ from ..errors import RunError
 from ..settings import explain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..data.examples import Examples
     from ..objectives import Objective
+    from ..settings import Settings
     from ..trace import Model
 
 __all__ = [
@@ -40,11 +44,17 @@ class Plan:
         model: The model, with fresh weights.
         objective: What it is trained by.
         binarise: How grey levels are read: see :mod:`latente.data`.
+        pretrain: Prepares the fresh weights before the first step, from the training examples. It is given a folder for what
+            it must keep to go on after it was interrupted (None to keep nothing), how the run is trained, and whether to
+            show progress.
+        adopt: Takes what it needs from a trained model: of a recipe that builds on another run.
     """
 
     model: Model
     objective: Objective
     binarise: Literal["none", "static", "dynamic"] = "none"
+    pretrain: Callable[[Examples, Path | None, Settings, bool], None] | None = None
+    adopt: Callable[[Model], None] | None = None
 
 
 @dataclass(frozen=True)

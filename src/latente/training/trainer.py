@@ -215,7 +215,8 @@ class Trainer:
     def optimizer(self, group: list[nn.Parameter]) -> torch.optim.Optimizer:
         s = self.settings
         fused = {"fused": True} if s.optimizer in FUSED and not s.shard else {}
-        return OPTIMIZERS[s.optimizer](group, lr=s.lr, weight_decay=s.weight_decay, **fused)
+        momentum = {"momentum": s.momentum} if s.optimizer == "sgd" else {}
+        return OPTIMIZERS[s.optimizer](group, lr=s.lr, weight_decay=s.weight_decay, **fused, **momentum)
 
     def open_logs(self) -> None:
         """Opens the logs at the step the run is at; what a killed run wrote beyond it is forgotten."""
@@ -441,14 +442,15 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, examples: Examples) -> None:
-        """Scores the validation examples, each term with weight 1, and keeps the model if it is the best so far.
+        """Scores the validation examples and keeps the model if it is the best so far.
 
-        Every process scores all of them: they agree without a message, and a sharded model needs them all anyway.
+        Of an objective of which nothing counts here the newest model is the best. Every process scores all examples: they
+        agree without a message, and a sharded model needs them all anyway.
         """
         self.model.eval()
         clock = Clock(self.step - 1, self.steps)
         sums: dict[str, float] = {}
-        loss = 0.0
+        loss, judged = 0.0, False
         with self.averaged():
             for chunk, start in enumerate(range(0, len(examples), CHUNK)):
                 machine.seed(mixed(self.settings.seed, 2, chunk), self.device)
@@ -458,9 +460,10 @@ class Trainer:
                 for name, term in terms.items():
                     value = term.value.double().sum().item() / len(examples)
                     sums[name] = sums.get(name, 0.0) + value
-                    loss += 0.0 if term.monitor else value
+                    if term.held and not term.monitor:
+                        loss, judged = loss + term.held * value, True
             self.write("validation", sums | {"loss": loss})
-            if loss < self.best:
+            if loss < self.best or not judged:
                 self.best, self.best_step, self.stale = loss, self.step, 0
                 self.keep()
             else:
