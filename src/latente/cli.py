@@ -27,7 +27,7 @@ from .settings import Settings, settings
 
 if TYPE_CHECKING:
     from .data import Examples
-    from .evaluation import Evaluation
+    from .evaluation import Classification, Evaluation
     from .runs import Run
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ training = typer.Typer(
     no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
 )
 app.add_typer(training, name="train")
+OF_CODES = ("activations", "scatter")  # pictures that need no decoder
 out = Console(soft_wrap=True, highlight=False)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
@@ -160,9 +161,9 @@ def command(name: str) -> None:
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default="digits",
+            default=None if "of" in own else "digits",
             annotation=Annotated[
-                str, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
+                str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
             ],
         ),
         inspect.Parameter(
@@ -205,8 +206,12 @@ def command(name: str) -> None:
 
 
 def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> None:
-    """Finds a wrong argument before PyTorch is imported and data is read."""
-    recipes.check(name, {"shape": [1, 28, 28], "classes": 1, **arguments})
+    """Finds a wrong argument before PyTorch is imported and data is read; a run to build on is opened later."""
+    stands_for: dict[str, Any] = (
+        {"of": {"recipe": "vae", "arguments": {"shape": [1, 28, 28]}}} if "of" in arguments else {}
+    )
+    stands_for |= {"vocabulary": 1} if "vocabulary" in recipes.parameters(name) else {"classes": 1}
+    recipes.check(name, {"shape": [1, 28, 28], **arguments, **stands_for})
     settings(**how)
 
 
@@ -215,6 +220,7 @@ for _name in sorted(recipes.RECIPES):
 
 
 def free_folder(recipe: str, data: str) -> Path:
+    """Names a folder by the recipe and by its data, or the run that it builds on."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise RunError("several processes must agree on the folder of their run: name it with --out")
     stem = f"{recipe}-{Path(data).name.split('.')[0] or 'data'}"
@@ -223,7 +229,7 @@ def free_folder(recipe: str, data: str) -> Path:
 
 def train(
     recipe: str,
-    data: str,
+    data: str | None,
     folder: Path | None,
     label: str | None,
     validation: float,
@@ -233,7 +239,7 @@ def train(
 ) -> Run:
     from . import runs
 
-    folder = folder or free_folder(recipe, data)
+    folder = folder or free_folder(recipe, data or arguments.get("of", ""))
     run = runs.train(
         recipe,
         data,
@@ -255,9 +261,12 @@ def finish(run: Run) -> None:
         return
     best = min((line for line in run.metrics() if "loss" in line), key=lambda line: line["loss"])
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
+    shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
     out.print(
-        f"best validation loss {best['loss']:.2f} nats at step {best['step']} ({parts}) on {run.data.benchmark}"
+        f"best validation loss {best['loss']:.2f} nats at step {best['step']}{shown} on {run.data.benchmark}"
     )
+    if run.data.kind == "text":
+        out.print(run.data.census())
     out.print(f"the run is in {run.path}; next: latente report {run.path}")
 
 
@@ -286,7 +295,9 @@ def evaluate(
             min=1, help="draws an example of the importance-weighted bound; 1000, or fewer for slow decoders"
         ),
     ] = None,
-    examples: Annotated[int, typer.Option(min=2, help="held-out examples")] = 1000,
+    examples: Annotated[
+        int | None, typer.Option(min=2, help="held-out examples; 1000, or all for a classifier")
+    ] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -301,7 +312,7 @@ def evaluate(
         show_evaluation(opened, found)
 
 
-def show_evaluation(run: Run, found: Evaluation) -> None:
+def show_evaluation(run: Run, found: Evaluation | Classification) -> None:
     from .report import figures, try_next
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -342,9 +353,13 @@ def sample(
     temperature: Annotated[
         float, typer.Option(min=0.01, help="factor on the prior's spread; below 1 is nearer its mean")
     ] = 1.0,
+    word_temperature: Annotated[
+        float | None, typer.Option(min=0, help="spread of each word of a sentence; 0 takes the likeliest, 1 is the model's")
+    ] = None,
 ) -> None:
-    """Draws from the prior and decodes."""
-    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=temperature)
+    """Draws from the prior and decodes; sentences are printed, or written to a .txt file."""
+    words = {} if word_temperature is None else {"word_temperature": word_temperature}
+    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=temperature, **words)
 
 
 @app.command()
@@ -364,9 +379,10 @@ def interpolate(
     picture: Picture = Path("interpolations.png"),
     rows: Annotated[int, typer.Option(min=1)] = 6,
     seed: Seed = 0,
+    between: Annotated[list[str], typer.Option(help="a sentence of yours; give two")] = [],  # noqa: B006
 ) -> None:
-    """Walks between the codes of held-out examples."""
-    draw("interpolations", run, picture, rows=rows, seed=seed)
+    """Walks between the codes of held-out examples, or of two sentences."""
+    draw("interpolations", run, picture, rows=rows, seed=seed, **({"between": between} if between else {}))
 
 
 @app.command()
@@ -398,13 +414,90 @@ def scatter(run: RunPath, picture: Picture = Path("scatter.png"), seed: Seed = 0
     draw("scatter", run, picture, seed=seed)
 
 
+@app.command()
+def filters(
+    run: RunPath,
+    picture: Picture = Path("filters.png"),
+    n: Annotated[int, typer.Option("-n", min=1, help="units to show")] = 48,
+    shared: Annotated[bool, typer.Option("--shared", help="one scale of colours for all units")] = False,
+) -> None:
+    """Shows the weights between pixels and units as images, the largest first."""
+    draw("filters", run, picture, n=n, shared=shared)
+
+
+@app.command()
+def denoise(
+    run: RunPath,
+    picture: Picture = Path("denoised.png"),
+    n: Annotated[int, typer.Option("-n", min=1)] = 10,
+    seed: Seed = 0,
+) -> None:
+    """Corrupts held-out examples as in training, and shows what the model restores."""
+    from . import pictures
+    from .runs import Run
+
+    corrupt = pictures.corruption(Run.open(run).objective)
+    if corrupt is None:
+        raise RunError(f"{run} was trained on clean examples, so it restores none: train one by latente train denoising")
+    draw("denoised", run, picture, corrupt=corrupt, n=n, seed=seed)
+
+
+@app.command()
+def activations(run: RunPath, picture: Picture = Path("activations.png"), seed: Seed = 0) -> None:
+    """Shows how many units of the code an example wakes, and how many are dead."""
+    draw("activations", run, picture, seed=seed)
+
+
+@app.command()
+def spectrum(
+    run: RunPath,
+    picture: Picture = Path("spectrum.png"),
+    beside: Annotated[
+        list[Path], typer.Option(metavar="RUN", help="a run on the same data to compare with; may be repeated")
+    ] = [],  # noqa: B006
+    seed: Seed = 0,
+) -> None:
+    """Shows the singular values of the encoder's Jacobian: how many directions the code follows."""
+    from . import pictures
+    from .runs import Run
+
+    opened = Run.open(run)
+    others = {str(path): Run.open(path) for path in beside}
+    for name, other in others.items():
+        if other.record["data"]["shape"] != opened.record["data"]["shape"]:
+            raise RunError(f"{name} has examples of another shape than {run}: compare runs on the same data")
+    models = {name: other.model for name, other in {str(run): opened, **others}.items()}
+    pictures.spectrum(models if beside else opened.model, opened.data, seed=seed).save(picture)
+    out.print(f"spectrum: {picture}")
+
+
+@app.command()
+def chains(
+    run: RunPath,
+    picture: Picture = Path("chains.png"),
+    n: Annotated[int, typer.Option("-n", min=1, help="chains from examples, and as many from noise")] = 6,
+    seed: Seed = 0,
+) -> None:
+    """Runs the Gibbs chains of a Boltzmann machine from held-out examples and from noise."""
+    draw("chains", run, picture, n=n, seed=seed)
+
+
 def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
     from . import pictures
     from .runs import Run
 
     opened = Run.open(run)
-    getattr(pictures, kind)(opened.model, opened.data, **how).save(picture)
-    out.print(f"{kind}: {picture}")
+    if kind not in OF_CODES:
+        needs_decoder(opened, kind)
+    of_text = opened.data.kind == "text" and kind in pictures.texts.__all__
+    if not of_text and (odd := how.keys() & {"between", "word_temperature"}):
+        raise RunError(f"--{odd.pop().replace('_', '-')} is of sentences, and {run} was trained on {opened.data.kind}")
+    shown = getattr(pictures.texts if of_text else pictures, kind)(opened.model, opened.data, **how)
+    if of_text and picture.suffix != ".txt":
+        out.print(str(shown), markup=False)
+    else:
+        shown.save(picture)
+        out.print(f"{kind}: {picture}")
 
 
 # ----------------------------------------------------------------------------------------------- codes and scores
@@ -439,16 +532,19 @@ def decode(
         typer.Option("--codes", help="what latente encode wrote, or a table with its columns z_0, z_1, …"),
     ],
     file: Annotated[
-        Path, typer.Option("--out", help=".npz; .csv or .parquet for tables; .png for images")
+        Path, typer.Option("--out", help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences")
     ] = Path("decoded.npz"),
 ) -> None:
-    """Decodes a table of codes to the likelihood's means."""
+    """Decodes a table of codes to the likelihood's means, or to the likeliest words."""
     from . import codes
     from .runs import Run
 
     opened = Run.open(run)
+    needs_decoder(opened, "decoded codes")
     x = codes.decode(opened.model, codes.read_table(table), opened.data)
-    if file.suffix == ".png":
+    if file.suffix == ".txt" and opened.data.kind == "text":
+        file.write_text("\n".join([*opened.data.sentences(x), ""]))
+    elif file.suffix == ".png":
         from . import pictures
 
         pictures.grid(x).save(file)
@@ -469,14 +565,28 @@ def score(
         int, typer.Option(min=1, help="draws an example of the importance-weighted bound")
     ] = 100,
 ) -> None:
-    """Writes the bounds of each example, in nats; the least likely examples have the lowest."""
+    """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from . import codes
+    from .models import Classifier
     from .runs import Run
 
     opened = Run.open(run)
     examples = read_like(opened, data)
-    codes.write_table(file, codes.score(opened.model, examples, draws))
+    if isinstance(opened.model, Classifier):
+        codes.write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
+    else:
+        codes.write_table(file, codes.score(opened.model, examples, draws))
     out.print(f"scores of {len(examples)} examples: {file}")
+
+
+def needs_decoder(run: Run, what: str) -> None:
+    """Refuses a classifier, which tells labels and gives back no examples."""
+    from .models import Classifier
+
+    if isinstance(run.model, Classifier):
+        raise RunError(
+            f"{run.path} is a classifier and has no decoder, so there are no {what}: see latente evaluate, report and scatter"
+        )
 
 
 def read_like(run: Run, source: str) -> Examples:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from torch import Tensor
 
 from .data import Data, Examples
 from .errors import DataError, LatenteError
+from .models import Classifier
 from .trace import Model, mean
 
-__all__ = ["decode", "encode", "read_table", "score", "write_table"]
+__all__ = ["classify", "decode", "encode", "read_table", "score", "write_table"]
 
 BLOCK = 512
 
@@ -56,7 +57,7 @@ def columns_of(name: str, values: Tensor) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
-    """Returns the likelihood's means for the codes of a table, in the data's own units, with shape (N, *).
+    """Returns the likelihood's means for the codes of a table, in the data's own units, or likeliest words, with shape (N, *).
 
     Raises:
         DataError: If the table lacks a column of a latent group, or a label that the model needs.
@@ -83,7 +84,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             trace = model(y=None if y is None else y[rows], size=len(first[rows]), given=block)
         except ValueError as error:
             raise DataError(f"the codes cannot be decoded: {error}") from None
-        parts.append(trace.likelihood.mean)
+        parts.append(trace.likelihood.mode if data.kind == "text" else trace.likelihood.mean)
     return data.inverse(torch.cat(parts))
 
 
@@ -95,6 +96,14 @@ def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[s
     table = {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate}
     table |= {} if found.bound is None else {"log_likelihood_bound": found.bound}
     return {name: values.numpy() for name, values in table.items()}
+
+
+def classify(model: Classifier, examples: Examples, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the number of the class that each example is taken for, and the probability of every class by its name."""
+    from .evaluation import log_probabilities
+
+    p = log_probabilities(model, examples.fixed()).exp().numpy()
+    return {"class": p.argmax(1)} | {f"p_{name}": column for name, column in zip(classes, p.T)}
 
 
 def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:

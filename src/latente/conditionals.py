@@ -11,6 +11,9 @@ Every conditional takes the network as its argument, and passes to it whatever i
 from __future__ import annotations
 
 import abc
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +22,13 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 from . import distributions
 from .distributions import BernoulliEvent, Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
 
+if TYPE_CHECKING:
+    from .nn import PixelCNN, SentenceDecoder
+
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
+    "Committed",
     "Conditional",
     "ContinuousBernoulli",
     "Diagonal",
@@ -30,6 +38,7 @@ __all__ = [
     "OptimalScale",
     "Point",
     "Quantised",
+    "Sentences",
     "SharedScale",
 ]
 
@@ -123,6 +132,68 @@ class FullCovariance(Conditional):
         factor = torch.diag_embed(log_diagonal.exp())
         factor[..., self.rows, self.columns] = below
         return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+
+
+class Committed(Conditional):
+    r"""Reads a Normal whose divergence from :math:`\mathcal{N}(0, 1)` is at least :math:`\delta` nats in each dimension.
+
+    .. math:: \sigma = \sigma_l + (\sigma_u - \sigma_l) \, \mathrm{sigmoid}(a), \qquad
+        \mu = \sqrt{2 \delta + 1 + \log \sigma^2 - \sigma^2 + \mathrm{max}(0, b)}
+
+    with :math:`\sigma_l, \sigma_u` the two roots of :math:`\log \sigma^2 - \sigma^2 + 2 \delta + 1 = 0`. The rate cannot
+    collapse; the code still can, where :math:`\mu` and :math:`\sigma` are the same for every example.
+
+    References:
+        | Preventing Posterior Collapse with delta-VAEs (Razavi et al., 2019), https://arxiv.org/abs/1901.03416
+
+    Arguments:
+        net: A network with :math:`2 d` outputs: :math:`b`, then :math:`a`.
+        nats: :math:`\delta`, of each dimension.
+
+    Raises:
+        ValueError: If `nats` is not above 0.
+
+    Example:
+        >>> q = Committed(nn.Linear(8, 2 * 3), nats=0.1)(torch.randn(5, 8))
+        >>> unit = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
+        >>> bool((torch.distributions.kl_divergence(q, unit) >= 3 * 0.0999).all())
+        True
+    """
+
+    def __init__(self, net: nn.Module, nats: float = 0.1) -> None:
+        super().__init__(net)
+        if not nats > 0:
+            raise ValueError(f"nats is {nats}: a committed rate is above 0, e.g. 0.1")
+        self.nats = nats
+        self.low, self.high = scales_at(nats)
+
+    def forward(self, *context: Tensor | None) -> Independent:
+        beyond, within = self.read(*context).chunk(2, -1)
+        scale = self.low + (self.high - self.low) * within.sigmoid()
+        square = scale.square()
+        least = (2 * self.nats + 1 + square.log() - square).clamp_min(0.0)
+        loc = (least + beyond.relu()).clamp_min(1e-8).sqrt()
+        return self.independent(Normal(loc, scale, validate_args=False))
+
+
+def scales_at(nats: float) -> tuple[float, float]:
+    r"""Returns the two :math:`\sigma` at which :math:`\mathcal{N}(0, \sigma^2)` is `nats` away from :math:`\mathcal{N}(0, 1)`.
+
+    Example:
+        >>> [round(sigma, 4) for sigma in scales_at(0.1)]
+        [0.7023, 1.3313]
+    """
+
+    def away(sigma: float) -> float:
+        return (sigma * sigma - 1) / 2 - math.log(sigma)
+
+    roots = []
+    for near, far in ((1.0, math.exp(-nats - 1)), (1.0, 2.0 + 2 * nats)):
+        for _ in range(100):
+            middle = (near + far) / 2
+            near, far = (middle, far) if away(middle) < nats else (near, middle)
+        roots.append(near)
+    return roots[0], roots[1]
 
 
 class Point(Conditional):
@@ -270,3 +341,56 @@ class LogisticMixture(Conditional):
 
     def forward(self, *context: Tensor | None) -> DiscretizedLogisticMixture:
         return DiscretizedLogisticMixture(self.read(*context), self.channels)
+
+
+class Autoregressive(Conditional):
+    r"""Reads every pixel's parameters from :math:`z` and the pixels before it, :math:`p(x | z) = \prod_i p(x_i | x_{<i}, z)`.
+
+    A strong one explains the data without :math:`z`, whose posterior then collapses: limit what it sees, by small kernels.
+
+    Arguments:
+        net: The network: given images and codes it returns the parameters, and it draws.
+        pixels: Reads parameters, with shape :math:`(B, P, H, W)`, as a distribution of images.
+
+    Example:
+        >>> from latente.nn import MLP, PixelCNN
+        >>> net = PixelCNN((1, 4, 4), 1, features=3, planes=MLP((3,), (2, 4, 4)), maps=2)
+        >>> p = Autoregressive(net, lambda logits: BernoulliEvent(logits, 3))(torch.randn(5, 3))
+        >>> p.log_prob(p.sample()).shape
+        torch.Size([5])
+    """
+
+    def __init__(self, net: PixelCNN, pixels: Callable[[Tensor], Distribution]) -> None:
+        super().__init__(net, event_dim=3)
+        self.net: PixelCNN = net
+        self.pixels = pixels
+
+    def forward(self, *context: Tensor | None) -> distributions.Autoregressive:
+        z, y = context[0], context[1] if len(context) > 1 else None
+        assert z is not None
+        return distributions.Autoregressive(self.read, self.net.draw, self.pixels, self.net.shape, z, y)
+
+
+class Sentences(Conditional):
+    r"""Lets a network write sentences word by word from :math:`z`, :math:`p(x | z) = \prod_t p(x_t | x_{<t}, z)`.
+
+    Arguments:
+        net: The network, e.g. :class:`~latente.nn.SentenceDecoder`.
+        longest: The length :math:`L` of a row.
+
+    Example:
+        >>> from latente.nn import SentenceDecoder
+        >>> p = Sentences(SentenceDecoder(latent=3, vocabulary=9), longest=7)(torch.randn(5, 3))
+        >>> p.sample().shape
+        torch.Size([5, 7])
+    """
+
+    def __init__(self, net: SentenceDecoder, longest: int) -> None:
+        super().__init__(net)
+        self.net: SentenceDecoder = net
+        self.longest = longest
+
+    def forward(self, *context: Tensor | None) -> distributions.Words:
+        z, *_ = context
+        assert z is not None
+        return distributions.Words(self.net, z, self.longest)

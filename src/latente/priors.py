@@ -9,15 +9,25 @@ estimated by the sample that the pass drew.
 from __future__ import annotations
 
 import importlib
+import warnings
 from types import ModuleType
 
 import torch
 from torch import Tensor, distributions, nn
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
+from torch.distributions import (
+    AffineTransform,
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    TransformedDistribution,
+)
 
 from . import distributions as own
 
-__all__ = ["Flat", "Laplace", "Mixture", "Standard", "import_zuko"]
+__all__ = ["Flat", "FullMixture", "Laplace", "Mixture", "Standard", "Standardised", "import_zuko"]
 
 
 class Standard(nn.Module):
@@ -87,6 +97,101 @@ class Mixture(nn.Module):
         )
         weights = Categorical(logits=self.logits, validate_args=False)
         return MixtureSameFamily(weights, normals, validate_args=False)
+
+
+class FullMixture(nn.Module):
+    r"""A mixture of Normals with full covariances, :math:`p(z) = \sum_k \pi_k \mathcal{N}(z | m_k, L_k L_k^\top)`.
+
+    The likelihood of a mixture has no upper end, since a Normal may shrink to a point; so :math:`L_k` has a least diagonal.
+
+    References:
+        | From Variational to Deterministic Autoencoders (Ghosh et al., 2020), which fits one to the codes of an autoencoder
+        | https://arxiv.org/abs/1903.12436
+
+    Arguments:
+        features: The dimension of :math:`z`.
+        components: The number of Normals.
+        floor: The least entry of the diagonal of :math:`L_k`, in the units of :math:`z`.
+
+    Example:
+        >>> p = FullMixture(2, components=3)
+        >>> p.fit(torch.randn(100, 2) * torch.tensor([1.0, 2.0]))
+        >>> p().sample((5,)).shape
+        torch.Size([5, 2])
+    """
+
+    def __init__(self, features: int, components: int = 50, floor: float = 1e-3) -> None:
+        super().__init__()
+        self.floor = floor
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.loc = nn.Parameter(torch.randn(components, features))
+        self.factor = nn.Parameter(torch.zeros(components, features, features))  # its diagonal in logarithms
+
+    def forward(self, y: Tensor | None = None) -> MixtureSameFamily:
+        diagonal = self.factor.diagonal(dim1=-2, dim2=-1).exp() + self.floor
+        scale_tril = self.factor.tril(-1) + torch.diag_embed(diagonal)
+        normals = MultivariateNormal(self.loc, scale_tril=scale_tril, validate_args=False)
+        weights = Categorical(logits=self.logits, validate_args=False)
+        return MixtureSameFamily(weights, normals, validate_args=False)
+
+    @torch.no_grad()
+    def fit(self, z: Tensor, seed: int = 0) -> None:
+        """Takes the best likelihood that EM finds from the clusters of k-means.
+
+        Arguments:
+            z: Codes, with shape :math:`(N, d)`; at least as many as there are components.
+            seed: The seed of k-means.
+
+        Raises:
+            ImportError: If `scikit-learn` is not installed.
+        """
+        try:
+            from sklearn.exceptions import ConvergenceWarning
+            from sklearn.mixture import GaussianMixture
+        except ImportError as error:
+            raise ImportError("mixtures are fitted by scikit-learn: pip install 'latente[mixtures]'") from error
+        em = GaussianMixture(
+            len(self.logits), reg_covar=(10 * self.floor) ** 2, init_params="k-means++", random_state=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what is left is small, and training goes on
+            em.fit(z.double().cpu().numpy())
+        factor = torch.linalg.cholesky(torch.from_numpy(em.covariances_))
+        diagonal = factor.diagonal(dim1=-2, dim2=-1)
+        diagonal.copy_((diagonal - self.floor).log())
+        self.logits.copy_(torch.from_numpy(em.weights_).log())
+        self.loc.copy_(torch.from_numpy(em.means_))
+        self.factor.copy_(factor)
+
+
+class Standardised(nn.Module):
+    r"""A prior of :math:`u = (z - m) / s`, as one of :math:`z`: codes of a frozen network have any place and scale.
+
+    Arguments:
+        prior: The prior of :math:`u`.
+        features: The dimension of :math:`z`.
+    """
+
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, prior: nn.Module, features: int) -> None:
+        super().__init__()
+        self.prior = prior
+        self.register_buffer("loc", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+
+    def forward(self, y: Tensor | None = None) -> TransformedDistribution:
+        affine = AffineTransform(self.loc, self.scale, event_dim=1)
+        return TransformedDistribution(self.prior(y), [affine], validate_args=False)
+
+    @torch.no_grad()
+    def fit(self, z: Tensor) -> Tensor:
+        """Takes mean and standard deviation of codes, with shape :math:`(N, d)`, and returns them standardised."""
+        self.loc.copy_(z.mean(0))
+        spread = z.std(0)
+        self.scale.copy_(torch.where(spread > 1e-6 * spread.max(), spread, 1.0))
+        return (z - self.loc) / self.scale
 
 
 def import_zuko() -> ModuleType:

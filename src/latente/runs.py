@@ -1,14 +1,17 @@
 """Runs: a recipe's name, its JSON arguments and tensors, in a folder.
 
 ======================  ================================================================================
-`run.json`              the recipe and its arguments, where the data came from, the settings, the versions
-`split.npz`             the rows that training, validation and test took, made once
+`run.json`              the recipe and its arguments, where the data came from, the run it builds on, the settings, the versions
+`split.npz`             the rows that training, validation and test took, made once, and those of them whose labels count
 `metrics.jsonl`         the figures of training and validation
 `checkpoints/`          the last two states that a run can go on from
 `model.safetensors`     the best weights so far, with recipe and arguments in their header
 `pretraining/`          the layers of a model that is trained layer by layer first
 `events.jsonl`          when the run was started, resumed and finished, and how long it took
 ======================  ================================================================================
+
+A run may build on another one: it then takes what it needs from that run's weights when it starts, and has all it needs in its
+own folder from the first checkpoint on.
 
 A model is rebuilt by calling its recipe again: nothing is unpickled, imported by a name found in a file, or evaluated. Before any
 memory is taken for weights, the names and shapes in the file are held against those that the recipe would make.
@@ -17,6 +20,7 @@ memory is taken for weights, the names and shapes in the file are held against t
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import platform
 import time
@@ -31,11 +35,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from . import __version__, data, recipes
-from .data.examples import Data
-from .errors import RunError
-from .objectives import ELBO
+from .data.examples import Data, Examples
+from .errors import DataError, RunError
+from .models import Classifier
+from .objectives import ELBO, FitPrior, Objective
 from .recipes import Plan
-from .schedules import Clock
+from .schedules import Clock, Schedule
 from .settings import Settings, settings
 from .trace import Model
 from .training import Trainer, processes
@@ -43,12 +48,13 @@ from .training.checkpoint import newest, read_tensors, write_whole
 from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 
 if TYPE_CHECKING:
-    from .evaluation import Evaluation
+    from .evaluation import Classification, Evaluation
 
 __all__ = ["Run", "load", "resume", "save", "train"]
 
 RECORD, SPLIT, EVENTS, EVALUATION = "run.json", "split.npz", "events.jsonl", "evaluation.json"
 PRETRAINING = "pretraining"
+LABELLED = "labelled"  # rows of the training examples, in split.npz
 
 
 @dataclass(frozen=True)
@@ -86,16 +92,65 @@ class Run:
     @cached_property
     def data(self) -> Data:
         """The data of the run, split as it was when the run started."""
-        about = self.record["data"]
+        found = self.load_data().binarised(self.record["data"]["binarise"])
+        labelled = self.split().get(LABELLED)
+        return found if labelled is None else restricted(found, labelled)
+
+    def split(self) -> dict[str, np.ndarray]:
+        """Returns the rows that each split took of the source."""
         try:
             with np.load(self.path / SPLIT, allow_pickle=False) as file:
-                indices = {name: file[name] for name in file.files}
+                return {name: file[name] for name in file.files}
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
+
+    def load_data(self, label: str | None = None) -> Data:
+        """Loads the data of the run in its split, with its grey levels and all its labels, or those of another column."""
+        about = self.record["data"]
+        known = label in (None, about["label"])
         found = data.load(
-            about["source"], label=about["label"], indices=indices, fingerprint=about["fingerprint"]
+            about["source"],
+            label=about["label"] if known else label,
+            indices=self.split(),
+            fingerprint=about["fingerprint"] if known else None,
         )
-        return found.binarised(about["binarise"])
+        return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
+
+    def base(self) -> Run:
+        """Opens the run that this one builds on.
+
+        Raises:
+            RunError: If it is not there any more, or has other weights than when this run started.
+        """
+        try:
+            path, weights = (self.record["of"][name] for name in ("path", "weights"))
+        except (KeyError, TypeError):
+            raise RunError(f"{self.path / RECORD} is damaged: it does not say which run it builds on") from None
+        remedy = f"{self.path} builds on it and has no checkpoint yet: put it back, or start a new run"
+        try:
+            found = Run.open(path)
+            now = found.weights()
+        except RunError as error:
+            raise RunError(f"{error}; {remedy}") from None
+        if now != weights:
+            raise RunError(
+                f"{path} has other weights than when this run started ({now[:12]} now, {weights[:12]} then); {remedy}"
+            )
+        return found
+
+    def named(self) -> dict[str, Any]:
+        """Returns what another run that builds on this one records of it."""
+        return {"path": str(self.path.resolve()), "weights": self.weights(), "beta": self.beta()}
+
+    def weights(self) -> str:
+        """Returns the SHA-256 of the file of weights."""
+        file = self.path / WEIGHTS
+        try:
+            return hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            raise RunError(
+                f"{file} is not there: a run has its first weights after its first validation"
+            ) from None
 
     @cached_property
     def model(self) -> Model:
@@ -105,6 +160,11 @@ class Run:
     @cached_property
     def settings(self) -> Settings:
         return settings(**self.record["settings"])
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What the model was trained by."""
+        return recipes.make(self.record["recipe"], **self.record["arguments"]).objective
 
     @property
     def title(self) -> str:
@@ -118,51 +178,56 @@ class Run:
 
     def beta(self) -> tuple[float, float]:
         """Returns the weight of the rate that was last in force, and the one it was to end with."""
-        objective = recipes.make(self.record["recipe"], **self.record["arguments"]).objective
+        objective = self.objective
+        if isinstance(objective, FitPrior):  # what trained the codes
+            last, limit = self.record["of"]["beta"]
+            return last, limit
         if not isinstance(objective, ELBO):
             return 1.0, 1.0
         betas = [line["beta"] for line in self.metrics() if line["split"] == "train"]
+        if not isinstance(objective.beta, Schedule):
+            return (betas[-1], betas[-1]) if betas else (1.0, 1.0)
         return (betas[-1] if betas else objective.beta(Clock(0, 1))), objective.beta.limit
 
-    def evaluation(self) -> Evaluation | None:
+    def evaluation(self) -> Evaluation | Classification | None:
         """Returns the stored evaluation, if `evaluate` was run since the weights were written."""
-        from .evaluation import Evaluation
+        from .evaluation import Classification, Evaluation
 
         file = self.path / EVALUATION
         weights = self.path / WEIGHTS
         if not file.exists() or not weights.exists() or file.stat().st_mtime < weights.stat().st_mtime:
             return None
-        return Evaluation.of_json(json.loads(file.read_bytes()))
+        content = json.loads(file.read_bytes())
+        kind = Classification if "cross_entropy" in content else Evaluation
+        return kind.of_json(content)
 
-    def evaluate(self, *, k: int | None = None, examples: int = 1000, split: str = "test") -> Evaluation:
+    def evaluate(
+        self, *, k: int | None = None, examples: int | None = None, split: str = "test"
+    ) -> Evaluation | Classification:
         """Measures the run's model on held-out data, judges it, and stores the figures in the run.
 
         Arguments:
             k: The draws of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
-            examples: The number of held-out examples.
+            examples: The number of held-out examples; by default 1,000, and all for a classifier.
             split: "validation" or "test".
         """
-        from .evaluation import affordable, evaluate
+        from .evaluation import Classification, Evaluation, affordable, classify, evaluate
 
-        if k is None:
-            k = affordable(self.model, *self.data.test.fixed().batch(slice(0, 1)))
-
-        found = evaluate(
-            self.model,
-            self.data,
-            split=split,  # type: ignore[arg-type]
-            beta=self.beta(),
-            k=k,
-            examples=examples,
-            seed=self.settings.seed,
-        )
+        found: Evaluation | Classification
+        how: Any = {"split": split, "seed": self.settings.seed}
+        if isinstance(self.model, Classifier):
+            found = classify(self.model, self.data, examples=examples, **how)
+        else:
+            if k is None:
+                k = affordable(self.model, *self.data.test.fixed().batch(slice(0, 1)))
+            found = evaluate(self.model, self.data, beta=self.beta(), k=k, examples=examples or 1000, **how)
         write_whole(self.path / EVALUATION, json.dumps(found.to_json(), indent=1).encode())
         return found
 
 
 def train(
     recipe: str,
-    source: str,
+    source: str | None,
     out: Path | str,
     *,
     arguments: Mapping[str, Any] | None = None,
@@ -176,9 +241,10 @@ def train(
 
     Arguments:
         recipe: The name of the recipe.
-        source: The name of a data set, or a path.
+        source: The name of a data set, or a path; None for the data of the run that this one builds on, in the same split.
         out: The folder of the run; it must not hold a run yet.
-        arguments: The recipe's arguments, without those that the data answers.
+        arguments: The recipe's arguments, without those that the data answers; the run that it builds on, `of`, is named by
+            its folder.
         label: The column of a table that holds the labels.
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
@@ -195,22 +261,34 @@ def train(
         )
     own = recipes.find(recipe).settings
     chosen = settings(**{**own, **given})
-    path = Path(source).expanduser()
-    source = str(path.resolve()) if source not in data.SOURCES and path.exists() else source
-    loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
-    plan = plan_for(recipe, loaded, dict(arguments or {}), chosen.seed)
+    asked = dict(arguments or {})
+    base = Run.open(asked["of"]) if "of" in asked and "of" in recipes.parameters(recipe) else None
+    if base is not None:
+        asked["of"] = {name: base.record[name] for name in ("recipe", "arguments")}
+    about = {"source": source, "label": label, "validation": validation, "test": test}
+    if source is None:
+        if base is None:
+            raise RunError(f"{recipe} needs data: name a data set, a file or a folder")
+        about = {name: base.record["data"][name] for name in about} | ({"label": label} if label else {})
+        loaded = base.load_data(label)
+    else:
+        path = Path(source).expanduser()
+        if source not in data.SOURCES and path.exists():
+            about["source"] = str(path.resolve())
+        loaded = data.load(about["source"], label=label, validation=validation, test=test, seed=chosen.seed)
+        if base is not None:
+            loaded = like(loaded, base)
+    plan = plan_for(recipe, loaded, asked, chosen.seed)
     loaded = loaded.binarised(plan.binarise)
+    if plan.sentences is not None:
+        loaded = loaded.abridged(*plan.sentences)
+    if plan.labels is not None:
+        loaded = restricted(loaded, few(loaded.train, plan.labels, chosen.seed))
     assert plan.model.made_by is not None
     record = {
         **plan.model.made_by,
-        "data": {
-            "source": source,
-            "label": label,
-            "validation": validation,
-            "test": test,
-            **loaded.describe(),
-            "benchmark": loaded.benchmark,
-        },
+        **({} if base is None else {"of": base.named()}),
+        "data": {**about, **loaded.describe(), "benchmark": loaded.benchmark},
         "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
@@ -221,6 +299,47 @@ def train(
     run.__dict__["data"] = loaded
     fit(run, plan, trainer)
     return run
+
+
+def like(loaded: Data, base: Run) -> Data:
+    """Holds data against that of the run to build on: the same data keeps its split, other data must be read as it was.
+
+    Raises:
+        DataError: If its columns are other ones, or are standardised otherwise.
+    """
+    about = base.record["data"]
+    if loaded.fingerprint == about["fingerprint"]:
+        return base.load_data()
+    if loaded.location is not None or about["location"] is not None:
+        raise DataError(
+            f"{loaded.source} is not the data of {base.path}, whose columns were standardised by their own means: leave --data out"
+        )
+    return loaded
+
+
+def few(train: Examples, labels: int, seed: int) -> np.ndarray:
+    """Chooses rows at random, as many of each class as can be; fewer labels are among more of the same seed.
+
+    Raises:
+        DataError: If there are not so many, or none.
+    """
+    if train.y is None or labels > len(train):
+        raise DataError(
+            f"labels is {labels}, and {0 if train.y is None else len(train)} training examples have one: choose fewer"
+        )
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    y = train.y[order]
+    place = torch.empty_like(y)  # among those of its class
+    for k in y.unique():
+        place[y == k] = torch.arange(int((y == k).sum()))
+    return order[place.argsort(stable=True)[:labels]].sort().values.numpy()
+
+
+def restricted(found: Data, labelled: np.ndarray) -> Data:
+    """Leaves in training the rows whose labels count."""
+    rows, all_of = torch.from_numpy(labelled), found.train
+    train = replace(all_of, x=all_of.x[rows], y=None if all_of.y is None else all_of.y[rows])
+    return replace(found, train=train, indices={**found.indices, LABELLED: labelled})
 
 
 def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:
@@ -264,9 +383,13 @@ def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Train
 def fit(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
     started = time.monotonic()
     log_event(run, "resumed" if resumed else "started")
-    if plan.pretrain is not None and not any(newest(run.path / CHECKPOINTS)):
-        shown = trainer.progress.wanted
-        plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
+    if not any(newest(run.path / CHECKPOINTS)):
+        if plan.adopt is not None:
+            plan.adopt(run.base().model)
+        if plan.pretrain is not None:
+            shown = trainer.progress.wanted
+            with trainer.threads():
+                plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
     trainer.fit(run.data.train, run.data.validation, resume=resumed)
     log_event(run, "finished", step=trainer.step, seconds=round(time.monotonic() - started, 3))
 
@@ -285,10 +408,17 @@ def seed(number: int) -> None:
 
 
 def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) -> Plan:
-    """Makes a recipe for a data set: its shape, and the number of its classes where the recipe takes them."""
-    arguments = {"shape": list(loaded.shape), **arguments}
-    if "classes" in recipes.parameters(recipe):
-        arguments.setdefault("classes", len(loaded.classes))
+    """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
+    known = recipes.parameters(recipe)
+    if (loaded.kind == "text") != ("vocabulary" in known):
+        hint = "use text-vae" if loaded.kind == "text" else "give --data ptb, or a text file with a sentence a line"
+        raise RunError(f"recipe {recipe!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}")
+    answers = {
+        "shape": list(loaded.shape),
+        "classes": len(loaded.classes),
+        "vocabulary": max(1, len(loaded.words) - 1),
+    }
+    arguments = {n: value for n, value in answers.items() if n in known} | arguments
     recipes.check(recipe, arguments)
     seed(number)
     return recipes.make(recipe, **arguments)

@@ -37,7 +37,10 @@ class Settings:
     ] = "cosine"
     lr_warmup: Annotated[int, Field(ge=0, description="steps over which the learning rate rises from 0")] = 0
     optimizer: Annotated[Literal["adam", "adamw", "adamax", "sgd"], Field(description="optimiser")] = "adam"
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of sgd")] = 0.0
+    momentum: Annotated[
+        float | None,
+        Field(ge=0, lt=1, description="momentum: of sgd (0 by default), or beta_1 of the others (0.9)"),
+    ] = None
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
     clip: Annotated[float | None, Field(gt=0, description="largest norm of a player's gradient")] = None
     ema: Annotated[

@@ -13,6 +13,8 @@ SOURCES: dict[str, str] = {
     "omniglot": "Omniglot, 28x28 grey (own resizing, 30,013 images), 50 alphabets: from LATENTE_DATA",
     "frey": "Frey faces, 28x20 grey, 1,965 frames of one face: from LATENTE_DATA",
     "cifar10": "CIFAR-10, 32x32 colour, 25,000 of its 60,000 images, 10 classes: from LATENTE_DATA",
+    "ptb": "Penn Treebank, 42,068 / 3,370 / 3,761 sentences, 10,000 words: from LATENTE_DATA",
+    "yelp": "Yelp reviews, 190,153 short sentences, negative or positive: from LATENTE_DATA",
 }
 """What `load` knows by name, and a line about each."""
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from latente.data.catalogue import CAVEATS, SOURCES
+from latente.distributions.words import END, UNKNOWN
 from latente.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Binarise", "Data", "Examples", "Kind"]
 
 Binarise = Literal["none", "static", "dynamic"]
-Kind = Literal["images", "table", "vectors"]
+Kind = Literal["images", "table", "vectors", "text"]
 
 _ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
+_POOL = 50  # batches whose sentences are sorted by length together
 
 
 def _bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -53,7 +55,7 @@ class Examples:
     """Holds the rows of one split and hands them out in batches.
 
     Arguments:
-        x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, else float32.
+        x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, int32 for sentences, else float32.
         y: The labels, int64 of shape (N,), or None.
         binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
             already.
@@ -81,7 +83,7 @@ class Examples:
         return len(self.x)
 
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
-        """Returns the float32 rows of an index, bytes scaled to [0, 1], and their labels.
+        """Returns the rows of an index, bytes scaled to [0, 1], and their labels.
 
         A dynamic draw takes its bits from torch's global generator.
 
@@ -96,6 +98,22 @@ class Examples:
         if self.binarise == "dynamic":
             return _bernoulli(x), y
         return (x.div(255) if x.dtype == torch.uint8 else x), y
+
+    def shuffled(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Returns the rows in random order; the sentences of a batch are of nearly one length.
+
+        Arguments:
+            batch: The rows of a batch. Those that fill no batch come last.
+            generator: What the order is drawn from.
+        """
+        order = torch.randperm(len(self), generator=generator)
+        if self.x.dtype != torch.int32:
+            return order
+        whole = len(self) // batch * batch
+        lengths = (self.x > 0).sum(1).cpu()
+        pools = order[:whole].split(_POOL * batch)
+        batches = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools]).view(-1, batch)
+        return torch.cat([batches[torch.randperm(len(batches), generator=generator)].flatten(), order[whole:]])
 
     def fixed(self, seed: int = 0) -> Examples:
         """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255.
@@ -142,7 +160,7 @@ class Data:
         train: The examples to learn from.
         validation: The examples to choose by.
         test: The examples to report.
-        kind: `images` (shape C, H, W), `table` (named columns) or `vectors` (shape D).
+        kind: `images` (shape C, H, W), `table` (named columns), `vectors` (shape D) or `text` (shape L).
         classes: The names of the labels, indexed by y; empty without labels.
         columns: The names of a table's features; empty otherwise.
         location: What was subtracted from each feature, float64 of shape (D,): the training split's mean.
@@ -151,6 +169,7 @@ class Data:
             and 1 for a feature that is constant there.
         fingerprint: The SHA-256 of the content as loaded.
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
+        words: The words of a text by number, three marks before them; empty otherwise.
     """
 
     name: str
@@ -165,10 +184,11 @@ class Data:
     scale: Tensor | None
     fingerprint: str
     indices: dict[str, np.ndarray]
+    words: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example: (C, H, W) for images, (D,) otherwise."""
+        """The shape of one example: (C, H, W) for images, (L,) for sentences, (D,) otherwise."""
         return tuple(self.train.x.shape[1:])
 
     @property
@@ -176,9 +196,43 @@ class Data:
         """The name a figure on this data goes by, as "mnist, dynamic binarisation"."""
         caveat = CAVEATS.get(self.source, "") if self.source == self.name else "own files"
         name = f"{self.name} ({caveat})" if caveat and self.name in SOURCES else self.name
+        if self.kind == "text":
+            return f"{name}, {len(self.words) - 1:,} words" + (f", cut at {self.shape[0]}" if self.cut else "")
         if self.kind != "images":
             return name
         return f"{name}, {'no' if self.train.binarise == 'none' else self.train.binarise} binarisation"
+
+    @property
+    def cut(self) -> int:
+        """The number of sentences that were cut, in all splits: those that fill their row without an end."""
+        return sum(int((e.x[:, -1] > END).sum()) for e in (self.train, self.validation, self.test))
+
+    def abridged(self, words: int, longest: int) -> Data:
+        """Keeps the most frequent words of a text, the others being unknown, and the first ones of long sentences.
+
+        Arguments:
+            words: The number of words, the end and the unknown word among them.
+            longest: The length of a row.
+        """
+
+        def kept(e: Examples) -> Examples:
+            x = e.x[:, :longest]
+            return replace(e, x=x.where(x <= words, UNKNOWN).contiguous())
+
+        splits = (kept(e) for e in (self.train, self.validation, self.test))
+        train, validation, test = splits
+        return replace(self, train=train, validation=validation, test=test, words=self.words[: 1 + words])
+
+    def census(self) -> str:
+        """Says how many words of a text the vocabulary does not know, and how many sentences are cut."""
+        words = torch.cat([e.x[e.x > END] for e in (self.train, self.validation, self.test)])
+        unknown = (words == UNKNOWN).double().mean().item()
+        return f"{unknown:.2%} of {len(words):,} words are <unk>; {self.cut:,} sentences are cut at {self.shape[0]} words"
+
+    def sentences(self, x: Tensor) -> list[str]:
+        """Writes out the sentences of a text, shape (N, L); one without an end goes on with an ellipsis."""
+        rows = (([self.words[i] for i in row if i > END], row[-1] > END) for row in x.tolist())
+        return [" ".join([*words, "…"] if goes_on else words) for words, goes_on in rows]
 
     def binarised(self, how: Binarise) -> Data:
         """Reads grey levels as probabilities, in one of the three ways of the module.
@@ -224,6 +278,7 @@ class Data:
             "sizes": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
             "classes": list(self.classes),
             "columns": list(self.columns),
+            "words": list(self.words),
             "location": None if self.location is None else self.location.tolist(),
             "scale": None if self.scale is None else self.scale.tolist(),
             "fingerprint": self.fingerprint,

@@ -32,6 +32,16 @@ from latente.data.named import cifar10, frey, omniglot
 from latente.data.raw import Raw, blocks, interpret
 from latente.data.static_mnist import static_mnist
 from latente.data.tables import read_csv, read_parquet
+from latente.data.text import (
+    is_text,
+    is_text_folder,
+    ptb,
+    read_text,
+    read_texts,
+    renumbered,
+    vocabulary,
+    yelp,
+)
 from latente.errors import DataError
 
 __all__ = ["from_arrays", "load", "read"]
@@ -44,10 +54,12 @@ _NAMED: dict[str, Callable[[], Raw]] = {
     "omniglot": omniglot,
     "frey": frey,
     "cifar10": cifar10,
+    "ptb": ptb,
+    "yelp": yelp,
 }
 _SPLITS = ("train", "validation", "test")
 _LEAST = 10
-_KNOWN = ".npy, .npz, .csv, .tsv, .parquet, idx files (packed by gzip or not) and folders of images"
+_KNOWN = ".npy, .npz, .csv, .tsv, .parquet, .txt, idx files (packed by gzip or not) and folders of images"
 
 
 def _unknown(source: str) -> DataError:
@@ -71,7 +83,9 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
     if label is not None:
         raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
     if path.is_dir():
-        return folders.read_folder(path)
+        return read_texts(path) if is_text_folder(path) else folders.read_folder(path)
+    if is_text(path):
+        return read_text(path)
     if suffix == ".npy":
         return read_npy(path)
     if idx.is_idx(path) or path.suffix == ".gz" or not suffix:
@@ -99,6 +113,7 @@ def _name(source: str) -> str:
 
 def _fingerprint(raw: Raw) -> str:
     header = [raw.kind, str(raw.x.dtype), list(raw.x.shape), list(raw.classes), list(raw.columns)]
+    header += raw.words
     digest = hashlib.sha256(json.dumps(header).encode())
     for array in (raw.x, raw.y):
         if array is not None:
@@ -171,7 +186,7 @@ class _Scaling:
 
 
 def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
-    if raw.kind == "images" or (raw.kind == "vectors" and _lies_in_unit(raw.x)):
+    if raw.kind in ("images", "text") or (raw.kind == "vectors" and _lies_in_unit(raw.x)):
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         location, scale = _moments(raw.x, rows)
@@ -186,13 +201,15 @@ def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> E
     x = raw.x[rows]
     if scaling is not None:
         x = _standardised(x, scaling.location, scaling.scale)
-    elif raw.kind != "images":
+    elif raw.kind not in ("images", "text"):
         x = x.astype(np.float32, copy=False)
     y = None if raw.y is None else torch.from_numpy(np.ascontiguousarray(raw.y[rows]))
     return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, "static" if raw.binary else "none")
 
 
 def _prepare(raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fingerprint: str) -> Data:
+    if raw.kind == "text":
+        raw = renumbered(raw, vocabulary(raw, split["train"], source))
     scaling = _scaling(raw, split["train"], source)
     train, validation, test = (_examples(raw, split[s], scaling) for s in _SPLITS)
     return Data(
@@ -208,12 +225,14 @@ def _prepare(raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fin
         scale=None if scaling is None else torch.from_numpy(scaling.scale),
         fingerprint=fingerprint,
         indices=split,
+        words=raw.words,
     )
 
 
 def _check_rows(raw: Raw, source: str) -> None:
     if len(raw.x) < _LEAST:
-        rows = "1 row" if len(raw.x) == 1 else f"{len(raw.x)} rows"
+        noun = "sentence" if raw.kind == "text" else "row"
+        rows = f"1 {noun}" if len(raw.x) == 1 else f"{len(raw.x)} {noun}s"
         raise DataError(f"{source} has {rows}: give at least {_LEAST}, to train, choose and test on.")
 
 
@@ -230,9 +249,9 @@ def load(
     """Loads a named data set, a file or a folder, and splits it.
 
     Arguments:
-        source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, an idx file, or a folder
-            of images (sub-folders are classes) or idx files. A name wins over a file of that name; write
-            ./mnist for the latter.
+        source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, .txt (a sentence a line), an
+            idx file, or a folder of images (sub-folders are classes), idx files or train.txt, valid.txt and
+            test.txt. A name wins over a file of that name; write ./mnist for the latter.
         validation: The fraction of rows to choose by. This, `test` and `seed` are for what the source
             leaves open: the official splits of mnist, mnist-static, fashion, omniglot and cifar10 are not
             touched.
@@ -302,7 +321,9 @@ def from_arrays(
 
 def _check_like(raw: Raw, like: Mapping[str, Any], source: str) -> None:
     found, expected = list(raw.x.shape[1:]), list(like["shape"])
-    if (raw.kind == "images") != (like["kind"] == "images") or found != expected:
+    if raw.kind == like["kind"] == "text":
+        return
+    if any((raw.kind == k) != (like["kind"] == k) for k in ("images", "text")) or found != expected:
         raise DataError(
             f"{source} holds {raw.kind} of shape {tuple(found)} where the run was trained on {like['kind']} "
             f"of shape {tuple(expected)}: give data of that shape."
@@ -359,6 +380,9 @@ def read(
     raw = _read(source, label, tuple(like["columns"]))
     _check_like(raw, like, source)
     raw = replace(raw, y=_codes_like(raw, like["classes"], source))
+    if raw.kind == "text":
+        raw = renumbered(raw, like["words"])
+        return _examples(replace(raw, x=raw.x[:, : like["shape"][0]]), slice(None), None)
     if raw.kind == "images":
         return _pixels_like(raw, like["binarise"])
     if like["location"] is not None:

@@ -19,10 +19,15 @@ from latente.data.download import cache_folder, find
 from latente.data.raw import Raw, interpret, join
 from latente.errors import DataError
 
-__all__ = ["cifar10", "frey", "omniglot"]
+__all__ = ["cifar10", "frey", "locate", "omniglot"]
 
 
-def _locate(name: str, folders: tuple[str, ...], file: str) -> Path:
+def locate(name: str, folders: tuple[str, ...], file: str) -> Path:
+    """Finds a file of a set that is never downloaded.
+
+    Raises:
+        DataError: If it is not there.
+    """
     path = find(folders, file)
     if path is None:
         raise DataError(
@@ -38,7 +43,7 @@ def omniglot() -> Raw:
     Raises:
         DataError: If the file is not there.
     """
-    path = _locate("omniglot", ("omniglot28", "omniglot"), "omniglot28.npz")
+    path = locate("omniglot", ("omniglot28", "omniglot"), "omniglot28.npz")
     with open_npz(path) as z:
         raw = interpret(z["images"], z["alphabet"], str(path))
         split, names = z["split"], tuple(str(n) for n in z["alphabet_names"])
@@ -52,7 +57,7 @@ def frey() -> Raw:
     Raises:
         DataError: If the file is not there.
     """
-    path = _locate("frey", ("frey_faces", "frey"), "frey_faces.npz")
+    path = locate("frey", ("frey_faces", "frey"), "frey_faces.npz")
     with open_npz(path) as z:
         return interpret(z["images"], None, str(path))
 
@@ -76,7 +81,7 @@ def cifar10() -> Raw:
     Raises:
         DataError: If the files are not there, or Pillow is not installed or too plain to read WebP.
     """
-    labels = _locate("cifar10", ("cifar10_subset", "cifar10"), "labels.npz")
+    labels = locate("cifar10", ("cifar10_subset", "cifar10"), "labels.npz")
     keys = {"train": "train", "validation": "valid", "test": "test"}
     with open_npz(labels) as z:
         ys, names = {split: z[key] for split, key in keys.items()}, tuple(str(n) for n in z["class_names"])

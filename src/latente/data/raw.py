@@ -8,6 +8,8 @@ shape say:
   [0, 1]; an image set of two values only is kept as bytes 0 and 255.
 * (N, D) are vectors, or a table where the columns have names.
 
+Sentences are rows of whole numbers (N, L) from the start: see :mod:`latente.data.text`.
+
 Nothing here makes a second copy of the data as floats.
 """
 
@@ -31,13 +33,14 @@ class Raw:
     """Holds a whole source.
 
     Arguments:
-        x: uint8 or float32 images (N, C, H, W), or float vectors (N, D).
+        x: uint8 or float32 images (N, C, H, W), float vectors (N, D), or int32 sentences (N, L).
         y: int64 labels (N,), or None.
         kind: What x is.
         classes: The names of the labels.
         columns: The names of a table's features.
         splits: The rows of the splits that the source itself fixes, by name.
         binary: Whether x are images of two values only.
+        words: The words of a text, by number.
     """
 
     x: np.ndarray
@@ -47,6 +50,7 @@ class Raw:
     columns: tuple[str, ...] = ()
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     binary: bool = False
+    words: tuple[str, ...] = ()
 
 
 def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:

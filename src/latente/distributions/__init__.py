@@ -1,15 +1,21 @@
 """What `torch.distributions` lacks: families of the field, and Kullback–Leibler rules between them."""
 
+from .autoregressive import Autoregressive
 from .bernoulli import BernoulliEvent
 from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
 from .levels import DiscretizedLogisticMixture, Levels
 from .optimal import OptimalNormal
+from .power_spherical import PowerSpherical
+from .sphere import Spheres, UniformSphere, Zonal, onto
 from .standard import StandardNormal
+from .von_mises_fisher import VonMisesFisher
+from .words import Words
 
 from . import divergences as divergences  # isort: skip  (registers the KL rules)
 
 __all__ = [
+    "Autoregressive",
     "BernoulliEvent",
     "ContinuousBernoulli",
     "Delta",
@@ -17,5 +23,12 @@ __all__ = [
     "Flat",
     "Levels",
     "OptimalNormal",
+    "PowerSpherical",
+    "Spheres",
     "StandardNormal",
+    "UniformSphere",
+    "VonMisesFisher",
+    "Words",
+    "Zonal",
+    "onto",
 ]

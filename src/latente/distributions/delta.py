@@ -88,7 +88,7 @@ class Flat(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         raise ValueError(
             "a flat prior cannot be sampled: an autoencoder is not a generative model until a prior is fitted "
-            "to its codes; train with a normal prior and posterior, or fit one"
+            "to its codes; fit one: latente train prior --of RUN"
         )
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -13,12 +13,14 @@ from .bounds import (
     score,
     still,
 )
-from .evaluate import Beta, Evaluation, Likelihood, Nll, Shuffle, evaluate
+from .classification import Classification, classify, log_probabilities
+from .evaluate import Beta, Evaluation, Likelihood, Nll, Perplexity, Shuffle, evaluate
 from .latents import Information, Latents, information, latents, moment_kl, two_sample
 from .verdicts import Finding, findings, verdict
 
 __all__ = [
     "Beta",
+    "Classification",
     "Curve",
     "Draws",
     "Estimate",
@@ -28,9 +30,11 @@ __all__ = [
     "Latents",
     "Likelihood",
     "Nll",
+    "Perplexity",
     "Scores",
     "Shuffle",
     "affordable",
+    "classify",
     "draw",
     "elbo_terms",
     "evaluate",
@@ -38,6 +42,7 @@ __all__ = [
     "importance_weighted",
     "information",
     "latents",
+    "log_probabilities",
     "log_weights",
     "moment_kl",
     "score",

@@ -146,9 +146,9 @@ def still(model: nn.Module, seed: int) -> Iterator[None]:
 
 
 def moved(model: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Takes a batch to the device of a model, and `x` to its dtype."""
+    """Takes a batch to the device of a model, and `x` to its dtype, unless it is of words."""
     device, dtype = place(model)
-    return x.to(device, dtype), None if y is None else y.to(device)
+    return x.to(device, dtype if x.is_floating_point() else None), None if y is None else y.to(device)
 
 
 def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
@@ -161,7 +161,7 @@ def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
 
     hooks = [module.register_forward_hook(look) for module in model.modules()]
     try:
-        model(x[:1], None if y is None else y[:1])
+        model(x[:1], None if y is None else y[:1]).likelihood.log_prob(x[:1])
     finally:
         for hook in hooks:
             hook.remove()

@@ -27,7 +27,7 @@ from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, 
 from .latents import Latents, base, family, latents
 from .verdicts import Finding, findings, verdict
 
-__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Shuffle", "evaluate"]
+__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Shuffle", "evaluate"]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 MASSES = ("Levels", "DiscretizedLogisticMixture")
@@ -88,6 +88,21 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
+class Perplexity:
+    """Holds the exponential of the nats a word, over all words of the examples; the end of a sentence counts as one.
+
+    Arguments:
+        elbo: By the ELBO.
+        nll: By the importance-weighted bound.
+        words: The mean number of words of a sentence.
+    """
+
+    elbo: float
+    nll: float | None
+    words: float
+
+
+@dataclass(frozen=True)
 class Beta:
     """Holds the β in force at the last step, and the one its schedule tends to."""
 
@@ -103,9 +118,9 @@ class Evaluation:
         benchmark: The data and how it is read.
         split: The split that was held out.
         examples: The number of examples.
-        elbo: The bound, β = 1.
+        elbo: The bound, β = 1; of a point mass log p(x, z), which is none.
         distortion: −E_q log p(x|z).
-        rate: KL(q ‖ p), over all groups.
+        rate: KL(q ‖ p), over all groups; of a point mass −log p(z), a density.
         rates: The same by group.
         nll: The importance-weighted bound.
         bits_per_dim: −log₂ p(x) a dimension, by the tightest bound there is.
@@ -115,6 +130,7 @@ class Evaluation:
         likelihood: The likelihood.
         beta: The weight of the rate while training.
         absent: Why a figure is None, by its name.
+        perplexity: Of sentences.
         findings: What is to be said about it.
         verdict: The same in a sentence.
     """
@@ -134,6 +150,7 @@ class Evaluation:
     likelihood: Likelihood
     beta: Beta
     absent: dict[str, str] = field(default_factory=dict)
+    perplexity: Perplexity | None = None
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
 
@@ -211,6 +228,7 @@ def evaluate(
         likelihood=likelihood,
         beta=Beta(*beta),
         absent=absent | why,
+        perplexity=perplexity(x, terms, nll) if data.kind == "text" else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))
 
@@ -242,6 +260,14 @@ def bound(terms: Draws) -> tuple[Nll | None, dict[str, str]]:
         ess_median=curve.ess.median().item(),
         examples=len(curve.ess),
     ), {}
+
+
+def perplexity(x: Tensor, terms: Draws, nll: Nll | None) -> Perplexity:
+    """Spreads the bounds over the words of sentences."""
+    words = (x > 0).sum(1).double().mean().item()
+    return Perplexity(
+        math.exp(-terms.elbo.mean().item() / words), None if nll is None else math.exp(nll.mean / words), words
+    )
 
 
 @dataclass(frozen=True)
@@ -320,6 +346,8 @@ def bits_per_dim(nats: float, likelihood: str, x: Tensor) -> tuple[float | None,
         return nats / (x[0].numel() * math.log(2)), {}
     if likelihood == "Bernoulli":
         why = "a Bernoulli likelihood of grey values is not normalised: binarise the data, or use levels"
+    elif likelihood == "Words":
+        why = "sentences differ in length: see the perplexity"
     else:
         why = f"the likelihood ({likelihood}) is a density, and only a probability mass is a code length"
     return None, {"bits_per_dim": why}

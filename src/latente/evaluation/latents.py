@@ -37,9 +37,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
 from ..distributions import Delta, Flat
+from ..divergences import base, by_dimension
 from ..trace import Latent, Model, kl
 from .bounds import Estimate, at_once, moved, still
 
@@ -109,13 +110,6 @@ class Latents:
 def family(d: Distribution) -> str:
     """Names a family, the base of an `Independent` one."""
     return type(base(d)).__name__
-
-
-def base(d: Distribution) -> Distribution:
-    """Takes off what only declares dimensions to be one event."""
-    while isinstance(d, Independent):
-        d = d.base_dist
-    return d
 
 
 def double(d: Distribution) -> Distribution:
@@ -234,17 +228,6 @@ def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
                 optimizer.step()
     with torch.no_grad():
         return auc(*(net((held.float() - mean) / scale).squeeze(1) for held in (codes[1::2], samples[1::2])))
-
-
-def by_dimension(g: Latent) -> Tensor | None:
-    """Returns the KL of each dimension, with shape (B, d), where both families are independent over dimensions."""
-    assert g.q is not None
-    if not (isinstance(g.q, Independent) and isinstance(g.p, Independent)):
-        return None
-    try:
-        return kl_divergence(base(g.q), base(g.p)).flatten(1)
-    except NotImplementedError:
-        return None
 
 
 def moment(d: Distribution, name: str) -> Tensor | None:

@@ -97,6 +97,11 @@ def has_points(e: Evaluation) -> bool:
     return any(g.posterior == "Delta" for g in e.latents.values())
 
 
+def score_of(e: Evaluation) -> str:
+    """Names distortion plus rate: with a point mass, which has no density, it bounds nothing."""
+    return "log p(x, z)" if has_points(e) else "ELBO"
+
+
 def is_unfinished(e: Evaluation) -> bool:
     return e.beta.last < e.beta.limit * (1 - UNFINISHED)
 
@@ -127,7 +132,7 @@ def not_generative(e: Evaluation) -> Finding | None:
         "certain",
         f"The prior is flat: codes and reconstructions (distortion {show(e.distortion)} nats) have a meaning, samples have none.",
         "Fit a prior to the codes, or train a variational autoencoder.",
-        {"recipe": "vae"},
+        {"recipe": "prior"},
     )
 
 
@@ -184,8 +189,8 @@ def overfitting(e: Evaluation) -> Finding | None:
     return Finding(
         "overfitting",
         "certain" if gap > LARGE_GAP * spread else "likely",
-        f"The bound is {show(e.train_elbo)} nats on training data and {show(e.elbo)} on {e.split} data: a gap of "
-        f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations of the examples' bounds.",
+        f"{score_of(e)} is {show(e.train_elbo)} nats on training data and {show(e.elbo)} on {e.split} data: a gap of "
+        f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
         "The weights kept are the best of validation already: use more data, make the networks smaller, or decay the weights.",
         {"weight_decay": 1e-4},
     )
@@ -256,7 +261,7 @@ def holes(e: Evaluation) -> Finding | None:
         f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1."
         if weak
         else "Let the prior follow the codes: a mixture or a flow.",
-        {"beta": 1.0} if weak else {"prior": "mixture"},
+        {"beta": 1.0} if weak else {"recipe": "prior"} if has_points(e) else {"prior": "mixture"},
     )
 
 
@@ -331,6 +336,6 @@ def verdict(e: Evaluation) -> str:
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]
     told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
     return (
-        f"Nothing is wrong: ELBO {show(e.elbo)} nats on {e.split} data and {show(e.train_elbo)} on training data"
+        f"Nothing is wrong: {score_of(e)} {show(e.elbo)} nats on {e.split} data and {show(e.train_elbo)} on training data"
         f"{likelihood}, {units}{told}."
     )

@@ -1,5 +1,6 @@
 """Models: one file a mechanism."""
 
+from .classifier import Classes, Classifier
 from .vae import VAE
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "Classes", "Classifier"]

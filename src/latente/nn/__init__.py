@@ -2,5 +2,18 @@
 
 from .conv import ConvDecoder, ConvEncoder
 from .mlp import MLP, ResidualMLP, join
+from .normalised import NormalisedMeans
+from .pixelcnn import PixelCNN
+from .recurrent import SentenceDecoder, SentenceEncoder
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "ResidualMLP", "join"]
+__all__ = [
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "NormalisedMeans",
+    "PixelCNN",
+    "ResidualMLP",
+    "SentenceDecoder",
+    "SentenceEncoder",
+    "join",
+]

@@ -31,6 +31,7 @@ class MLP(nn.Module):
         hidden: The widths of the hidden layers.
         context: The number of features of the context that is appended to the input.
         activation: The activation between layers.
+        last: The activation after the last layer.
 
     Example:
         >>> MLP((1, 28, 28), (20,), hidden=[400])(torch.rand(5, 1, 28, 28)).shape
@@ -44,6 +45,7 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (400,),
         context: int = 0,
         activation: Callable[[], nn.Module] = nn.ReLU,
+        last: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
@@ -51,7 +53,7 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(widths):
             layers += [nn.Linear(wide, narrow), activation()]
-        self.layers = nn.ModuleList(layers[:-1])
+        self.layers = nn.ModuleList(layers[:-1] if last is None else [*layers[:-1], last()])
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         h = join(x.flatten(x.dim() - len(self.inputs)), y)

@@ -11,7 +11,8 @@ encoder training moves the encoder as often as it needs. One generator expresses
         loss = yield "critic", {"critic": Term(...)}    # loss() is this turn's loss, if somebody asks
         yield "model", {"distortion": Term(...), "rate/z": Term(...)}
 
-A term is reported unweighted, whatever it counts for in the loss: the ELBO of an annealed run is always the ELBO.
+A turn of nobody, `loss = yield "", {...}`, asks for the mean of a figure over all processes. A term is reported
+unweighted, whatever it counts for in the loss: the ELBO of an annealed run is always the ELBO.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Term:
 
     Arguments:
         value: The value of each example in nats, with shape :math:`(B)`: what is reported.
-        weight: What it counts for in the loss.
+        weight: What it counts for in the loss; a scalar tensor where a controller sets it.
         monitor: Whether it is only reported, and part of no loss and no validation figure.
         held: What it counts for in the figure by which validation chooses the best weights: 1 for the parts of a bound,
             whatever their weight in the loss; the weight itself for a penalty.
     """
 
     value: Tensor
-    weight: float = 1.0
+    weight: float | Tensor = 1.0
     monitor: bool = False
     held: float = 1.0
 

@@ -8,15 +8,18 @@ split in two: the *distortion* :math:`-\mathbb{E}_q[\log p(x | z)]` and the *rat
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ..schedules import Clock, Schedule, constant
 from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
+from .controllers import Controller
 from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
@@ -36,7 +39,7 @@ class ELBO(Objective):
         | https://openreview.net/forum?id=Sy2fzU9gl
 
     Arguments:
-        beta: The weight of the rate :math:`\beta`: a number, or a schedule.
+        beta: The weight of the rate :math:`\beta`: a number, a schedule, or a controller.
         divergence: The divergence :math:`\mathrm{D}` of a latent group, with shape :math:`(B)`; the exact or
             sampled KL by default.
         corrupt: Corrupts what is encoded; what is scored stays clean.
@@ -52,66 +55,116 @@ class ELBO(Objective):
 
     def __init__(
         self,
-        beta: float | Schedule = 1.0,
+        beta: float | Schedule | Controller = 1.0,
         divergence: Callable[[Latent], Tensor] = kl,
         corrupt: Callable[[Tensor], Tensor] = identity,
         penalties: Mapping[str, Penalty] | None = None,
     ) -> None:
         super().__init__()
-        self.beta = beta if isinstance(beta, Schedule) else constant(beta)
+        self.beta = constant(beta) if isinstance(beta, float | int) else beta
         self.divergence, self.corrupt = divergence, corrupt
         self.penalties = dict(penalties or {})
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         encoded = self.corrupt(x)
         if not self.penalties:
-            return self.bound(model(encoded, y), x, clock)
+            return self.bound(model(encoded, y), x, clock, model.training)
         with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
             encoded = encoded.detach().requires_grad_()
             trace = model(encoded, y)
             prices = {name: (price(trace, encoded), price.weight) for name, price in self.penalties.items()}
         penalties = {name: Term(value, weight, held=weight) for name, (value, weight) in prices.items()}
-        return self.bound(trace, x, clock) | penalties
+        return self.bound(trace, x, clock, model.training) | penalties
 
-    def bound(self, trace: Trace, x: Tensor, clock: Clock) -> dict[str, Term]:
-        beta = self.beta(clock)
-        distortion = {"distortion": Term(-trace.likelihood.log_prob(x))}
-        rates = {f"rate/{name}": Term(self.divergence(g), beta) for name, g in trace.latents.items()}
-        return distortion | rates | {name: Term(-factor) for name, factor in trace.factors.items()}
+    def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
+        """Returns the terms of a pass; a controller learns from them where `learn` is true."""
+        distortion = -trace.likelihood.log_prob(x)
+        rates = {f"rate/{name}": self.divergence(g) for name, g in trace.latents.items()}
+        beta: float | Tensor
+        if isinstance(self.beta, Schedule):
+            beta = self.beta(clock)
+        else:
+            total = torch.stack([rate.mean() for rate in rates.values()]).sum()
+            beta = self.beta(distortion.mean(), total, clock, learn)
+        part = not (isinstance(self.beta, Schedule) and self.beta.limit == 0)  # else the bound is not what is sought
+        weighed = {name: Term(rate, beta, held=float(part)) for name, rate in rates.items()}
+        factors = {name: Term(-factor) for name, factor in trace.factors.items()}
+        return {"distortion": Term(distortion)} | weighed | factors
 
     def weights(self, clock: Clock) -> dict[str, float]:
-        return {"beta": self.beta(clock)}
+        return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}
 
 
 class IWAE(Objective):
     r"""Minimises :math:`-\log \frac{1}{k} \sum_{i=1}^k w_i`, the importance-weighted bound; :math:`k = 1` is the ELBO.
 
-    The distortion and the rate of the same draws are reported beside it.
+    The distortion and the rate of the same draws are reported beside it. As `k` grows the plain gradient of the encoder drowns in
+    its noise (Rainforth et al., 2018). Two estimators leave out the score of :math:`q`, whose mean is zero or is known:
+
+    * *sticking the landing*: :math:`\sum_i \tilde w_i \, \partial \log w_i / \partial z_i \cdot \partial z_i / \partial \phi`,
+      with :math:`\tilde w_i = w_i / \sum_j w_j`; the mean of the gradient is exact for :math:`k = 1` only,
+    * *doubly reparameterised*: the same with :math:`\tilde w_i^2`; exact for every :math:`k`.
 
     References:
         | Importance Weighted Autoencoders (Burda et al., 2015)
         | https://arxiv.org/abs/1509.00519
+        | Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference (Roeder et al., 2017)
+        | https://arxiv.org/abs/1703.09194
+        | Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives (Tucker et al., 2018)
+        | https://arxiv.org/abs/1810.04152
 
     Arguments:
         k: The number of draws from the posterior for each example.
+        power: The power of :math:`\tilde w` in the encoder's gradient: 1 sticks the landing, 2 is doubly reparameterised;
+            None is the plain gradient.
 
     Raises:
-        ValueError: If `k` is less than 1; on the first batch, if the posterior has no density.
+        ValueError: If `k` is less than 1; on the first batch, if the posterior has no density, or `power` is given for a
+            model of several latent groups, where a later posterior also depends on the draw of an earlier one.
     """
 
-    def __init__(self, k: int = 5) -> None:
+    def __init__(self, k: int = 5, power: int | None = None) -> None:
         super().__init__()
         if k < 1:
             raise ValueError(f"k is {k}: the bound takes at least one draw of the posterior")
-        self.k = k
+        self.k, self.power = k, power
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         trace = model(x, y, size=(self.k, len(x)))
         log_likelihood = trace.likelihood.log_prob(x)
-        weights = log_likelihood + trace.log_ratio()
+        weights = log_likelihood + (trace.log_ratio() if self.power is None else self.without_score(trace))
         bound = torch.logsumexp(weights, 0) - math.log(self.k)
+        if self.power == 2:
+            share = weights.detach().softmax(0)
+            for g in trace.latents.values():
+                if g.z.requires_grad:
+                    g.z.register_hook(
+                        lambda gradient: gradient * share.view(*share.shape, *(1,) * (gradient.dim() - 2))
+                    )
         monitors = {"distortion": -log_likelihood.detach().mean(0)}
         monitors |= {
             f"rate/{name}": kl(g).detach().expand(trace.size).mean(0) for name, g in trace.latents.items()
         }
         return {"bound": Term(-bound)} | {n: Term(value, 0.0, monitor=True) for n, value in monitors.items()}
+
+    def without_score(self, trace: Trace) -> Tensor:
+        """Returns the log ratio with a posterior whose own parameters do not move."""
+        if len(trace.latents) != 1:
+            raise ValueError(
+                f"this estimator takes one latent group, and the model has {', '.join(trace.latents)}: leave `power` out"
+            )
+        (g,) = trace.latents.values()
+        if g.q is None:
+            raise ValueError("the latent group has no posterior: call the model with x")
+        return g.p.log_prob(g.z) - detached(g.q).log_prob(g.z)
+
+
+def detached(d: Distribution) -> Distribution:
+    """Copies a distribution, its parameters without gradient."""
+    copied = copy.copy(d)
+    for name, value in vars(d).items():
+        if isinstance(value, Tensor):
+            copied.__dict__[name] = value.detach()
+        elif isinstance(value, Distribution):
+            copied.__dict__[name] = detached(value)
+    return copied

@@ -10,11 +10,21 @@ global generators are left as they were. Figures are made without pyplot, so no 
 from .canvas import Picture
 from .charts import curves, kl_bars, scatter
 from .images import interpolations, manifold, traversals
+from .insides import activations, spectrum
+from .noise import chains, corruption, denoised
+from .texts import Lines
 from .views import grid, reconstructions, samples
+from .weights import filters
 
 __all__ = [
+    "Lines",
     "Picture",
+    "activations",
+    "chains",
+    "corruption",
     "curves",
+    "denoised",
+    "filters",
     "grid",
     "interpolations",
     "kl_bars",
@@ -22,5 +32,6 @@ __all__ = [
     "reconstructions",
     "samples",
     "scatter",
+    "spectrum",
     "traversals",
 ]

@@ -38,6 +38,7 @@ __all__ = [
     "colours",
     "lay_out",
     "sheet",
+    "signed",
 ]
 
 INK, PAPER = "#1f2328", "#fefefe"  # become currentColor and var(--page) in a page
@@ -261,3 +262,8 @@ def mosaic(tiles: np.ndarray, gap: int) -> np.ndarray:
 def colours(values: np.ndarray) -> np.ndarray:
     """Colours numbers from 0 to 1, dark to light, with a last axis of 3."""
     return need("matplotlib").colormaps["magma"](values)[..., :3]
+
+
+def signed(values: np.ndarray) -> np.ndarray:
+    """Colours numbers from -1 to 1, blue over white to red, with a last axis of 3."""
+    return need("matplotlib").colormaps["RdBu_r"]((values + 1) / 2)[..., :3]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,9 @@ __all__ = ["curves", "kl_bars", "scatter"]
 DPI = 200
 WIDTH = 7.2
 NAMED = 32  # dimensions that get a tick each
+ASIDE = re.compile(
+    r"step|epoch|split|loss|lr|beta|skipped|gradient/.*"
+)  # what a log holds beside the parts of the objective
 
 
 def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Picture:
@@ -52,8 +57,8 @@ def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pictur
     ring = circle(p) if d == 2 and isinstance(p, Normal) and p.loc.numel() == 2 else None
     note += "" if ring is None else "; the ring holds 95 % of the prior"
     side = 4.6
-    figure, header = sheet(0.62 + side + 1.5, 0.5 + side + 0.1, title, note, DPI)
-    ax = axes(figure, (0.62, 0.5, side, side), *names, lines=False)
+    figure, header = sheet(0.74 + side + 1.5, 0.5 + side + 0.1, title, note, DPI)
+    ax = axes(figure, (0.74, 0.5, side, side), *names, lines=False)
     dots(ax, points, None if y is None else y.cpu().numpy(), data.classes)
     if ring is not None:
         ax.plot(*ring, color=INK, alpha=0.5, linewidth=0.7)
@@ -119,21 +124,41 @@ def dots(ax: Any, points: np.ndarray, y: np.ndarray | None, classes: Sequence[st
 def name_clusters(ax: Any, points: np.ndarray, y: np.ndarray, names: Mapping[int, str]) -> None:
     """Writes the name of each class where the middle of its points is."""
     halo = need("matplotlib.patheffects").withStroke(linewidth=2.2, foreground=PAPER)
-    for k, name in names.items():
-        if (y == k).any():
-            x, height = np.median(points[y == k], 0)
-            put = {"color": INK, "fontfamily": "DejaVu Sans", "parse_math": False}
-            ax.text(
-                x,
-                height,
-                name,
-                fontsize=8,
-                fontweight="bold",
-                ha="center",
-                va="center",
-                path_effects=[halo],
-                **put,
-            )
+    found = {k: name for k, name in names.items() if (y == k).any()}
+    places = np.stack([np.median(points[y == k], 0) for k in found])
+    for name, (x, height) in zip(found.values(), apart(places, float(np.ptp(points, 0).max()) / 24)):
+        put = {"color": INK, "fontfamily": "DejaVu Sans", "parse_math": False}
+        ax.text(
+            x,
+            height,
+            name,
+            fontsize=8,
+            fontweight="bold",
+            ha="center",
+            va="center",
+            path_effects=[halo],
+            **put,
+        )
+
+
+def apart(places: np.ndarray, least: float) -> np.ndarray:
+    """Moves points that are too near each other apart.
+
+    Example:
+        >>> apart(np.array([[0.0, 0.0], [0.5, 0.0], [9.0, 0.0]]), 1.0).round(3)
+        array([[-0.25,  0.  ],
+               [ 0.75,  0.  ],
+               [ 9.  ,  0.  ]])
+    """
+    places = places + 1e-6 * least * np.arange(len(places))[:, None]  # no two are the same
+    for _ in range(50):
+        between = places[:, None] - places[None]
+        distance = np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-12)
+        push = np.where(distance < least, between / distance * (least - distance) / 2, 0.0).sum(1)
+        places = places + push
+        if np.abs(push).max() < 1e-3 * least:
+            break
+    return places
 
 
 def short(name: str) -> str:
@@ -141,54 +166,60 @@ def short(name: str) -> str:
 
 
 def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
-    """Draws distortion and rate of training and validation by step, β where it changes, and the best step.
+    """Draws the figures of training and validation by step, β where it changes, and the best step.
+
+    The figures are distortion and rate, unless it is 0 throughout, and whatever else the objective is made of.
 
     Arguments:
         metrics: The lines of a run's log.
         benchmark: The data and how it is read.
 
     Raises:
-        LatenteError: If the log holds no distortion yet.
+        LatenteError: If the log holds no figures yet.
     """
-    lines = {
-        split: [m for m in metrics if m["split"] == split and "distortion" in m]
-        for split in ("train", "validation")
-    }
-    if not any(lines.values()):
-        raise LatenteError("the log of this run holds no figures yet: train for more steps")
+    lines = {split: [m for m in metrics if m["split"] == split] for split in ("train", "validation")}
     parts = {split: series(found) for split, found in lines.items()}
+    names = [name for name in dict.fromkeys(chain(*parts.values())) if name != "step" and told(parts, name)]
+    if not names:
+        raise LatenteError("the log of this run holds no figures yet: train for more steps")
     best = min((m for m in lines["validation"] if "loss" in m), key=lambda m: m["loss"], default=None)
     beta = np.array([m["beta"] for m in lines["train"] if "beta" in m])
     moves = len(beta) > 1 and float(np.ptp(beta)) > 1e-9
-    says = "" if moves or not len(beta) else f", β = {beta[0]:g}"
+    says = "" if moves or not len(beta) or "rate" not in names else f", β = {beta[0]:g}"
     note = f"{benchmark} · nats an example{says}" + (
         "" if best is None else f", dotted: the best validation, step {best['step']}"
     )
-    low = 0.95 if moves else 0.0
-    figure, header = sheet(WIDTH, low + 3.0, "Training", note, DPI)
-    wide = (WIDTH - 0.55 - 0.62 - MARGIN) / 2
+    columns = len(names) if len(names) < 4 else 2
+    rows = -(-len(names) // columns)
+    low, left, gap, high, below = 0.95 if moves else 0.0, 0.55, 0.62, 2.3 if rows == 1 else 1.6, 0.7
+    figure, header = sheet(WIDTH, low + rows * (high + below), "Training", note, DPI)
+    wide = (WIDTH - left - MARGIN - (columns - 1) * gap) / columns
     steps = [*parts["train"]["step"], *parts["validation"]["step"]]
     span = (0, max(steps) * 1.02)
-    for i, name in enumerate(("distortion", "rate")):
-        ax = axes(figure, (0.55 + i * (wide + 0.62), low + 0.45, wide, 2.3), "step", "")
-        ax.set_title(name, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans")
-        ax.plot(parts["train"]["step"], parts["train"][name], color=BLUE, linewidth=1.1, label="train")
-        ax.plot(
-            parts["validation"]["step"],
-            parts["validation"][name],
-            color=ORANGE,
-            linewidth=1.1,
-            marker="o",
-            markersize=2.6,
-            label="validation",
-        )
+    for i, name in enumerate(names):
+        row, column = divmod(i, columns)
+        box = (left + column * (wide + gap), low + 0.45 + (rows - 1 - row) * (high + below), wide, high)
+        ax = axes(figure, box, "step" if row == rows - 1 else "", "")
+        ax.set_title(name, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans", parse_math=False)
+        for split, colour, style in (("train", BLUE, "-"), ("validation", ORANGE, "o-")):
+            if name in (part := parts[split]):
+                ax.plot(
+                    part["step"],
+                    part[name],
+                    style,
+                    color=colour,
+                    linewidth=1.1,
+                    markersize=2.6,
+                    label=split,
+                )
         ax.set(xlim=span, ylim=window(parts, name))
+        ax.locator_params(axis="x", nbins=6)
         mark(ax, best)
         if i == 0:
             legend(ax, loc="upper right")
     if moves:
-        ax = axes(figure, (0.55, 0.42, WIDTH - 0.55 - MARGIN, 0.5), "step", "β")
-        ax.plot(parts["train"]["step"], beta, color=GREY, linewidth=1.2)
+        ax = axes(figure, (left, 0.42, WIDTH - left - MARGIN, 0.5), "step", "β")
+        ax.plot(parts["train"]["step"][-len(beta) :], beta, color=GREY, linewidth=1.2)
         ax.set(xlim=span)
         mark(ax, best)
     values = {f"{split} {name}": v for split, part in parts.items() for name, v in part.items()}
@@ -196,18 +227,29 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
 
 
 def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    return {
-        "step": np.array([m["step"] for m in lines], dtype=float),
-        "distortion": np.array([m["distortion"] for m in lines], dtype=float),
-        "rate": np.array([sum(v for k, v in m.items() if k.startswith("rate/")) for m in lines], dtype=float),
-    }
+    """Returns steps, distortion, the sum of all rates, and what else was logged of the objective, by name."""
+    found = {"step": np.array([m["step"] for m in lines], dtype=float)}
+    names = dict.fromkeys(name for m in lines for name in m if not ASIDE.fullmatch(name))
+    for name in sorted(names, key=lambda name: (name != "distortion", not name.startswith("rate/"))):
+        short = "rate" if name.startswith("rate/") else name
+        values = np.array([m.get(name, np.nan) for m in lines], dtype=float)
+        found[short] = found[short] + values if short in found else values
+    return found
+
+
+def told(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> bool:
+    """Tells whether a figure has anything to tell: a rate that is always 0 has not."""
+    found = np.concatenate([part[name] for part in parts.values() if name in part])
+    return bool(np.isfinite(found).any() and (name != "rate" or found.any()))
 
 
 def window(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> tuple[float, float]:
     """Spans a figure but for the first twentieth of training, where it falls from far above."""
     train = parts["train"]
-    late = train[name][train["step"] > 0.05 * max(train["step"], default=0)]
-    values = np.concatenate([late, parts["validation"][name]])
+    late = train["step"] > 0.05 * max(train["step"], default=0)
+    values = np.concatenate(
+        [train.get(name, np.full(len(late), np.nan))[late], parts["validation"].get(name, [])]
+    )
     values = values[np.isfinite(values)]
     if not len(values):
         return 0.0, 1.0

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 BLOCK = 256  # examples of one pass
+SETS = {"table": "rows", "vectors": "vectors", "text": "sentences"}
 Batch = tuple[Tensor, Tensor | None]
 
 
@@ -63,16 +64,15 @@ class Codes:
 
 
 def examples(model: Model, data: Data, n: int, seed: int, label: int | None = None) -> Batch:
-    """Takes up to n held-out examples, of one class where it is given."""
+    """Takes up to n held-out examples in a random order, of one class where it is given."""
     held = data.test.fixed()
+    rows = torch.arange(len(held), device=held.x.device)
     if label is not None and held.y is not None:
         rows = (held.y == label).nonzero().squeeze(1)
         if len(rows) == 0:
             raise LatenteError(f"no test example has the label {data.classes[label]!r}: choose another")
-        x, y = held.batch(rows)
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:n]
-        return moved(model, x[order], None if y is None else y[order])
-    return moved(model, *held.subset(n, seed).batch(slice(None)))
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:n]
+    return moved(model, *held.batch(rows[order]))
 
 
 def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
@@ -183,7 +183,7 @@ def needs_images(data: Data, what: str) -> None:
     """Refuses what only images have."""
     if data.kind != "images":
         raise LatenteError(
-            f"{what} are pictures of images, and {data.name} is a set of {'rows' if data.kind == 'table' else 'vectors'}: "
+            f"{what} are pictures of images, and {data.name} is a set of {SETS[data.kind]}: "
             "see its samples, reconstructions and scatter"
         )
     if data.shape[0] not in (1, 3):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Laplace, Normal
+from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
 from ..data import Data
 from ..errors import LatenteError
@@ -126,12 +126,24 @@ def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
     return center[0].double(), variance[0].double().sqrt(), "the prior"
 
 
+def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]:
+    """Returns the values that each dimension takes, with shape (d, steps), what they are called, and what that means."""
+    if g.q is not None and isinstance(base(g.q), Bernoulli):
+        t = torch.linspace(0, 1, steps, device=codes.device, dtype=codes.dtype)
+        return t.expand(codes.shape[1], -1), [f"{v:.2g}" for v in t.tolist()], "a unit goes from off to on"
+    center, sd, whose = spread(g, codes)
+    t = torch.linspace(-REACH, REACH, steps, device=codes.device, dtype=codes.dtype)
+    names = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(t.tolist())]
+    return center[:, None] + sd[:, None] * t, names, f"standard deviations are those of {whose}"
+
+
 def traversals(
     model: Model, data: Data, *, rows: int = 8, steps: int = 11, seed: int = 0, label: int | str | None = None
 ) -> Picture:
     """Moves one latent dimension at a time around a test example's code, the most active dimension first.
 
-    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none.
+    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none. A unit that is
+    either off or on goes from 0 to 1.
 
     Arguments:
         model: The model.
@@ -151,27 +163,21 @@ def traversals(
     with still(model, seed):
         codes = encode(model, *examples(model, data, MEASURED, seed))
         own = model(x, y).latents[codes.name]
-        center, sd, whose = spread(own, codes.means)
+        values, ticks, says = paths(own, codes.means, steps)
         order = codes.order[:rows]
         z = mean_of(own).flatten(1).double().repeat(len(order) * steps, 1).view(len(order), steps, -1)
         for row, j in enumerate(order):
-            z[row, :, j] = center[j] + sd[j] * torch.linspace(
-                -REACH, REACH, steps, device=z.device, dtype=z.dtype
-            )
+            z[row, :, j] = values[j]
         flat = z.view(-1, *own.z.shape[1:])
         context = None if y is None else y.repeat_interleave(len(flat), 0)
         decoded = decode(model, codes.name, flat, context)
     shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
-    says = [
+    names = [
         f"{codes.name}_{j}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
-    ]
-    ticks = [
-        f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}"
-        for i, v in enumerate(np.linspace(-REACH, REACH, steps))
     ]
     note = (
         f"{data.benchmark} · means of p(x|z) around the code of a test example"
-        f"{'' if label is None else f' of {label}'}; standard deviations are those of {whose}, seed {seed}"
+        f"{'' if label is None else f' of {label}'}; {says}, seed {seed}"
     )
     title = (
         f"Traversals of the {len(order)} most active of {z.shape[-1]} dimensions"
@@ -182,7 +188,7 @@ def traversals(
         pixels(shown),
         title,
         note,
-        rows=says,
+        rows=names,
         columns=ticks,
         values={"images": shown, "z": z.cpu().numpy(), "order": np.array(order)},
     )

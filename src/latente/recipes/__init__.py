@@ -9,6 +9,9 @@ a name found there. Importing this package does not import PyTorch.
 from .catalogue import FROM_DATA, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
 
 from . import vaes as vaes  # isort: skip  (fills the catalogue)
+from . import stacks as stacks  # isort: skip
+from . import two_stage as two_stage  # isort: skip
+from . import text as text  # isort: skip
 
 __all__ = [
     "FROM_DATA",

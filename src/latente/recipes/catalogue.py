@@ -48,6 +48,8 @@ class Plan:
             it must keep to go on after it was interrupted (None to keep nothing), how the run is trained, and whether to
             show progress.
         adopt: Takes what it needs from a trained model: of a recipe that builds on another run.
+        labels: How many labels of the training examples it may use, where not all: the others are then no part of training.
+        sentences: How many words of a text it knows, and how long a sentence may be; None for a recipe that reads no text.
     """
 
     model: Model
@@ -55,6 +57,8 @@ class Plan:
     binarise: Literal["none", "static", "dynamic"] = "none"
     pretrain: Callable[[Examples, Path | None, Settings, bool], None] | None = None
     adopt: Callable[[Model], None] | None = None
+    labels: int | None = None
+    sentences: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Recipe:
 
 Function = TypeVar("Function", bound=Callable[..., Plan])
 RECIPES: dict[str, Recipe] = {}
-FROM_DATA = {"shape", "classes"}  # arguments that the data answers
+FROM_DATA = {"shape", "classes", "vocabulary"}  # arguments that the data answers
 
 
 def recipe(**settings: Any) -> Callable[[Function], Function]:
@@ -149,6 +153,8 @@ def make(name: str, /, **arguments: Any) -> Plan:
     checked = check(name, arguments)
     try:
         plan = find(name).function(**checked)
+    except ImportError as error:
+        raise RunError(f"recipe {name!r} cannot be made: {error}") from None
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
         raise RunError(

@@ -45,13 +45,22 @@ def command(run: Run, change: Mapping[str, Any] | None = None) -> str:
     recipe, given = asked(run.record["recipe"], run.record["arguments"], run.record["settings"], change)
     standard = defaults(recipe)
     words = ["latente", "train", recipe]
-    about = run.record["data"]
-    options = {"data": about["source"], "label": about["label"]}
-    options |= {n: about[n] for n, share in SHARES.items() if about.get(n, share) != share}
-    options |= {n: v for n, v in given.items() if n in standard and v != standard[n]}
+    options = source(run, recipe)
+    options |= {n: v for n, v in given.items() if n in standard and v != standard[n] and n != "of"}
     for name, value in (options | {"out": str(run.path) + suffix(change)}).items():
         words += option(name, value)
     return shlex.join(words)
+
+
+def source(run: Run, recipe: str) -> dict[str, Any]:
+    """Names the data that a recipe is trained on, and the run that it builds on: this one, where that one does not."""
+    builds = "of" in recipes.parameters(recipe)
+    if builds and "of" not in run.record["arguments"]:
+        return {"of": str(run.path)}
+    about = run.record["data"]
+    options = {"of": run.record["of"]["path"]} if builds else {}
+    options |= {"data": about["source"], "label": about["label"]}
+    return options | {n: about[n] for n, share in SHARES.items() if about.get(n, share) != share}
 
 
 def asked(
@@ -63,7 +72,8 @@ def asked(
     wanted = change.get("recipe", recipe)
     change = {n: v for n, v in change.items() if n != "recipe"}
     if wanted != recipe:
-        given = {n: v for n, v in given.items() if v != own[n]}
+        builds = "of" in recipes.parameters(wanted)  # so what was chosen for this run is part of it
+        given = {} if builds else {n: v for n, v in given.items() if v != own[n]}
     elif not change.keys() <= own.keys() and recipe in FIXED:
         wanted, given = GENERAL, given | dict(FIXED[recipe])
     if unknown := change.keys() - defaults(wanted).keys():

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from .. import __version__, pictures
+from ..data import Data
+from ..distributions import Delta
 from ..errors import LatenteError
-from ..evaluation import Evaluation, Finding, Latents
-from ..evaluation.bounds import Estimate
+from ..evaluation import Classification, Evaluation, Finding, Latents
+from ..evaluation.bounds import Estimate, moved, still
+from ..evaluation.classification import share
+from ..evaluation.verdicts import has_flat_prior, has_points, score_of
+from ..models.boltzmann import RBM
 from ..pictures.canvas import need
+from ..trace import Model
 from ..training.checkpoint import write_whole
 from ..training.trainer import WEIGHTS
 from .commands import command
@@ -54,7 +60,7 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     return path
 
 
-def render(run: Run, evaluation: Evaluation) -> str:
+def render(run: Run, evaluation: Evaluation | Classification) -> str:
     loader = jinja2.PackageLoader("latente", "report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     shown, omitted = drawn(run, evaluation)
@@ -103,7 +109,7 @@ def plain(verdict: str) -> str:
 
 def try_next(run: Run, finding: Finding) -> str:
     """Returns the command with a finding's change; nothing where the run's recipe has no such argument."""
-    if not finding.change:
+    if not finding.change or finding.change == {"recipe": run.record["recipe"]}:
         return ""
     try:
         return command(run, finding.change)
@@ -127,10 +133,49 @@ def nats(value: Estimate) -> str:
     return f"{value.mean:.2f} ± {value.se:.2f} nats"
 
 
-def figures(e: Evaluation) -> Iterator[Figure]:
+def figures(e: Evaluation | Classification) -> Iterator[Figure]:
     """Lists the figures, each with what it means."""
+    return of_labels(e) if isinstance(e, Classification) else of_bounds(e)
+
+
+def of_labels(c: Classification) -> Iterator[Figure]:
     yield Figure(
-        "−ELBO", nats(-e.elbo), "Distortion plus rate: an upper bound of −log p(x), so lower is better."
+        "error",
+        share(c.error),
+        f"Examples taken for another class. Always naming the most frequent class errs in {100 * c.guess:.2f} %.",
+    )
+    yield Figure(
+        "cross-entropy",
+        nats(c.cross_entropy),
+        "−log p(y|x): it counts how sure the classifier was, too.",
+    )
+    yield Figure(
+        "labels",
+        f"{c.labels:,} + {c.chosen_by:,}",
+        "Labels that it learnt from, and those of validation, which chose the weights.",
+    )
+    yield Figure("error on training data", share(c.train_error), "Of the examples that it learnt from.")
+    yield Figure(
+        "calibration error",
+        f"{100 * c.calibration:.2f} %",
+        f"How far confidence and accuracy are apart, on average. It gives the class it names {100 * c.confidence:.2f} %.",
+    )
+    if c.confusions:
+        yield Figure(
+            "taken for another",
+            "; ".join(f"{m.true} for {m.taken}: {m.count} of {m.of:,}" for m in c.confusions),
+            "The most frequent mistakes.",
+        )
+
+
+def of_bounds(e: Evaluation) -> Iterator[Figure]:
+    points, flat, score = has_points(e), has_flat_prior(e), score_of(e)
+    yield Figure(
+        f"−{score}",
+        nats(-e.elbo),
+        "Distortion plus rate. The posterior is a point, which has no density, so this is no bound of −log p(x)."
+        if points
+        else "Distortion plus rate: an upper bound of −log p(x), so lower is better.",
     )
     yield Figure(
         "distortion",
@@ -140,7 +185,12 @@ def figures(e: Evaluation) -> Iterator[Figure]:
     yield Figure(
         "rate",
         nats(e.rate),
-        "KL(q(z|x) ‖ p(z)): what the code says beyond the prior. Near 0 the code is not used.",
+        "The prior is flat, so codes cost nothing."
+        if points and flat
+        else "−log p(z) of the code: a density, so it may be negative, and it depends on the scale of the codes. The lower, the "
+        "better the prior fits them."
+        if points
+        else "KL(q(z|x) ‖ p(z)): what the code says beyond the prior. Near 0 the code is not used.",
     )
     if len(e.rates) > 1:
         for name, rate in e.rates.items():
@@ -162,6 +212,14 @@ def figures(e: Evaluation) -> Iterator[Figure]:
             f"{e.nll.ess_mean:.1f} of {e.nll.k:,}",
             "How many of the draws carry the weight. Few of them: the posterior differs from the true one.",
         )
+    if e.perplexity is not None:
+        p = e.perplexity
+        yield Figure(
+            "perplexity",
+            f"{p.elbo:.2f} by the ELBO" + ("" if p.nll is None else f", {p.nll:.2f} importance-weighted"),
+            f"The exponential of the nats a word, {p.words:.2f} words a sentence, the end of a sentence counted as one: the "
+            "number of words it might as well have guessed among.",
+        )
     if e.bits_per_dim is not None:
         yield Figure(
             "bits per dimension",
@@ -170,7 +228,7 @@ def figures(e: Evaluation) -> Iterator[Figure]:
         )
     gap = e.train_elbo.mean - e.elbo.mean
     yield Figure(
-        "−ELBO on training data",
+        f"−{score} on training data",
         nats(-e.train_elbo),
         f"The held-out one less this is {gap:.2f} nats. Far above 0, the model has learnt its examples by heart.",
     )
@@ -245,14 +303,18 @@ class Section:
     layout: str
 
 
-def drawn(run: Run, evaluation: Evaluation) -> tuple[list[Section], list[str]]:
+def drawn(run: Run, evaluation: Evaluation | Classification) -> tuple[list[Section], list[str]]:
     """Draws what the model has pictures of, and says why it has no others."""
     shown, omitted = [], []
-    for i, (question, reading, draw) in enumerate(wishes(run, evaluation)):
+    wanted = of_classifier(run) if isinstance(evaluation, Classification) else wishes(run, evaluation)
+    for i, (question, reading, draw) in enumerate(wanted):
         try:
             picture = draw()
         except LatenteError as error:
             omitted.append(f"{question} {str(error)[0].upper()}{str(error)[1:]}.")
+            continue
+        if isinstance(picture, pictures.Lines):
+            shown.append(Section(question, reading, picture.title, picture.note, picture.html(), "lines"))
             continue
         width, height = picture.figure.get_size_inches()
         of_images = bool({"images", "example"} & picture.values.keys())
@@ -261,37 +323,71 @@ def drawn(run: Run, evaluation: Evaluation) -> tuple[list[Section], list[str]]:
     return shown, omitted
 
 
-def wishes(run: Run, evaluation: Evaluation) -> Iterator[tuple[str, str, Callable[[], pictures.Picture]]]:
+def of_classifier(run: Run) -> Iterator[tuple[str, str, Callable[[], pictures.Picture]]]:
+    model, data, seed = run.model, run.data, run.settings.seed
+    yield (
+        "How did training go?",
+        "If the cross-entropy of validation rises while that of training falls, it gets surer than it may be.",
+        lambda: pictures.curves(run.metrics(), data.benchmark),
+    )
+    yield (
+        "Where do the examples lie?",
+        "Each dot is the code of a held-out example, from which its class is read: classes that lie apart are told apart.",
+        lambda: pictures.scatter(model, data, seed=seed),
+    )
+
+
+def wishes(
+    run: Run, evaluation: Evaluation
+) -> Iterator[tuple[str, str, Callable[[], pictures.Picture | pictures.Lines]]]:
     model, data, seed = run.model, run.data, run.settings.seed
     most = BUDGET
     for size in data.shape:
         most //= size
-    of_images = data.kind == "images"
+    of_images, of_rows = data.kind == "images", data.kind in ("table", "vectors")
+    shows = pictures.texts if data.kind == "text" else pictures
     across = min(8, max(3, int(most**0.5)))
     rows, side, few = min(6, max(2, most // 12)), min(20, max(4, int(most**0.5))), min(10, max(5, most // 4))
+    points, boltzmann = codes_are_points(model, data), isinstance(model, RBM)
     yield (
         "How did training go?",
-        "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits.",
+        "The contrast is no loss that falls: it says how much lower the model holds the data than its own dreams. The "
+        "pseudo-likelihood judges the model."
+        if boltzmann
+        else "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits.",
         lambda: pictures.curves(run.metrics(), data.benchmark),
     )
     yield (
         "What does it generate?",
         "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
-        if of_images
+        if not of_rows
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
-        lambda: pictures.samples(model, data, n=across**2 if of_images else None, seed=seed),
+        lambda: shows.samples(model, data, n=across**2 if of_images else None, seed=seed),
     )
     yield (
         "What does it give back?",
         "Held-out examples through the code and back: what is lost between the first two rows is what the code does not hold."
-        if of_images
+        if not of_rows
         else "Held-out rows through the code and back: what the code holds lies on the line.",
-        lambda: pictures.reconstructions(model, data, n=few, seed=seed),
+        lambda: shows.reconstructions(model, data, n=few, seed=seed),
     )
+    corrupt = pictures.corruption(run.objective)
+    if of_images and corrupt is not None:
+        yield (
+            "What does it make of noise?",
+            "Held-out examples are corrupted as in training. The model has never seen them clean.",
+            lambda: pictures.denoised(model, data, corrupt, n=few, seed=seed),
+        )
+    if of_images and boltzmann:
+        yield (
+            "Where do its chains go?",
+            "If chains from data and from noise look alike in the end, they mix. If not, there are walls between its modes.",
+            lambda: pictures.chains(model, data, n=rows, seed=seed),
+        )
     yield (
         "What lies between two examples?",
-        "A straight line from one code to another: each step should look like data, not like two images laid over each other.",
-        lambda: pictures.interpolations(model, data, rows=rows, seed=seed),
+        "A straight line from one code to another: each step should look like data, not like two examples laid over each other.",
+        lambda: shows.interpolations(model, data, rows=rows, seed=seed),
     )
     yield (
         "What does each dimension hold?",
@@ -313,6 +409,30 @@ def wishes(run: Run, evaluation: Evaluation) -> Iterator[tuple[str, str, Callabl
         "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
         lambda: pictures.kl_bars(evaluation),
     )
+    if of_images and (points or boltzmann):
+        yield (
+            "What do its units look for?",
+            "Each image is one unit's weights. Strokes and parts are features of the data; grain is what it has not learnt.",
+            lambda: pictures.filters(model, data, n=min(48, most), seed=seed),
+        )
+    if points or boltzmann:
+        yield (
+            "How many units does an example wake?",
+            "A sparse code has few active units for each example, and no unit that is never active.",
+            lambda: pictures.activations(model, data, seed=seed),
+        )
+        yield (
+            "Which directions does the code follow?",
+            "A contractive code answers to a few directions, those in which the data varies, and resists all the others.",
+            lambda: pictures.spectrum(model, data, seed=seed),
+        )
+
+
+def codes_are_points(model: Model, data: Data) -> bool:
+    """Tells whether the codes of a model are points: those of an autoencoder are."""
+    with still(model, 0):
+        trace = model(*moved(model, *data.test.fixed().batch(slice(0, 1))))
+    return all(isinstance(g.q, Delta) for g in trace.latents.values())
 
 
 # --------------------------------------------------------------------------------------------------- reproduce
@@ -323,6 +443,8 @@ def facts(run: Run) -> Iterator[tuple[str, str]]:
     data, versions = run.record["data"], run.record["versions"]
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
     yield "data", f"{data['source']}, SHA-256 {data['fingerprint']}"
+    if "of" in run.record:
+        yield "builds on", f"{run.record['of']['path']}, weights of SHA-256 {run.record['of']['weights']}"
     yield "split", ", ".join(f"{name} {size:,}" for name, size in data["sizes"].items())
     yield "seed", str(run.settings.seed)
     yield "parameters", f"{sum(p.numel() for p in run.model.parameters()):,}"

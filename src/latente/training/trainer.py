@@ -90,7 +90,7 @@ class Stream:
         epoch, place = divmod(self.position, len(self.examples) // self.batch)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(mixed(self.seed, 1, epoch))
-            order = torch.randperm(len(self.examples), generator=generator)
+            order = self.examples.shuffled(self.batch, generator)
             self.epoch, self.order = epoch, order.to(self.examples.x.device)
         self.position += 1
         start = place * self.batch + self.start
@@ -215,7 +215,9 @@ class Trainer:
     def optimizer(self, group: list[nn.Parameter]) -> torch.optim.Optimizer:
         s = self.settings
         fused = {"fused": True} if s.optimizer in FUSED and not s.shard else {}
-        momentum = {"momentum": s.momentum} if s.optimizer == "sgd" else {}
+        momentum: dict[str, Any] = {}
+        if s.momentum is not None:
+            momentum = {"momentum": s.momentum} if s.optimizer == "sgd" else {"betas": (s.momentum, 0.999)}
         return OPTIMIZERS[s.optimizer](group, lr=s.lr, weight_decay=s.weight_decay, **fused, **momentum)
 
     def open_logs(self) -> None:
@@ -328,7 +330,8 @@ class Trainer:
                 self.forget_gradients()
             means = {name: term.value.mean() for name, term in terms.items()}
             loss = weighted(terms, means, 1 / self.parts)
-            loss.backward()
+            if player:
+                loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
             for name, mean in means.items():
                 share = mean.detach() if self.parts == 1 else mean.detach() / self.parts
@@ -342,14 +345,19 @@ class Trainer:
                 p.grad = None
 
     def move(self, names: list[str], loss: Tensor) -> None:
-        """Lets players move along their gradients, unless a loss or gradient is not finite."""
+        """Lets players move along their gradients, unless a loss or gradient is not finite.
+
+        In a turn without a player nobody moves: it asks for the mean of a figure over all processes.
+        """
+        if not names:
+            processes.add_(loss)
         for name in names:
             group = self.players[name]
             processes.add_gradients(group, loss if name == names[0] else None)
             norm = norm_of([p.grad for p in group if p.grad is not None])
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
-            bad = (norm + loss).isfinite().logical_not().to(norm.dtype)
+            bad = (norm + loss).isfinite().logical_not().float()
             self.streak.add_(bad).mul_(bad)
             self.skipped.add_(bad)
             self.add(f"gradient/{name}", norm if processes.world() == 1 else norm / processes.world())
@@ -640,7 +648,7 @@ def weighted(terms: Mapping[str, Term], means: Mapping[str, Tensor], share: floa
     for name, term in terms.items():
         if not term.monitor:
             factor = share * term.weight
-            summands.append(means[name] if factor == 1.0 else factor * means[name])
+            summands.append(means[name] if isinstance(factor, float) and factor == 1.0 else factor * means[name])
     first, *others = summands
     return sum(others, start=first)
 

@@ -1,0 +1,197 @@
+"""The user's sentences: text files with one sentence a line, and the sets of sentences that have a name.
+
+A word is what white space separates; nothing else is split, joined or lowered, so a text that needs it is tokenised
+first. A line is a sentence, blank lines are none. A sentence becomes a row of numbers (:mod:`latente.distributions.words`):
+its words, the mark of its end, and zeros.
+
+The vocabulary is that of the training split, the most frequent word first. A word that occurs there only once is
+unknown, so that a model meets `<unk>` before the words of tomorrow do; a text that marks its unknown words itself, as
+the Penn Treebank does, keeps all of its words.
+
+Marcus, Santorini and Marcinkiewicz, Building a Large Annotated Corpus of English: the Penn Treebank, 1993,
+https://aclanthology.org/J93-2004, in the form of Mikolov et al., Recurrent neural network based language model, 2010;
+Shen et al., Style Transfer from Non-Parallel Text by Cross-Alignment, 2017, https://arxiv.org/abs/1705.09655 (Yelp).
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from latente.data.named import locate
+from latente.data.raw import Raw
+from latente.distributions.words import END, MARKS, UNKNOWN
+from latente.errors import DataError
+
+__all__ = [
+    "LONGEST",
+    "is_text",
+    "is_text_folder",
+    "numbered",
+    "ptb",
+    "read_text",
+    "read_texts",
+    "renumbered",
+    "vocabulary",
+    "yelp",
+]
+
+LONGEST = 256  # words and end of a sentence: what is longer is cut
+_UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+_SPLITS = {"train": "train", "valid": "validation", "validation": "validation", "val": "validation"}
+_SPLITS |= {"dev": "validation", "test": "test"}
+_DROPPED = {"<pad>", "<s>", "</s>"}
+
+
+def is_text(path: Path) -> bool:
+    """Tells a text file by its name: .txt, packed by gzip or xz or not."""
+    return path.name.removesuffix(".gz").removesuffix(".xz").endswith(".txt")
+
+
+def _split_of(path: Path) -> str | None:
+    words = re.split(r"[^a-z]+", path.name.lower())
+    return next((split for word, split in _SPLITS.items() if word in words), None)
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and is_text(path) and (split := _split_of(path)):
+            found.setdefault(split, []).append(path)
+    return found
+
+
+def is_text_folder(folder: Path) -> bool:
+    """Tells a folder with a text file of a training split, and no folder in it."""
+    return "train" in _files(folder) and not any(path.is_dir() for path in folder.iterdir())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return _UNPACK.get(path.suffix, bytes)(path.read_bytes()).decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
+
+
+def _padded(sentences: Sequence[Sequence[int]]) -> np.ndarray:
+    """Ends each sentence and fills it up with zeros, or cuts it."""
+    width = min(LONGEST, 1 + max(map(len, sentences)))
+    lengths = np.array([min(width, 1 + len(s)) for s in sentences])
+    flat = np.fromiter(
+        (i for s in sentences for i in (*s[:width], END)[:width]), np.int32, int(lengths.sum())
+    )
+    x = np.zeros((len(sentences), width), np.int32)
+    x[np.arange(width) < lengths[:, None]] = flat
+    return x
+
+
+def _raw(parts: Iterable[tuple[str, Path]], where: str) -> tuple[Raw, dict[str, np.ndarray]]:
+    """Numbers the words of files as they come, and tells which rows are of which part."""
+    index = {mark: i for i, mark in enumerate(MARKS)}
+    sentences: list[list[int]] = []
+    rows: dict[str, list[np.ndarray]] = {}
+    for part, path in parts:
+        start = len(sentences)
+        for line in _lines(path):
+            if words := [index.setdefault(w, len(index)) for w in line.split() if w not in _DROPPED]:
+                sentences.append(words)
+        if len(sentences) == start:
+            raise DataError(f"{path} holds no sentence: write one a line.")
+        rows.setdefault(part, []).append(np.arange(start, len(sentences)))
+    return Raw(_padded(sentences), None, "text", words=tuple(index)), {
+        part: np.concatenate(found) for part, found in rows.items()
+    }
+
+
+def read_text(path: Path) -> Raw:
+    """Reads a file with a sentence a line.
+
+    Raises:
+        DataError: If it is empty, damaged, or not UTF-8.
+    """
+    return _raw([("", path)], str(path))[0]
+
+
+def read_texts(folder: Path) -> Raw:
+    """Reads the text files of a folder as the splits that their names say: train, valid (dev) and test.
+
+    Raises:
+        DataError: If a file is empty, damaged, or not UTF-8.
+    """
+    parts = [(split, path) for split, paths in _files(folder).items() for path in paths]
+    raw, splits = _raw(parts, str(folder))
+    return replace(raw, splits=splits)
+
+
+def ptb() -> Raw:
+    """Reads the Penn Treebank: 42,068, 3,370 and 3,761 sentences.
+
+    Raises:
+        DataError: If the files are not there.
+    """
+    return read_texts(locate("ptb", ("text_ptb", "ptb"), "ptb.train.txt.xz").parent)
+
+
+def yelp() -> Raw:
+    """Reads 190,153 short sentences of Yelp reviews, labelled negative or positive; they have no split here.
+
+    Raises:
+        DataError: If the files are not there.
+    """
+    folder = locate("yelp", ("text_yelp_sentences", "yelp"), "sentiment.test.0.txt.xz").parent
+    classes = ("negative", "positive")
+    parts = [
+        (c, folder / f"sentiment.{s}.{i}.txt.xz") for s in ("dev", "test") for i, c in enumerate(classes)
+    ]
+    raw, rows = _raw(parts, str(folder))
+    y = np.zeros(len(raw.x), np.int64)
+    y[rows["positive"]] = 1
+    return replace(raw, y=y, classes=classes)
+
+
+def vocabulary(raw: Raw, rows: np.ndarray, where: str) -> tuple[str, ...]:
+    """Returns the words of some rows by frequency, after the marks.
+
+    Raises:
+        DataError: If no word is left.
+    """
+    counts = np.bincount(raw.x[rows].reshape(-1), minlength=len(raw.words))
+    least = 1 if counts[UNKNOWN] else 2
+    known = [i for i in range(len(MARKS), len(counts)) if counts[i] >= least]
+    if not known:
+        raise DataError(f"{where}: no word occurs twice in the training split: give more sentences.")
+    return (*MARKS, *(raw.words[i] for i in sorted(known, key=lambda i: (-counts[i], raw.words[i]))))
+
+
+def numbered(sentences: Sequence[str], words: Sequence[str], longest: int) -> np.ndarray:
+    """Writes sentences as rows of the numbers of a vocabulary.
+
+    Example:
+        >>> numbered(["so good", "bad"], (*MARKS, "good", "bad"), 9)
+        array([[2, 3, 1],
+               [4, 1, 0]], dtype=int32)
+    """
+    index = {word: i for i, word in enumerate(words)}
+    return _padded([[index.get(word, UNKNOWN) for word in text.split()] for text in sentences])[:, :longest]
+
+
+def renumbered(raw: Raw, words: Sequence[str]) -> Raw:
+    """Gives the words of a source the numbers of a vocabulary.
+
+    Example:
+        >>> raw = Raw(np.array([[3, 4, 3, 1, 0]], np.int32), None, "text", words=(*MARKS, "so", "good"))
+        >>> renumbered(raw, (*MARKS, "very", "good")).x
+        array([[2, 4, 2, 1, 0]], dtype=int32)
+    """
+    index = {word: i for i, word in enumerate(words)}
+    table = np.array([index.get(word, UNKNOWN) for word in raw.words], np.int32)
+    return replace(raw, x=table[raw.x], words=tuple(words))

@@ -1,0 +1,62 @@
+r"""A distribution of images that is scored in one pass and drawn pixel by pixel.
+
+Any density factors into conditionals, :math:`p(x) = \prod_i p(x_i | x_{<i})`. A causal network computes the parameters of all of
+them from :math:`x` at once, so a density costs one pass. A draw needs every pixel before the next: as many steps as there are
+pixels, each as short as the network can make it. No mean is known: it would be one over all images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+__all__ = ["Autoregressive"]
+
+
+class Autoregressive(Distribution):
+    r"""Scores :math:`\sum_i \log p(x_i | x_{<i}, z)`, and draws one pixel after the other.
+
+    Arguments:
+        parameters: From images, codes and their context to the parameters of all pixels, with shape :math:`(*, P, H, W)`.
+        draw: From a function that draws one pixel from its parameters, codes and their context, to images.
+        pixels: From parameters with shape :math:`(*, P, H, W)` to a distribution of :math:`(C, H, W)`, independent over
+            :math:`(H, W)`.
+        shape: The shape of an image, :math:`(C, H, W)`.
+        z: The codes, with shape :math:`(B, D)`.
+        y: Their context, or None.
+    """
+
+    arg_constraints: ClassVar = {}
+    support = constraints.unit_interval
+    has_rsample = False
+
+    def __init__(
+        self,
+        parameters: Callable[..., Tensor],
+        draw: Callable[..., Tensor],
+        pixels: Callable[[Tensor], Distribution],
+        shape: Sequence[int],
+        z: Tensor,
+        y: Tensor | None = None,
+    ) -> None:
+        self.parameters, self.draw, self.pixels, self.z, self.y = parameters, draw, pixels, z, y
+        super().__init__(z.shape[:-1], torch.Size(shape), validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Autoregressive:
+        z = self.z.expand(*batch_shape, self.z.shape[-1])
+        return Autoregressive(self.parameters, self.draw, self.pixels, self.event_shape, z, self.y)
+
+    @property
+    def mean(self) -> Tensor:
+        raise NotImplementedError("the mean of an autoregressive distribution is one over all images: draw it")
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.pixels(self.parameters(value, self.z, self.y)).log_prob(value)
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        d = self.expand((*sample_shape, *self.batch_shape))
+        return self.draw(lambda parameters: self.pixels(parameters).sample(), d.z, d.y)

@@ -1,0 +1,67 @@
+r"""A classifier: the label's likelihood, read off the code of an example.
+
+.. math:: p(y | x) = \mathrm{softmax}(W z + b), \qquad z = \mathbb{E}_{q(z | x)}[z]
+
+The code is the one that an encoder learnt without labels; then encoder and head move together. This is what the lecture's
+deep nets were pretrained for: with few labels, what the data looks like is known before the first of them is seen. In the one
+equation the code is a point mass with a flat prior, and the likelihood is one of the label.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution
+
+from ..conditionals import Conditional
+from ..distributions import Delta, Flat
+from ..trace import Model, Trace
+
+__all__ = ["Classes", "Classifier"]
+
+
+class Classes(Conditional):
+    r"""Reads the log-odds of :math:`K` classes, with shape :math:`(B, K)`.
+
+    Example:
+        >>> import torch
+        >>> Classes(nn.Linear(3, 10))(torch.randn(5, 3)).probs.shape
+        torch.Size([5, 10])
+    """
+
+    def forward(self, *context: Tensor | None) -> Categorical:
+        return Categorical(logits=self.read(*context), validate_args=False)
+
+
+class Classifier(Model):
+    r"""Reads the label's distribution off the mean of a posterior: its likelihood is :math:`p(y | z)`.
+
+    References:
+        | Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006)
+        | https://doi.org/10.1126/science.1127647
+        | Why Does Unsupervised Pre-training Help Deep Learning? (Erhan et al., 2010)
+        | https://www.jmlr.org/papers/v11/erhan10a.html
+
+    Arguments:
+        encoder: The conditional :math:`q(z | x)`; its mean is the code, with shape :math:`(B, d)`.
+        label: The conditional :math:`p(y | z)`.
+
+    Raises:
+        ValueError: On a pass without `x`: it generates nothing.
+
+    Example:
+        >>> import torch
+        >>> from latente.conditionals import Point
+        >>> model = Classifier(Point(nn.Linear(8, 3)), Classes(nn.Linear(3, 10)))
+        >>> model(torch.randn(5, 8)).likelihood.sample().shape
+        torch.Size([5])
+    """
+
+    def __init__(self, encoder: nn.Module, label: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.label = encoder, label
+
+    def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
+        if x is None:
+            raise ValueError("a classifier tells labels and generates nothing: give it x")
+        code = Delta(self.encoder(x, None).mean)
+        return self.label(trace.latent("z", p=Flat(code.event_shape), q=code))

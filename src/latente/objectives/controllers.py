@@ -1,0 +1,119 @@
+r"""Controllers: weights of the rate that watch the run, where a schedule only watches the clock.
+
+A weight :math:`\beta` that is right for one model and data set is wrong for the next. What one knows beforehand is rather what
+the code may cost, or how good the reconstruction has to be. Both are constraints, and :math:`\beta` is what enforces them:
+
+=====================  ====================================================  ==========================================
+controller             problem                                               weight of the rate
+=====================  ====================================================  ==========================================
+`Capacity`             least :math:`D + \gamma |R - C_t|`                     :math:`\gamma \, \mathrm{sign}(R - C_t)`
+`RateTarget`           least :math:`D + R` with :math:`R \geq r`              :math:`1 - u`, with a multiplier :math:`u \geq 0`
+`DistortionTarget`     least :math:`R` with :math:`D \leq d`                  :math:`1 / \lambda`
+=====================  ====================================================  ==========================================
+
+Their state is part of the objective, so it is saved and resumed with the run. Each process follows its own share of the batch.
+"""
+
+from __future__ import annotations
+
+import abc
+
+import torch
+from torch import Tensor, nn
+
+from ..schedules import Clock, Schedule
+
+__all__ = ["Capacity", "Controller", "DistortionTarget", "RateTarget"]
+
+
+class Controller(nn.Module, abc.ABC):
+    """Sets the weight of the rate by what a batch costs. Abstract: a controller defines `control`."""
+
+    beta: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("beta", torch.ones(()))
+
+    def forward(self, distortion: Tensor, rate: Tensor, clock: Clock, learn: bool) -> Tensor:
+        """Returns the weight for means in nats, both scalars; it moves only where `learn` is true."""
+        if learn:
+            self.beta.copy_(self.control(distortion.detach().float(), rate.detach().float(), clock))
+        return self.beta.clone()
+
+    @abc.abstractmethod
+    def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
+        """Returns the next weight."""
+
+
+class Capacity(Controller):
+    r"""Holds the rate at a capacity :math:`C_t` that rises on a schedule, by the price :math:`\gamma |R - C_t|`.
+
+    References:
+        | Understanding disentangling in beta-VAE (Burgess et al., 2018)
+        | https://arxiv.org/abs/1804.03599
+
+    Arguments:
+        capacity: The capacity :math:`C_t` in nats, as a schedule.
+        price: :math:`\gamma`: what a nat of difference costs.
+    """
+
+    def __init__(self, capacity: Schedule, price: float = 10.0) -> None:
+        super().__init__()
+        self.capacity, self.price = capacity, price
+
+    def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
+        return self.price * (rate - self.capacity(clock)).sign()
+
+
+class RateTarget(Controller):
+    r"""Keeps the rate at or above :math:`r` by a multiplier: :math:`\beta = 1 - u`.
+
+    A step is :math:`u \leftarrow (u + \eta (r - R) / r)_+`. Where the bound alone spends :math:`r` nats, the multiplier
+    falls to zero and nothing is changed.
+
+    References:
+        | Effective Estimation of Deep Generative Language Models (Pelsmaeker and Aziz, 2020)
+        | https://arxiv.org/abs/1904.08194
+
+    Arguments:
+        nats: The least rate :math:`r`.
+        speed: :math:`\eta`: how fast the multiplier follows.
+    """
+
+    def __init__(self, nats: float, speed: float = 0.01) -> None:
+        super().__init__()
+        self.nats, self.speed = nats, speed
+
+    def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
+        u = 1 - self.beta + self.speed * (1 - rate / self.nats)
+        return 1 - u.clamp(0.0, 10.0)
+
+
+class DistortionTarget(Controller):
+    r"""Asks for a distortion of at most :math:`d`, and pays as little rate as that takes.
+
+    The Lagrangian :math:`R + \lambda (D - d)` is divided by :math:`\lambda`, so that the weight of the rate is
+    :math:`\beta = 1 / \lambda`, with :math:`\lambda \leftarrow \lambda \exp(\eta \, \overline{D - d})` over a moving average.
+
+    References:
+        | Taming VAEs (Rezende and Viola, 2018)
+        | https://arxiv.org/abs/1810.00597
+
+    Arguments:
+        nats: The distortion :math:`d`.
+        speed: :math:`\eta`, for a difference as large as :math:`d` itself.
+        memory: The decay of the moving average.
+    """
+
+    excess: Tensor
+
+    def __init__(self, nats: float, speed: float = 0.1, memory: float = 0.9) -> None:
+        super().__init__()
+        self.nats, self.speed, self.memory = nats, speed, memory
+        self.register_buffer("excess", torch.zeros(()))
+
+    def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
+        now = (distortion - self.nats) / abs(self.nats)
+        self.excess.lerp_(now, 1 - self.memory if clock.step else 1.0)
+        return (self.beta * (-self.speed * self.excess).exp()).clamp(1e-4, 1e4)

@@ -1,0 +1,159 @@
+r"""Prices of the aggregate posterior: what all codes together look like, where the rate asks it of each code alone.
+
+The rate of a bound splits (Hoffman and Johnson, 2016; Chen et al., 2018) into what a code says of its example, how far the
+dimensions depend on each other, and how far each of them is from its prior,
+
+.. math:: \mathrm{E}_x \mathrm{KL}(q(z | x) \,\|\, p(z)) = I_q(x; z)
+    + \mathrm{KL}\big(q(z) \,\|\, \textstyle\prod_j q(z_j)\big) + \sum_j \mathrm{KL}(q(z_j) \,\|\, p(z_j)) ,
+
+with :math:`q(z) = \mathrm{E}_x \, q(z | x)`. The KL punishes the first part with the others, which is one way to lose a code. The
+objectives below put other weights on the parts:
+
+=====================  ===================================================================================
+objective              parts
+=====================  ===================================================================================
+WAE-MMD                `ELBO(beta=0, penalties={"mmd": Discrepancy(weight)})`
+InfoVAE                `ELBO(beta=1 - alpha, penalties={"mmd": Discrepancy(alpha + lambda - 1)})`
+β-TC-VAE               `ELBO(penalties={"total correlation": TotalCorrelation(beta - 1)})`
+more information       `ELBO(penalties={"information": Information(-gamma)})`
+=====================  ===================================================================================
+
+All of them estimate from a batch, so their figures carry its size: they are prices. What the codes of a trained model say, the
+evaluation measures on thousands of examples.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ..divergences import base
+from ..trace import Latent, Trace, rsample
+from .penalties import Penalty
+
+__all__ = ["Discrepancy", "Information", "TotalCorrelation"]
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Discrepancy(Penalty):
+    r"""Prices the maximum mean discrepancy between codes and draws of the prior, by inverse multiquadratic kernels.
+
+    .. math:: \mathrm{MMD}^2 = \mathrm{E} \, k(z, z') + \mathrm{E} \, k(\tilde z, \tilde z') - 2 \, \mathrm{E} \, k(z, \tilde z),
+        \qquad k(a, b) = \sum_s \frac{s C}{s C + \lVert a - b \rVert^2}
+
+    with :math:`z \sim q(z)`, :math:`\tilde z \sim p(z)` and :math:`C = 2 \, \mathrm{E} \lVert \tilde z - \mathrm{E} \tilde z
+    \rVert^2`, the mean squared distance of two draws of the prior. The estimate is unbiased, so it may be below zero.
+
+    References:
+        | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), https://arxiv.org/abs/1711.01558
+        | InfoVAE: Balancing Learning and Inference in Variational Autoencoders (Zhao et al., 2019)
+        | https://arxiv.org/abs/1706.02262
+
+    Arguments:
+        weight: What a unit of it costs, in nats.
+        group: The latent group.
+
+    Raises:
+        ValueError: On a batch of one example.
+    """
+
+    def __init__(self, weight: float, group: str = "z") -> None:
+        super().__init__(weight)
+        self.group = group
+
+    def __call__(self, trace: Trace, x: Tensor) -> Tensor:
+        g = trace.latents[self.group]
+        z = g.z.flatten(1)
+        return discrepancy(z, draws_of(g).flatten(1)).expand(len(z))
+
+
+def discrepancy(z: Tensor, reference: Tensor) -> Tensor:
+    """Returns the unbiased squared discrepancy of two samples of n rows each, a scalar."""
+    n = len(z)
+    if n < 2:
+        raise ValueError("the discrepancy of codes and prior needs at least two examples a batch")
+    unit = 2 * reference.var(0).sum()
+    within = (
+        similarity(z, z, unit).fill_diagonal_(0).sum()
+        + similarity(reference, reference, unit).fill_diagonal_(0).sum()
+    )
+    return within / (n * (n - 1)) - 2 * similarity(z, reference, unit).mean()
+
+
+def similarity(a: Tensor, b: Tensor, unit: Tensor) -> Tensor:
+    """Returns the kernel of all pairs, summed over its scales, with shape (n, m)."""
+    squares = (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.T).clamp_min(0.0)
+    return sum((scale * unit / (scale * unit + squares) for scale in SCALES), start=torch.zeros_like(squares))
+
+
+def draws_of(g: Latent) -> Tensor:
+    """Draws from a group's prior, one an example."""
+    return rsample(g.p if g.p.batch_shape == g.z.shape[:1] else g.p.expand(g.z.shape[:1]))
+
+
+class TotalCorrelation(Penalty):
+    r"""Prices the dependence between dimensions of the code, :math:`\mathrm{KL}(q(z) \,\|\, \prod_j q(z_j))`.
+
+    Both densities are averages of :math:`q(\cdot | x)` over the batch, and the estimate is up to a constant.
+
+    References:
+        | Isolating Sources of Disentanglement in VAEs (Chen et al., 2018), https://arxiv.org/abs/1802.04942
+
+    Arguments:
+        weight: What a nat of it costs beyond what the rate charges: :math:`\beta - 1`.
+        group: The latent group.
+
+    Raises:
+        ValueError: If the posterior has no density, or is not independent over dimensions.
+    """
+
+    def __init__(self, weight: float, group: str = "z") -> None:
+        super().__init__(weight)
+        self.group = group
+
+    def __call__(self, trace: Trace, x: Tensor) -> Tensor:
+        g = trace.latents[self.group]
+        each = by_pairs(g)
+        n = math.log(len(each))
+        joint = each.flatten(2).sum(2).logsumexp(1) - n
+        return joint - (each.flatten(2).logsumexp(1) - n).sum(1)
+
+
+class Information(Penalty):
+    r"""Prices (below zero: rewards) the mutual information of code and example, within the batch.
+
+    .. math:: I = \mathrm{E} \log q(z | x) - \log \frac{1}{B} \sum_j q(z | x_j)
+
+    It cannot be above :math:`\log B`.
+
+    Arguments:
+        weight: What a nat costs: negative to reward it.
+        group: The latent group.
+
+    Raises:
+        ValueError: If the posterior has no density, or is not independent over dimensions.
+    """
+
+    def __init__(self, weight: float, group: str = "z") -> None:
+        super().__init__(weight)
+        self.group = group
+
+    def __call__(self, trace: Trace, x: Tensor) -> Tensor:
+        each = by_pairs(trace.latents[self.group]).flatten(2).sum(2)
+        return each.diagonal() - each.logsumexp(1) + math.log(len(each))
+
+
+def by_pairs(g: Latent) -> Tensor:
+    r"""Returns :math:`\log q(z_{ij} | x_k)` of all pairs by dimension, with shape (B, B, *): i first, then k."""
+    assert g.q is not None
+    family: Distribution = base(g.q)
+    if family.event_shape or family.batch_shape != g.z.shape:
+        raise ValueError(
+            f"this price takes a posterior that is independent over dimensions, and it is {type(family).__name__}: "
+            "use a diagonal one"
+        )
+    return family.log_prob(g.z.unsqueeze(1))

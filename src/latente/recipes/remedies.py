@@ -1,0 +1,158 @@
+"""Options against posterior collapse, which any VAE recipe may take, and the objective they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ..errors import RunError
+
+if TYPE_CHECKING:
+    from ..models.vae import VAE
+    from ..objectives import ELBO, Objective
+    from ..schedules import Schedule
+
+Beta = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
+    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
+]
+Warmup = Annotated[
+    float,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="length of the schedule: a share of the run up to 1, else a number of steps",
+    ),
+]
+Draws = Annotated[
+    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
+]
+Estimator = Annotated[
+    Literal["plain", "stl", "dreg"],
+    Field(description="gradient of the IWAE bound: plain, sticking the landing, or doubly reparameterised"),
+]
+FreeNats = Annotated[
+    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of the whole code")
+]
+FreeBits = Annotated[
+    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each dimension")
+]
+Capacity = Annotated[
+    float | None, Field(ge=0, description="nats at which the rate is held; the capacity rises over --warmup")
+]
+Rate = Annotated[float | None, Field(gt=0, description="least rate in nats, kept by a multiplier")]
+Distortion = Annotated[
+    float | None,
+    Field(allow_inf_nan=False, description="largest distortion in nats, reached at the least rate"),
+]
+Information = Annotated[
+    float, Field(ge=0, le=1e3, description="reward of a nat of mutual information within the batch")
+]
+Encoder = Annotated[
+    Literal["joint", "aggressive", "semi-amortised"],
+    Field(
+        description="how the encoder is trained: with the decoder, ahead of it, or refined by gradient steps"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """Holds the options of an objective; the defaults are the plain ELBO."""
+
+    beta: float | str = 1.0
+    warmup: float = 0.25
+    draws: int = 1
+    estimator: str = "plain"
+    free_nats: float = 0.0
+    free_bits: float = 0.0
+    capacity: float | None = None
+    rate: float | None = None
+    distortion: float | None = None
+    information: float = 0.0
+    encoder: str = "joint"
+
+    def objective(self, model: VAE) -> Objective:
+        """Makes the objective.
+
+        Raises:
+            RunError: If two options exclude each other.
+        """
+        from ..objectives import IWAE, Aggressive, SemiAmortised
+
+        self.check()
+        if self.draws > 1:
+            objective: Objective = IWAE(self.draws, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
+            return objective if self.encoder == "joint" else Aggressive(objective, model.posterior)
+        elbo = self.elbo()
+        if self.encoder == "semi-amortised":
+            return SemiAmortised(elbo)
+        return elbo if self.encoder == "joint" else Aggressive(elbo, model.posterior)
+
+    def check(self) -> None:
+        ways = {
+            "beta": self.beta != 1.0,
+            "capacity": self.capacity,
+            "rate": self.rate,
+            "distortion": self.distortion,
+        }
+        given = [name for name, value in ways.items() if value not in (None, False)]
+        if len(given) > 1:
+            raise RunError(
+                f"{' and '.join(given)} each set the weight of the rate: give one of them, and leave the others out"
+            )
+        if self.free_bits and self.free_nats:
+            raise RunError(
+                f"free_bits is {self.free_bits} and free_nats {self.free_nats}: give the floor by dimension or for the "
+                "whole code, not both"
+            )
+        if self.draws > 1:
+            odd = given + [n for n in ("free_bits", "free_nats", "information") if getattr(self, n)]
+            odd += ["encoder"] if self.encoder == "semi-amortised" else []
+            if odd:
+                raise RunError(
+                    f"{odd[0]} is {getattr(self, odd[0])} and draws {self.draws}: the IWAE bound has no rate to weigh; "
+                    "leave one of them out"
+                )
+        elif self.estimator != "plain":
+            raise RunError(
+                f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
+            )
+
+    def elbo(self) -> ELBO:
+        from .. import divergences, objectives, schedules
+        from ..trace import kl
+
+        length: int | float = self.warmup if self.warmup <= 1 else int(self.warmup)
+        weight: float | Schedule | objectives.Controller
+        if self.capacity is not None:
+            weight = objectives.Capacity(schedules.linear(length, end=self.capacity))
+        elif self.rate is not None:
+            weight = objectives.RateTarget(self.rate)
+        elif self.distortion is not None:
+            weight = objectives.DistortionTarget(self.distortion)
+        elif isinstance(self.beta, str):
+            weight = self.schedule(length)
+        else:
+            weight = self.beta
+        floor = self.free_bits or self.free_nats
+        reward = {"information": objectives.Information(-self.information)} if self.information else None
+        return objectives.ELBO(
+            weight,
+            divergence=divergences.FreeBits(floor, by_dimension=bool(self.free_bits)) if floor else kl,
+            penalties=reward,
+        )
+
+    def schedule(self, length: int | float) -> Schedule:
+        from .. import schedules
+
+        half = length / 2 if isinstance(length, float) else length // 2
+        named: dict[str, Schedule] = {
+            "linear": schedules.linear(length),
+            "cosine": schedules.cosine(length),
+            "logistic": schedules.logistic(half),
+            "cyclical": schedules.cyclical(),
+        }
+        return named[str(self.beta)]

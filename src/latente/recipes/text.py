@@ -1,0 +1,63 @@
+"""The recipe of sentences."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .catalogue import Plan, recipe
+from .vaes import Beta, Draws, Latent, Prior, Shape, Warmup, objective_of, prior_of
+
+Vocabulary = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
+Words = Annotated[
+    int, Field(ge=3, le=1 << 20, description="most frequent words to know, <unk> and the end among them")
+]
+Longest = Annotated[
+    int, Field(ge=2, le=256, description="words of a sentence, the end among them; the rest is cut")
+]
+Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="features of a word")]
+Units = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
+Skip = Annotated[
+    bool, Field(description="let z enter every step and every prediction, not the first state alone")
+]
+WordDropout = Annotated[
+    float,
+    Field(ge=0, le=1, description="share of words hidden from the decoder in training; 1 hides them always"),
+]
+Dropout = Annotated[
+    float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
+]
+
+
+@recipe(batch=32, clip=5.0)
+def text_vae(
+    shape: Shape,
+    vocabulary: Vocabulary,
+    words: Words = 10000,
+    longest: Longest = 100,
+    latent: Latent = 32,
+    embedding: Embedding = 256,
+    hidden: Units = 256,
+    skip: Skip = False,
+    word_dropout: WordDropout = 0.0,
+    dropout: Dropout = 0.0,
+    prior: Prior = "normal",
+    beta: Beta = "linear",
+    warmup: Warmup = 0.25,
+    draws: Draws = 1,
+) -> Plan:
+    """The sentence VAE of Bowman et al. (2015): an LSTM reads a sentence into z, and another writes it from z."""
+    from ..conditionals import Diagonal, Sentences
+    from ..models.vae import VAE
+    from ..nn import SentenceDecoder, SentenceEncoder
+
+    words, longest = min(words, vocabulary), min(longest, shape[0])
+    model = VAE(
+        posterior=Diagonal(SentenceEncoder(words, 2 * latent, embedding, hidden, dropout)),
+        prior=prior_of(prior, latent, 0),
+        likelihood=Sentences(
+            SentenceDecoder(latent, words, embedding, hidden, skip, word_dropout, dropout), longest
+        ),
+    )
+    return Plan(model, objective_of(beta, warmup, draws), sentences=(words, longest))

@@ -1,0 +1,156 @@
+"""Recipes that build on a trained run: a prior fitted to its codes, a classifier started from its encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from ..errors import RunError
+from .catalogue import Plan, check, make, recipe
+from .vaes import FLOW, Classes, Shape, prior_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+    from torch.distributions import Distribution
+
+    from ..data.examples import Binarise, Examples
+    from ..models import VAE
+    from ..settings import Settings
+    from ..trace import Model
+
+LEVELS = 3  # of runs, each of which builds on the next
+CODES = 20_000  # that a mixture is fitted to before it is trained
+BLOCK = 1024  # examples encoded at once
+
+
+def whole(of: dict[str, Any]) -> dict[str, Any]:
+    """Checks the recipe and the arguments of the run that this one builds on."""
+    levels, inner = 0, of
+    while isinstance(inner, dict):
+        levels += 1
+        if inner.keys() != {"recipe", "arguments"} or not isinstance(inner["arguments"], dict):
+            raise RunError(f"of is a recipe and its arguments, not {str(inner)[:80]!r}: name the folder of a run")
+        inner = inner["arguments"].get("of")
+    if levels > LEVELS:
+        raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
+    return {"recipe": of["recipe"], "arguments": check(of["recipe"], of["arguments"])}
+
+
+Of = Annotated[
+    dict[str, Any],
+    AfterValidator(whole),
+    Field(description="folder of the trained run to build on; its data is used where --data is not given"),
+]
+Kind = Annotated[
+    Literal["mixture", "flow"],
+    Field(description="p(z): a mixture of Normals with full covariances, or a flow (zuko)"),
+]
+Components = Annotated[int, Field(ge=1, le=10_000, description="Normals of the mixture")]
+Labels = Annotated[
+    int | None,
+    Field(ge=1, description="how many labels of the training examples it may use, as many of each class; all by default"),
+]
+
+
+@recipe(steps=2000, evaluate_every=100)
+def prior(
+    shape: Shape, of: Of, classes: Classes = 0, kind: Kind = "mixture", components: Components = 50
+) -> Plan:
+    """A prior fitted to the codes of a trained run, which stays as it is: an autoencoder becomes generative."""
+    from .. import priors
+    from ..models import VAE
+    from ..objectives import FitPrior
+
+    model, binarise, q = base_of(of, shape, "a prior is fitted to the code")
+    (features,) = q.event_shape
+    if kind == "mixture" and features > FLOW:
+        raise RunError(
+            f"kind is mixture, whose full covariances take at most {FLOW} dimensions, and z of this run has {features}"
+        )
+    fitted = priors.FullMixture(features, components) if kind == "mixture" else prior_of(kind, features, 0)
+    own = priors.Standardised(fitted, features)
+    model.requires_grad_(False)
+    model.prior = own
+
+    def adopt(trained: Model) -> None:
+        assert isinstance(trained, VAE)
+        model.posterior.load_state_dict(trained.posterior.state_dict())
+        model.likelihood.load_state_dict(trained.likelihood.state_dict())
+
+    def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        codes = own.fit(codes_of(model, examples.subset(CODES, run.seed), run.seed))
+        if isinstance(fitted, priors.FullMixture):
+            if len(codes) < components:
+                raise RunError(
+                    f"components is {components}, and there are {len(codes)} training examples: choose fewer"
+                )
+            fitted.fit(codes, run.seed)
+
+    return Plan(model, FitPrior(), binarise, pretrain=fit, adopt=adopt)
+
+
+@recipe(steps=3000, evaluate_every=100)
+def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None) -> Plan:
+    """A classifier started from the encoder of a trained run, and fine-tuned with few labels."""
+    from torch import nn
+
+    from .. import models
+    from ..objectives import CrossEntropy
+
+    if classes < 2:
+        raise RunError(f"a classifier tells two classes or more, and this data has {classes}: give --label")
+    if labels is not None and labels < classes:
+        raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
+    base, binarise, q = base_of(of, shape, "a classifier reads the code")
+    try:
+        (features,) = q.mean[0].shape
+    except NotImplementedError:
+        raise RunError(
+            f"a classifier reads the mean of the code, which {of['recipe']} does not know: build on another run"
+        ) from None
+    encoder = base.posterior.requires_grad_(True)
+    model = models.Classifier(encoder, models.Classes(nn.Linear(features, classes)))
+
+    def adopt(trained: Model) -> None:
+        assert isinstance(trained, models.VAE)
+        encoder.load_state_dict(trained.posterior.state_dict())
+
+    return Plan(model, CrossEntropy(), binarise, adopt=adopt, labels=labels)
+
+
+def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binarise, Distribution]:
+    """Makes the model of the run to build on; says how that reads grey levels, and its posterior of an empty example."""
+    import torch
+
+    from ..models import VAE
+
+    name, read = of["recipe"], of["arguments"].get("shape")
+    if read != shape:
+        raise RunError(
+            f"{name} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
+        )
+    plan = make(name, **of["arguments"])
+    if not isinstance(plan.model, VAE):
+        raise RunError(f"{what} of a model with one latent group, which {name} is not: build on another run")
+    if plan.model.embed is not None:
+        raise RunError(f"{what}, and that of {name} reads labels: build on a run that is not conditional")
+    q = plan.model.posterior(torch.zeros(1, *shape), None)
+    if len(q.event_shape) != 1:
+        raise RunError(f"{what} that is a vector, and that of {name} has the shape {list(q.event_shape)}")
+    return plan.model, plan.binarise, q
+
+
+def codes_of(model: VAE, examples: Examples, seed: int) -> Tensor:
+    """Draws the code of each example, with shape (N, d); the global random generators are left as they were."""
+    import torch
+
+    from ..trace import rsample
+
+    model.posterior.eval()
+    with torch.random.fork_rng([]), torch.no_grad():
+        torch.manual_seed(seed)
+        batches = (examples.batch(slice(i, i + BLOCK))[0] for i in range(0, len(examples), BLOCK))
+        return torch.cat([rsample(model.posterior(x, None)) for x in batches])

@@ -1,0 +1,279 @@
+"""Stacks: layers that are trained one by one, what is made of them, and that an interruption changes nothing."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from latente import recipes, runs
+from latente.data.examples import Examples
+from latente.errors import RunError
+from latente.models.stacks import Affine, Ways, affine_layers, unroll
+from latente.nn import MLP
+from latente.objectives import ELBO
+from latente.settings import settings
+from latente.trace import mean
+from latente.training import Trainer
+from latente.training.checkpoint import newest
+from latente.training.layerwise import Layer, codes, train_layers
+
+SMALL = {"hidden": [12, 8], "latent": 3, "pretrain_epochs": 2}
+LONGER = {"pretrain_epochs": 100}  # until codes differ from example to example
+RUN = {"steps": 20, "batch": 64, "threads": 1, "log_every": 7, "checkpoint_every": 8, "evaluate_every": 10}
+LAYERS = 3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """1,797 digits of 8x8 pixels as bytes, the rows of scikit-learn's file."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="the digits come with scikit-learn")
+    return torch.from_numpy((datasets.load_digits().images * (255 / 16)).astype(np.uint8)).unsqueeze(1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, digits):
+    path = tmp_path_factory.mktemp("digits") / "digits.npz"
+    np.savez(path, x=digits[:600, 0].numpy())
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, source):
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    runs.train("deep-autoencoder", source, folder, arguments=SMALL, **RUN)
+    return folder
+
+
+def error(model, x):
+    with torch.no_grad():
+        return (x - model.eval()(x, choose=mean).likelihood.mean).square().flatten(1).sum(1).mean().item()
+
+
+def contents(folder):
+    """The bytes that must be equal: last checkpoints, logs and weights, of the run and of each layer."""
+    found = {}
+    for part in (folder, *(folder / "pretraining" / f"layer-{k}" for k in range(1, LAYERS + 1))):
+        last = next(newest(part / "checkpoints"))
+        for file in (*last.iterdir(), part / "metrics.jsonl", part / "model.safetensors"):
+            found[str(file.relative_to(folder))] = file.read_bytes()
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------- the recipe
+
+
+def test_the_net_of_the_paper_has_its_number_of_parameters():
+    plan = recipes.make("deep-autoencoder", shape=(1, 28, 28))
+    assert sum(p.numel() for p in plan.model.parameters()) == 2_837_314
+    assert plan.binarise == "none" and type(plan.model.likelihood).__name__ == "Bernoulli"
+    layers = [type(layer).__name__ for layer in plan.model.posterior.net.layers]
+    assert layers == ["Linear", "Sigmoid"] * 3 + ["Linear"]
+
+
+def by_hand(x, layers, real):
+    """Goes up and down a stack of Boltzmann machines in float64, by their means."""
+    s = torch.sigmoid
+    h = x.flatten(1).double()
+    weights = [{name: t.double() for name, t in layer.items()} for layer in layers]
+    for layer in weights:
+        h = h @ layer["weight"] + layer["hidden_bias"]
+        h = h if layer is weights[-1] else s(h)
+    z = h
+    for layer in reversed(weights):
+        h = h @ layer["weight"].T + layer["visible_bias"]
+        h = h if layer is weights[0] and real else s(h)
+    return z.float(), h.view_as(x).float()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_unrolled_net_is_the_layers_one_after_the_other(tmp_path, digits, likelihood):
+    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), likelihood=likelihood, **SMALL | LONGER)
+    plan.pretrain(Examples(digits[:300]), tmp_path, settings(threads=1), False)
+    layers = [load_file(tmp_path / f"layer-{k}" / "model.safetensors") for k in range(1, LAYERS + 1)]
+    x = digits[300:340] / 255
+    z, expected = by_hand(x, layers, real=likelihood == "gaussian")
+    trace = plan.model(x)
+    assert_close(trace.latents["z"].z, z, rtol=1e-5, atol=1e-5)
+    assert_close(trace.likelihood.mean, expected, rtol=1e-5, atol=1e-5)
+    assert trace.likelihood.mean.std(0).max() > 0.05
+
+
+def test_the_unrolled_net_of_denoising_autoencoders(tmp_path, digits):
+    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), pretrain="denoising", **SMALL | LONGER)
+    plan.pretrain(Examples(digits[:300]), tmp_path, settings(threads=1), False)
+    h = x = digits[300:340] / 255
+    layers = [load_file(tmp_path / f"layer-{k}" / "model.safetensors") for k in range(1, LAYERS + 1)]
+    ways = [("posterior", layer) for layer in layers] + [("likelihood", layer) for layer in reversed(layers)]
+    h = h.flatten(1)
+    for number, (part, layer) in enumerate(ways, 1):
+        h = h @ layer[f"{part}.net.layers.0.weight"].T + layer[f"{part}.net.layers.0.bias"]
+        h = h if number == LAYERS else h.sigmoid()
+    assert_close(plan.model(x).likelihood.mean, h.view_as(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", [{}, {"persistent": 100}, {"pretrain": "denoising"}], ids=str)
+def test_layers_alone_beat_the_mean_image_and_a_random_start(digits, how):
+    train, test = digits[:1400], digits[1400:] / 255
+    arguments = {"shape": (1, 8, 8), "hidden": [100, 50], "latent": 10, "pretrain_epochs": 30}
+    plan = recipes.make("deep-autoencoder", **arguments, **how)
+    random = error(plan.model, test)
+    plan.pretrain(Examples(train), None, settings(threads=1), False)
+    of_the_mean = (test - (train / 255).mean(0)).square().flatten(1).sum(1).mean().item()
+    assert error(plan.model, test) < 0.6 * of_the_mean < 0.6 * random
+
+
+def test_a_table_has_a_gaussian_first_layer(tmp_path):
+    datasets = pytest.importorskip("sklearn.datasets", reason="the table comes with scikit-learn")
+    np.save(tmp_path / "cancer.npy", datasets.load_breast_cancer().data)
+    arguments = {"hidden": [40, 20], "latent": 5, "pretrain_epochs": 60}
+    run = runs.train(
+        "deep-autoencoder", str(tmp_path / "cancer.npy"), tmp_path / "run", arguments=arguments, **RUN
+    )
+    plan = recipes.make("deep-autoencoder", **run.record["arguments"])
+    assert type(plan.model.likelihood).__name__ == "SharedScale"
+    plan.pretrain(run.data.train, tmp_path / "run" / "pretraining", run.settings, False)
+    x, _ = run.data.test.batch(slice(None))
+    assert x.min() < -1
+    assert error(plan.model, x) < 0.6 * x.square().sum(1).mean().item()
+
+
+@pytest.mark.parametrize("pretrain", ["rbm", "denoising"])
+def test_relu_is_not_pretrained(pretrain):
+    with pytest.raises(RunError, match=rf"activation is relu and pretrain {pretrain}.*--pretrain none"):
+        recipes.make("deep-autoencoder", shape=(4,), activation="relu", pretrain=pretrain)
+    assert recipes.make("deep-autoencoder", shape=(4,), activation="relu", pretrain="none").pretrain is None
+
+
+def test_unrolling_wants_a_layer_for_each_of_the_net():
+    ways = Ways(up=Affine(torch.zeros(3, 4), torch.zeros(3)), down=Affine(torch.zeros(4, 3), torch.zeros(4)))
+    with pytest.raises(ValueError, match="1 layers for an encoder of 2 and a decoder of 2"):
+        unroll([ways], MLP((4,), (3,), [5]), MLP((3,), (4,), [5]))
+    assert [tuple(layer.weight.shape) for layer in affine_layers(MLP((4,), (3,), [5]))] == [(5, 4), (3, 5)]
+
+
+# ------------------------------------------------------------------------------------------------ layer by layer
+
+
+def make_layers(steps=5, n=2):
+    def make(wide, narrow):
+        return recipes.make("autoencoder", shape=(wide,), latent=narrow, hidden=[8]).model
+
+    widths = [6, 4, 4, 4][: n + 1]
+    return [
+        Layer(lambda a=a, b=b: make(a, b), ELBO, settings(steps=steps, batch=16, threads=1))
+        for a, b in pairwise(widths)
+    ]
+
+
+def test_a_layer_is_trained_on_the_codes_of_the_one_below(monkeypatch):
+    seen, fit = [], Trainer.fit
+    monkeypatch.setattr(Trainer, "fit", lambda t, x, **how: seen.append((t, x)) or fit(t, x, **how))
+    x = torch.randn(50, 6)
+    before = torch.get_rng_state()
+    models = train_layers(make_layers(n=3), Examples(x, torch.arange(50)))
+    assert torch.get_rng_state().equal(before)
+    assert [trainer.model for trainer, _ in seen] == models
+    assert seen[0][1].x is x
+    for below, (_, examples) in zip(models, seen[1:]):
+        x = below(x).latents["z"].z
+        assert examples.x.equal(x) and examples.y.equal(torch.arange(50)) and not examples.x.requires_grad
+    assert len({trainer.settings.seed for trainer, _ in seen}) == 3
+
+
+def test_layers_of_one_shape_start_apart_and_the_same_each_time():
+    starts = []
+    for _ in range(2):
+        layers = [
+            Layer(layer.model, layer.objective, settings(steps=1, lr=1e-12)) for layer in make_layers(n=3)
+        ]
+        starts.append([model.state_dict() for model in train_layers(layers, Examples(torch.randn(50, 6)))])
+        torch.manual_seed(99)
+    name = "posterior.net.layers.0.weight"
+    assert starts[0][1][name].equal(starts[1][1][name])
+    assert not starts[0][1][name].allclose(starts[0][2][name])
+
+
+def test_codes_are_those_of_one_draw_in_chunks_as_in_one_pass():
+    model = recipes.make("autoencoder", shape=(1, 4, 4), latent=3, hidden=[8]).model.eval()
+    grey = (torch.rand(2500, 1, 4, 4) * 255).byte()
+    found = codes(model, Examples(grey), torch.device("cpu")).x
+    assert_close(found, model(grey / 255).latents["z"].z, rtol=1e-5, atol=1e-6)
+    drawn = [codes(model, Examples(grey, binarise="dynamic"), torch.device("cpu")).x for _ in range(2)]
+    assert drawn[0].equal(drawn[1]) and not drawn[0].allclose(found)
+
+
+# -------------------------------------------------------------------------------------------------- interruption
+
+
+@pytest.mark.parametrize("how", [{}, {"persistent": 20, "gibbs": 2}, {"pretrain": "denoising"}], ids=str)
+@pytest.mark.parametrize("layer, step", [(1, 3), (2, 8), (3, 1), (3, 11)])
+def test_interrupted_pretraining_gives_the_same_bits(tmp_path, monkeypatch, source, whole, how, layer, step):
+    start = {"arguments": SMALL | how, **RUN}
+    if how:
+        whole = tmp_path / "whole"
+        runs.train("deep-autoencoder", source, whole, **start)
+    with monkeypatch.context() as patch:
+
+        def stop(trainer):
+            if trainer.out.name == f"layer-{layer}" and trainer.step == step:
+                trainer.stop_signal = signal.SIGTERM
+            return trainer.stop_signal is not None
+
+        patch.setattr(Trainer, "interrupted", stop)
+        said = (
+            rf"interrupted in layer {layer} of 3, at step {step} of \d+; .*: latente resume {tmp_path}/run$"
+        )
+        with pytest.raises(RunError, match=said):
+            runs.train("deep-autoencoder", source, tmp_path / "run", **start)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    runs.resume(tmp_path / "run")
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_kill_nine_while_pretraining_changes_nothing(tmp_path, source, whole):
+    options = [
+        f"--{name.replace('_', '-')}={value}" for name, value in (SMALL | RUN).items() if name != "hidden"
+    ]
+    command = [sys.executable, "-m", "latente.cli", "train", "deep-autoencoder", "--data", source]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "run"), "--hidden=12,8", *options])
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "pretraining" / "layer-2" / "checkpoints").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    runs.resume(tmp_path / "run")
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def test_a_finished_layer_is_read_and_not_trained(tmp_path, monkeypatch):
+    x = Examples(torch.randn(50, 6))
+    first = train_layers(make_layers(), x, tmp_path)
+    monkeypatch.setattr(Trainer, "one_step", lambda trainer: pytest.fail("trained again"))
+    for again, model in zip(train_layers(make_layers(), x, tmp_path), first, strict=True):
+        assert not again.training
+        for name, tensor in model.state_dict().items():
+            assert again.state_dict()[name].equal(tensor)
+
+
+def test_a_run_in_fine_tuning_never_pretrains_again(tmp_path, monkeypatch, source, whole):
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "interrupted", lambda t: t.out.name == "run" and t.step == 13)
+        with pytest.raises(RunError, match="interrupted at step 13 of 20"):
+            runs.train("deep-autoencoder", source, tmp_path / "run", arguments=SMALL, **RUN)
+    kept = tmp_path / "run" / "pretraining"
+    shutil.move(kept, tmp_path / "aside")
+    runs.resume(tmp_path / "run")
+    assert not kept.exists()
+    shutil.move(tmp_path / "aside", kept)
+    assert contents(tmp_path / "run") == contents(whole)
