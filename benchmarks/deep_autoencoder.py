@@ -31,14 +31,16 @@ STARTS = {
     "rbm": ("deep-autoencoder", {"pretrain": "rbm"}),
     "denoising": ("deep-autoencoder", {"pretrain": "denoising"}),
     "random": ("deep-autoencoder", {"pretrain": "none"}),
+    "small": ("deep-autoencoder", {"pretrain": "none"}),
     "relu": ("deep-autoencoder", {"pretrain": "none", "activation": "relu"}),
     "vae": ("vae", {"likelihood": "bernoulli", "binarise": "none"}),
 }
 NAMES = {
     "rbm": "stack of RBMs",
     "denoising": "stack of denoising autoencoders",
-    "random": "random, logistic",
-    "relu": "random, ReLU",
+    "random": "random, logistic, Glorot",
+    "small": "random, logistic, N(0, 0.01²)",
+    "relu": "random, ReLU, He",
     "vae": "VAE, ReLU",
 }
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -50,6 +52,9 @@ def plan_of(start, examples, options):
     torch.manual_seed(options.seed)
     pretrained = {"pretrain_epochs": options.layer_epochs} if options.layer_epochs else {}
     plan = recipes.make(name, **DEEP, **arguments, **(pretrained if name == "deep-autoencoder" else {}))
+    if start == "small":
+        for parameter in plan.model.parameters():
+            torch.nn.init.normal_(parameter, std=0.01)
     started = time.perf_counter()
     if plan.pretrain is not None:
         plan.pretrain(examples, options.out / start, settings(seed=options.seed), True)

@@ -66,7 +66,7 @@ def test_draws_follow_the_probabilities(agrees):
 
 
 @pytest.mark.parametrize("skip", [False, True])
-@pytest.mark.parametrize("shape", [(1, 6, 5), (3, 4, 7), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 6, 5), (3, 4, 7), (1, 5, 1), (1, 1, 1)], ids=str)
 def test_drawing_computes_what_the_pass_computes(shape, skip):
     net = pixelcnn(shape, [5, 3, 1, 3], outputs=4, skip=skip, context=2)
     x, z, y = torch.rand(6, *shape), torch.randn(2, 6, 3), torch.rand(6, 2)

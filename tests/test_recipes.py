@@ -9,7 +9,9 @@ import torch
 from torch.testing import assert_close
 
 from latente import recipes, runs
+from latente.distributions import Autoregressive, Delta, Flat
 from latente.errors import RunError
+from latente.models import Classifier
 from latente.recipes.catalogue import schema
 from latente.schedules import Clock
 from latente.settings import Settings, settings
@@ -18,7 +20,9 @@ from latente.trace import mean
 CLOCK = Clock(5, 10)
 SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
 SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
-POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow")
+BASES = {"prior": "autoencoder", "classifier": "vae"}  # of recipes that build on a run
+SMALL_TEXT = {"latent": 3, "hidden": 6, "embedding": 5, "vocabulary": 9}
+POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow", "vamp")
 NETWORKS = ("mlp", "residual", "conv")
 LIKELIHOODS = (
     "bernoulli",
@@ -29,12 +33,16 @@ LIKELIHOODS = (
     "gaussian-optimal",
     "categorical",
     "logistic-mixture",
+    "pixelcnn",
 )
 
 
 def plan_of(name, shape, **given):
     known = recipes.parameters(name)
-    arguments = {"shape": list(shape), **{k: v for k, v in SMALL.items() if k in known}, **given}
+    small = SMALL_TEXT if reads_text(name) else SMALL
+    arguments = {"shape": list(shape), **{k: v for k, v in small.items() if k in known}, **given}
+    if "of" in known and "of" not in given:
+        arguments["of"] = plan_of(BASES[name], shape).model.made_by
     torch.manual_seed(0)
     plan = recipes.make(name, **arguments)
     with torch.no_grad():
@@ -43,8 +51,15 @@ def plan_of(name, shape, **given):
     return plan
 
 
-def batch(shape, n=6):
-    """Levels of 8 bits, black and white among them, in runs as pictures have them."""
+def reads_text(name):
+    return "vocabulary" in recipes.parameters(name)
+
+
+def batch(shape, n=6, *, text=False):
+    """Levels of 8 bits, black and white among them, in runs as pictures have them; or sentences of all lengths."""
+    if text:
+        x = 1 + torch.arange(n * shape[0]).reshape(n, *shape) * 37 // 5 % SMALL_TEXT["vocabulary"]
+        return x * ((x == 1).cumsum(1) - (x == 1).long() == 0), torch.arange(n) % SMALL["classes"]
     x = torch.arange(n * torch.Size(shape).numel()).reshape(n, *shape) * 37 // 5 % 256
     x.flatten(1)[0], x.flatten(1)[1] = 0, 255
     return x / 255, torch.arange(n) % SMALL["classes"]
@@ -55,21 +70,27 @@ def loss_of(terms):
 
 
 def conform(plan, shape, tmp_path):
-    model, (x, y) = plan.model, batch(shape)
-    n, event = len(x), torch.Size(shape)
+    model, (x, y) = plan.model, batch(shape, text=reads_text(name_of(plan)))
+    n, of_labels = len(x), isinstance(model, Classifier)
+    target, event = (y, torch.Size()) if of_labels else (x, torch.Size(shape))
+    moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert len(moving) == len(list(model.parameters())) or name_of(plan) == "prior"
 
     terms = plan.objective.terms(model, x, y, CLOCK)
     for name, term in terms.items():
         assert term.value.shape == (n,) and term.value.isfinite().all(), name
         if term.value.requires_grad:
             moved = torch.autograd.grad(
-                term.value.sum(), list(model.parameters()), retain_graph=True, allow_unused=True
+                term.value.sum(), moving, retain_graph=True, allow_unused=True
             )
             moved = [gradient for gradient in moved if gradient is not None]
             assert all(gradient.isfinite().all() for gradient in moved), name
             assert any(gradient.ne(0).any() for gradient in moved), name
     loss_of(terms).backward()
     for name, parameter in model.named_parameters():
+        if name_of(plan) == "prior" and not name.startswith("prior."):
+            assert parameter.grad is None, name
+            continue
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         assert parameter.grad.ne(0).any(), name
 
@@ -77,37 +98,36 @@ def conform(plan, shape, tmp_path):
     with torch.no_grad():
         trace = model(x, y)
         assert trace.likelihood.batch_shape == (n,) and trace.likelihood.event_shape == event
-        log_p = trace.likelihood.log_prob(x)
+        log_p = trace.likelihood.log_prob(target)
         assert log_p.shape == (n,) and log_p.isfinite().all()
-        assert trace.likelihood.mean.shape == (n, *event) == trace.likelihood.sample().shape
+        assert shown(trace.likelihood).shape == (n, *event) == trace.likelihood.sample().shape
         assert all(g.z.shape[0] == n and g.q is not None for g in trace.latents.values())
 
         given = {name: g.z for name, g in trace.latents.items()}
-        assert_close(model(x, y, given=given).likelihood.log_prob(x), log_p, rtol=0, atol=0)
-        assert_close(model(y=y, size=n, given=given).likelihood.log_prob(x), log_p, rtol=0, atol=0)
+        assert_close(model(x, y, given=given).likelihood.log_prob(target), log_p, rtol=0, atol=0)
+        if not of_labels:
+            assert_close(model(y=y, size=n, given=given).likelihood.log_prob(x), log_p, rtol=0, atol=0)
 
-        draws = model(x, y, size=(2, n))
-        assert draws.likelihood.log_prob(x).shape == (2, n)
-        assert (
-            not draws.likelihood.log_prob(x)[0].equal(draws.likelihood.log_prob(x)[1])
-            or name_of(plan) == "autoencoder"
-        )
+        draws = model(x, y, size=(2, n)).likelihood.log_prob(target)
+        assert draws.shape == (2, n)
+        assert draws[0].equal(draws[1]) == all(isinstance(g.q, Delta) for g in trace.latents.values())
 
         whole = model(x, y, choose=mean)
         parts = [model(x[i : i + 3], y[i : i + 3], choose=mean) for i in (0, 3)]
-        pieces = torch.cat([part.likelihood.log_prob(x[i : i + 3]) for part, i in zip(parts, (0, 3))])
-        assert_close(whole.likelihood.log_prob(x), pieces, rtol=1e-5, atol=2e-5)
+        pieces = torch.cat([part.likelihood.log_prob(target[i : i + 3]) for part, i in zip(parts, (0, 3))])
+        assert_close(whole.likelihood.log_prob(target), pieces, rtol=1e-5, atol=2e-5)
         for name, g in whole.latents.items():
             assert_close(g.z, torch.cat([part.latents[name].z for part in parts]), rtol=1e-5, atol=1e-5)
 
         again = []
         for _ in range(2):
             torch.manual_seed(7)
-            again.append(model(x, y).likelihood.log_prob(x))
+            again.append(model(x, y).likelihood.log_prob(target))
         assert again[0].equal(again[1])
 
-        if name_of(plan) == "autoencoder":
-            with pytest.raises(ValueError, match="flat prior cannot be sampled"):
+        if any(isinstance(g.p, Flat) for g in trace.latents.values()):
+            says = "generates nothing" if of_labels else "flat prior cannot be sampled"
+            with pytest.raises(ValueError, match=says):
                 model(size=4)
         else:
             generated = model(y=y[:4], size=4)
@@ -124,14 +144,21 @@ def conform(plan, shape, tmp_path):
         assert list(loaded.state_dict()) == list(model.state_dict())
         for name, tensor in model.state_dict().items():
             assert loaded.state_dict()[name].equal(tensor) and loaded.state_dict()[name].dtype == tensor.dtype
-        assert loaded(x, y, given=given).likelihood.log_prob(x).equal(log_p)
+        assert loaded(x, y, given=given).likelihood.log_prob(target).equal(log_p)
 
         copied = copy.deepcopy(model)
         for parameter in model.parameters():
             parameter.zero_()
         assert copied.made_by == model.made_by
-        assert copied(x, y, given=given).likelihood.log_prob(x).equal(log_p)
+        assert copied(x, y, given=given).likelihood.log_prob(target).equal(log_p)
     assert type(model).__name__ in repr(model)
+
+
+def shown(d):
+    try:
+        return d.mean
+    except NotImplementedError:  # of what is written word by word, or drawn pixel by pixel
+        return d.sample() if isinstance(d, Autoregressive) else d.mode
 
 
 def name_of(plan):
@@ -141,6 +168,7 @@ def name_of(plan):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_recipes_conform(name, shape, tmp_path):
+    shape = (2 + shape[0],) if reads_text(name) else shape
     conform(plan_of(name, shape), shape, tmp_path)
 
 
@@ -155,6 +183,19 @@ def test_combinations_conform(network, posterior, prior, likelihood, tmp_path):
     conform(plan_of("vae", (1, 5, 3), **parts), (1, 5, 3), tmp_path)
 
 
+@pytest.mark.parametrize("likelihood", ["auto", "pixelcnn"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_skip_connections_conform(network, likelihood, tmp_path):
+    for shape, parts in (((1, 5, 3), {}), ((3, 4, 4), {"classes": 4, "conditional": True})):
+        plan = plan_of("vae", shape, network=network, likelihood=likelihood, skip=True, **parts)
+        conform(plan, shape, tmp_path)
+
+
+@pytest.mark.parametrize("parts", [{}, {"conditional": True}, {"skip": True, "network": "conv"}], ids=str)
+def test_categories_conform(parts, tmp_path):
+    conform(plan_of("vae", (1, 5, 3), posterior="categorical", categories=4, **parts), (1, 5, 3), tmp_path)
+
+
 @pytest.mark.parametrize("prior", ["normal", "flow"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_conditional_combinations_conform(network, prior, tmp_path):
@@ -163,7 +204,7 @@ def test_conditional_combinations_conform(network, prior, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 1)], ids=str)
-@pytest.mark.parametrize("likelihood", LIKELIHOODS[:-1])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS[:-2])
 @pytest.mark.parametrize("name", ["vae", "autoencoder"])
 def test_vectors_conform(name, likelihood, shape, tmp_path):
     conform(plan_of(name, shape, likelihood=likelihood), shape, tmp_path)
@@ -242,6 +283,13 @@ def test_recipes_have_settings_that_exist(name):
         ({"dropout": 0.5}, ["dropout", "0.5", "residual"]),
         ({"conditional": True}, ["conditional", "labels", "--label"]),
         ({"prior": "flow", "latent": 5000}, ["latent", "5000", "1024"]),
+        ({"conditional": True, "classes": 3, "prior": "vamp"}, ["vamp", "labels", "normal or flow"]),
+        ({"prior": "uniform"}, ["diagonal", "uniform", "go together"]),
+        ({"posterior": "categorical", "prior": "vamp"}, ["categorical", "vamp", "go together"]),
+        ({"posterior": "categorical", "draws": 2}, ["categorical", "draws", "2", "leave draws out"]),
+        ({"likelihood": "pixelcnn"}, ["pixelcnn", "images", "gaussian"]),
+        ({"likelihood": "pixelcnn", "shape": [1, 4, 4], "kernels": [3, 4]}, ["kernels", "[3, 4]", "odd"]),
+        ({"likelihood": "pixelcnn", "shape": [1, 4, 4], "kernels": [1]}, ["[1]", "first 3 or more"]),
         ({"shape": [65536] * 3, "hidden": [65536]}, ["vae", "65536", "smaller"]),
     ],
     ids=str,
@@ -308,4 +356,5 @@ def test_combinations_cover_the_catalogue():
     for name, options in zip(
         ("posterior", "prior", "likelihood", "network"), (POSTERIORS, PRIORS, LIKELIHOODS, NETWORKS)
     ):
-        assert set(options) == set(schemas[name]["enum"]) - {"auto"}
+        alone = {"posterior": {"categorical"}, "prior": {"uniform"}}.get(name, set())  # a pair of its own
+        assert set(options) | alone == set(schemas[name]["enum"]) - {"auto"}

@@ -16,17 +16,18 @@ from torch.testing import assert_close
 from latente import recipes, runs
 from latente.data.examples import Examples
 from latente.errors import RunError
+from latente.models.boltzmann import RBM, BernoulliUnits, GaussianUnits
 from latente.models.stacks import Affine, Ways, affine_layers, unroll
 from latente.nn import MLP
 from latente.objectives import ELBO
+from latente.recipes.stacks import ways_of
 from latente.settings import settings
 from latente.trace import mean
 from latente.training import Trainer
-from latente.training.checkpoint import newest
+from latente.training.checkpoint import newest, read_checkpoint
 from latente.training.layerwise import Layer, codes, train_layers
 
-SMALL = {"hidden": [12, 8], "latent": 3, "pretrain_epochs": 2}
-LONGER = {"pretrain_epochs": 100}  # until codes differ from example to example
+SMALL = {"hidden": [12, 8], "latent": 3, "pretrain_epochs": 3}
 RUN = {"steps": 20, "batch": 64, "threads": 1, "log_every": 7, "checkpoint_every": 8, "evaluate_every": 10}
 LAYERS = 3
 
@@ -79,48 +80,60 @@ def test_the_net_of_the_paper_has_its_number_of_parameters():
     assert layers == ["Linear", "Sigmoid"] * 3 + ["Linear"]
 
 
-def by_hand(x, layers, real):
-    """Goes up and down a stack of Boltzmann machines in float64, by their means."""
-    s = torch.sigmoid
-    h = x.flatten(1).double()
-    weights = [{name: t.double() for name, t in layer.items()} for layer in layers]
-    for layer in weights:
-        h = h @ layer["weight"] + layer["hidden_bias"]
-        h = h if layer is weights[-1] else s(h)
-    z = h
-    for layer in reversed(weights):
-        h = h @ layer["weight"].T + layer["visible_bias"]
-        h = h if layer is weights[0] and real else s(h)
-    return z.float(), h.view_as(x).float()
-
-
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
-def test_the_unrolled_net_is_the_layers_one_after_the_other(tmp_path, digits, likelihood):
-    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), likelihood=likelihood, **SMALL | LONGER)
-    plan.pretrain(Examples(digits[:300]), tmp_path, settings(threads=1), False)
-    layers = [load_file(tmp_path / f"layer-{k}" / "model.safetensors") for k in range(1, LAYERS + 1)]
-    x = digits[300:340] / 255
-    z, expected = by_hand(x, layers, real=likelihood == "gaussian")
+def test_unrolled_machines_are_their_mean_fields_one_after_the_other(digits, likelihood):
+    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), likelihood=likelihood, **SMALL)
+    bits, real = BernoulliUnits(), GaussianUnits()
+    rbms = [
+        RBM((1, 8, 8), 12, real if likelihood == "gaussian" else bits),
+        RBM((12,), 8),
+        RBM((8,), 3, bits, real),
+    ]
+    for rbm in rbms:
+        for parameter in rbm.parameters():
+            torch.nn.init.normal_(parameter, std=1.0)
+    unroll([ways_of(rbm) for rbm in rbms], plan.model.posterior.net, plan.model.likelihood.net)
+
+    h = x = digits[:40] / 255
+    h = h.flatten(1).double()
+    for rbm in rbms:
+        h = h @ rbm.weight.double() + rbm.hidden_bias.double()
+        h = h if rbm is rbms[-1] else h.sigmoid()
     trace = plan.model(x)
-    assert_close(trace.latents["z"].z, z, rtol=1e-5, atol=1e-5)
-    assert_close(trace.likelihood.mean, expected, rtol=1e-5, atol=1e-5)
-    assert trace.likelihood.mean.std(0).max() > 0.05
+    assert_close(trace.latents["z"].z.double(), h, rtol=1e-5, atol=1e-5)
+    for rbm in reversed(rbms):
+        h = h @ rbm.weight.T.double() + rbm.visible_bias.double()
+        h = h if rbm is rbms[0] and likelihood == "gaussian" else h.sigmoid()
+    assert_close(trace.likelihood.mean.double(), h.view_as(x), rtol=1e-5, atol=1e-5)
+    assert trace.likelihood.mean.std(0).max() > 0.03
 
 
-def test_the_unrolled_net_of_denoising_autoencoders(tmp_path, digits):
-    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), pretrain="denoising", **SMALL | LONGER)
+@pytest.mark.parametrize("how", [{}, {"likelihood": "gaussian"}, {"pretrain": "denoising"}], ids=str)
+def test_what_is_fine_tuned_are_the_weights_of_the_layers(tmp_path, digits, how):
+    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), **SMALL | how)
     plan.pretrain(Examples(digits[:300]), tmp_path, settings(threads=1), False)
-    h = x = digits[300:340] / 255
-    layers = [load_file(tmp_path / f"layer-{k}" / "model.safetensors") for k in range(1, LAYERS + 1)]
-    ways = [("posterior", layer) for layer in layers] + [("likelihood", layer) for layer in reversed(layers)]
-    h = h.flatten(1)
-    for number, (part, layer) in enumerate(ways, 1):
-        h = h @ layer[f"{part}.net.layers.0.weight"].T + layer[f"{part}.net.layers.0.bias"]
-        h = h if number == LAYERS else h.sigmoid()
-    assert_close(plan.model(x).likelihood.mean, h.view_as(x), rtol=1e-5, atol=1e-5)
+    encoder = affine_layers(plan.model.posterior.net)
+    decoder = affine_layers(plan.model.likelihood.net)
+    for k, up, down in zip(range(1, LAYERS + 1), encoder, reversed(decoder), strict=True):
+        layer = load_file(tmp_path / f"layer-{k}" / "model.safetensors")
+        if "weight" in layer:
+            ways = layer["weight"].T, layer["hidden_bias"], layer["weight"], layer["visible_bias"]
+        else:
+            parts = [f"{part}.net.layers.0" for part in ("posterior", "likelihood")]
+            ways = [layer[f"{part}.{which}"] for part in parts for which in ("weight", "bias")]
+        for found, expected in zip((up.weight, up.bias, down.weight, down.bias), ways, strict=True):
+            assert found.equal(expected)
 
 
-@pytest.mark.parametrize("how", [{}, {"persistent": 100}, {"pretrain": "denoising"}], ids=str)
+def test_persistent_chains_are_as_many_as_asked_for(tmp_path, digits):
+    plan = recipes.make("deep-autoencoder", shape=(1, 8, 8), persistent=7, **SMALL)
+    plan.pretrain(Examples(digits[:300]), tmp_path, settings(threads=1), False)
+    for k, width in enumerate([12, 8, 3], 1):
+        tensors, _ = read_checkpoint(next(newest(tmp_path / f"layer-{k}" / "checkpoints")))
+        assert tensors["objective.means"].shape == (7, width)
+
+
+@pytest.mark.parametrize("how", [{}, {"pretrain": "denoising"}], ids=str)
 def test_layers_alone_beat_the_mean_image_and_a_random_start(digits, how):
     train, test = digits[:1400], digits[1400:] / 255
     arguments = {"shape": (1, 8, 8), "hidden": [100, 50], "latent": 10, "pretrain_epochs": 30}

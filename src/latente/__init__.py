@@ -46,7 +46,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .data import load as load_data
-    from .evaluation import evaluate
+    from .evaluation.evaluate import evaluate
     from .models import VAE
     from .objectives import ELBO, IWAE
     from .recipes import make

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from .data import Data, Examples
+from .distributions import onto
 from .errors import DataError, LatenteError
 from .models import Classifier
 from .trace import Model, mean
@@ -28,14 +30,17 @@ BLOCK = 512
 
 @torch.no_grad()
 def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
-    """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels."""
+    """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels.
+
+    On a sphere a code is the direction of the mean.
+    """
     means: dict[str, list[Tensor]] = {}
     deviations: dict[str, list[Tensor]] = {}
     for start in range(0, len(examples), BLOCK):
         x, y = examples.batch(slice(start, start + BLOCK))
         for name, g in model(x, y, choose=mean).latents.items():
             assert g.q is not None
-            means.setdefault(name, []).append(g.q.mean.flatten(1))
+            means.setdefault(name, []).append(onto(g.p, g.q.mean).flatten(1))
             deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
     table: dict[str, np.ndarray] = {}
     for name in means:
@@ -59,15 +64,18 @@ def columns_of(name: str, values: Tensor) -> dict[str, np.ndarray]:
 def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     """Returns the likelihood's means for the codes of a table, in the data's own units, or likeliest words, with shape (N, *).
 
+    Of an autoregressive likelihood they are draws.
+
     Raises:
         DataError: If the table lacks a column of a latent group, or a label that the model needs.
     """
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
     example = data.test.batch(slice(0, 1))
-    shapes = {name: g.z.shape[1:] for name, g in model(*example, choose=mean).latents.items()}
+    groups = model(*example, choose=mean).latents
     given = {}
-    for name, shape in shapes.items():
+    for name, g in groups.items():
+        shape = g.z.shape[1:]
         wanted = [f"{name}_{j}" for j in range(shape.numel())]
         missing = [column for column in wanted if column not in table]
         if missing:
@@ -75,7 +83,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
                 f"the codes have no column {missing[0]!r}: the model's {name} has {len(wanted)} dimensions"
             )
         values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
-        given[name] = torch.from_numpy(values).unflatten(1, shape)
+        given[name] = onto(g.p, torch.from_numpy(values).unflatten(1, shape))
     parts = []
     for start in range(0, len(first), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -84,8 +92,18 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             trace = model(y=None if y is None else y[rows], size=len(first[rows]), given=block)
         except ValueError as error:
             raise DataError(f"the codes cannot be decoded: {error}") from None
-        parts.append(trace.likelihood.mode if data.kind == "text" else trace.likelihood.mean)
+        parts.append(trace.likelihood.mode if data.kind == "text" else shown(trace.likelihood))
     return data.inverse(torch.cat(parts))
+
+
+def shown(d: Distribution) -> Tensor:
+    """Takes the mean of a likelihood; where it knows none, draws that are the same each time."""
+    try:
+        return d.mean
+    except NotImplementedError:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return d.sample()
 
 
 def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[str, np.ndarray]:

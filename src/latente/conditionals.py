@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Autoregressive",
     "Bernoulli",
+    "Categorical",
     "Committed",
     "Conditional",
     "ContinuousBernoulli",
@@ -40,6 +42,7 @@ __all__ = [
     "Quantised",
     "Sentences",
     "SharedScale",
+    "Spherical",
 ]
 
 
@@ -194,6 +197,81 @@ def scales_at(nats: float) -> tuple[float, float]:
             near, far = (middle, far) if away(middle) < nats else (near, middle)
         roots.append(near)
     return roots[0], roots[1]
+
+
+class Spherical(Conditional):
+    r"""Reads a direction :math:`\mu` on each of some spheres, and how concentrated codes are around it, :math:`\kappa`.
+
+    A learnt concentration is :math:`1 + \mathrm{softplus}(a)`, so that it cannot leave for the uniform distribution. With a
+    fixed one the rate is a constant, and cannot collapse; the code still can, where :math:`\mu` is the same for every
+    example or the decoder does not use it.
+
+    References:
+        | Hyperspherical Variational Auto-Encoders (Davidson et al., 2018), https://arxiv.org/abs/1804.00891
+        | Spherical Latent Spaces for Stable Variational Autoencoders (Xu and Durrett, 2018), https://arxiv.org/abs/1808.10805
+
+    Arguments:
+        net: A network with :math:`g m` outputs, the directions before they are normalised; where the concentration is
+            learnt, :math:`g` more, the :math:`a`.
+        family: `distributions.VonMisesFisher` or `distributions.PowerSpherical`.
+        spheres: The number of spheres :math:`g`.
+        concentration: :math:`\kappa`; None to learn it.
+
+    Raises:
+        ValueError: If the concentration is not above 0.
+
+    Example:
+        >>> q = Spherical(nn.Linear(8, 2 * 3 + 2), spheres=2)(torch.randn(5, 8))
+        >>> q.event_shape, q.base_dist.loc.norm(dim=-1).allclose(torch.ones(5, 2))
+        (torch.Size([6]), True)
+    """
+
+    concentration: Tensor
+
+    def __init__(
+        self,
+        net: nn.Module,
+        family: type[distributions.Zonal] = distributions.VonMisesFisher,
+        spheres: int = 1,
+        concentration: float | None = None,
+    ) -> None:
+        super().__init__(net)
+        if concentration is not None and not concentration > 0:
+            raise ValueError(f"concentration is {concentration}: give a number above 0, or None to learn it")
+        self.family, self.spheres, self.learnt = family, spheres, concentration is None
+        self.register_buffer("concentration", torch.tensor(float(concentration or 0)), persistent=False)
+
+    def forward(self, *context: Tensor | None) -> distributions.Spheres:
+        output, concentration = self.read(*context), self.concentration
+        if self.learnt:
+            output, free = output[..., : -self.spheres], output[..., -self.spheres :]
+            concentration = 1 + F.softplus(free)
+        loc = F.normalize(output.unflatten(-1, (self.spheres, -1)), dim=-1)
+        return distributions.Spheres(self.family(loc, concentration.to(loc.dtype), validate_args=False))
+
+
+class Categorical(Conditional):
+    r"""Reads the log-odds of :math:`G` groups of categories; draws are relaxed in training, and one-hot in evaluation.
+
+    Arguments:
+        net: A network with :math:`G K` outputs.
+        groups: The number of groups :math:`G`.
+        temperature: The temperature of relaxed draws.
+        straight: Whether they are rounded to one-hot vectors, with the gradient of what was rounded.
+
+    Example:
+        >>> Categorical(nn.Linear(8, 3 * 4), groups=3).eval()(torch.randn(5, 8)).sample().sum(-1)
+        tensor([3., 3., 3., 3., 3.])
+    """
+
+    def __init__(self, net: nn.Module, groups: int, temperature: float = 0.5, straight: bool = False) -> None:
+        super().__init__(net)
+        self.groups, self.temperature, self.straight = groups, temperature, straight
+
+    def forward(self, *context: Tensor | None) -> distributions.Categories:
+        logits = self.read(*context).unflatten(-1, (self.groups, -1))
+        temperature = self.temperature if self.training else None
+        return distributions.Categories(logits, temperature, self.straight)
 
 
 class Point(Conditional):

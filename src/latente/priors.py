@@ -9,8 +9,11 @@ estimated by the sample that the pass drew.
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
+from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, distributions, nn
@@ -27,7 +30,18 @@ from torch.distributions import (
 
 from . import distributions as own
 
-__all__ = ["Flat", "FullMixture", "Laplace", "Mixture", "Standard", "Standardised", "import_zuko"]
+__all__ = [
+    "Categories",
+    "Flat",
+    "FullMixture",
+    "Laplace",
+    "Mixture",
+    "Standard",
+    "Standardised",
+    "UniformSphere",
+    "Vamp",
+    "import_zuko",
+]
 
 
 class Standard(nn.Module):
@@ -50,6 +64,28 @@ class Standard(nn.Module):
         return own.StandardNormal(self.loc, self.scale)
 
 
+class UniformSphere(nn.Module):
+    r"""The uniform distribution on a sphere in :math:`\mathbb{R}^m`, or on several.
+
+    Arguments:
+        features: The dimension :math:`m` of the space around each sphere.
+        spheres: Their number :math:`g`; a draw has :math:`g m` entries.
+
+    Example:
+        >>> UniformSphere(3, spheres=2)().sample((5,)).shape
+        torch.Size([5, 6])
+    """
+
+    center: Tensor
+
+    def __init__(self, features: int, spheres: int = 1) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(spheres, features), persistent=False)
+
+    def forward(self, y: Tensor | None = None) -> own.Spheres:
+        return own.Spheres(own.UniformSphere(self.center))
+
+
 class Flat(nn.Module):
     """The flat measure of a plain autoencoder: it adds nothing to the loss and cannot be sampled."""
 
@@ -59,6 +95,24 @@ class Flat(nn.Module):
 
     def forward(self, y: Tensor | None = None) -> own.Flat:
         return own.Flat((self.features,))
+
+
+class Categories(nn.Module):
+    r"""All categories of each of :math:`G` groups alike: a divergence from it is at most :math:`G \log K`.
+
+    Arguments:
+        groups: The number of groups :math:`G`.
+        categories: The number of categories of each, :math:`K`.
+    """
+
+    logits: Tensor
+
+    def __init__(self, groups: int, categories: int) -> None:
+        super().__init__()
+        self.register_buffer("logits", torch.zeros(groups, categories), persistent=False)
+
+    def forward(self, y: Tensor | None = None) -> own.Categories:
+        return own.Categories(self.logits)
 
 
 class Laplace(nn.Module):
@@ -148,12 +202,15 @@ class FullMixture(nn.Module):
         try:
             from sklearn.exceptions import ConvergenceWarning
             from sklearn.mixture import GaussianMixture
+            from threadpoolctl import threadpool_limits  # which scikit-learn stands on
         except ImportError as error:
-            raise ImportError("mixtures are fitted by scikit-learn: pip install 'latente[mixtures]'") from error
+            raise ImportError(
+                "mixtures are fitted by scikit-learn: pip install 'latente[mixtures]'"
+            ) from error
         em = GaussianMixture(
             len(self.logits), reg_covar=(10 * self.floor) ** 2, init_params="k-means++", random_state=seed
         )
-        with warnings.catch_warnings():
+        with threadpool_limits(torch.get_num_threads()), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what is left is small, and training goes on
             em.fit(z.double().cpu().numpy())
         factor = torch.linalg.cholesky(torch.from_numpy(em.covariances_))
@@ -190,8 +247,77 @@ class Standardised(nn.Module):
         """Takes mean and standard deviation of codes, with shape :math:`(N, d)`, and returns them standardised."""
         self.loc.copy_(z.mean(0))
         spread = z.std(0)
-        self.scale.copy_(torch.where(spread > 1e-6 * spread.max(), spread, 1.0))
+        self.scale.copy_(torch.where(spread > 1e-6 * z.abs().amax(0), spread, 1.0))
         return (z - self.loc) / self.scale
+
+
+class Within(torch.autograd.Function):
+    """Clamps to an interval; of the gradient only what would lead further out is cut, so what came out comes back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bounds = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (grad,), (x,), (low, high) = grads, ctx.saved_tensors, ctx.bounds
+        outward = ((x <= low) & (grad > 0)) | ((x >= high) & (grad < 0))  # a step is one against the gradient
+        return grad.masked_fill(outward, 0.0), None, None
+
+
+class Vamp(nn.Module):
+    r"""Mixes the posteriors of :math:`K` learned pseudo-inputs, :math:`p(z) = \frac{1}{K} \sum_k q_\phi(z | u_k)`.
+
+    The prior that maximises the ELBO is the aggregated posterior :math:`\frac{1}{N} \sum_n q_\phi(z | x_n)`; this one keeps
+    :math:`K` of its :math:`N` terms, and learns which. All pseudo-inputs are encoded in one pass of each step.
+
+    References:
+        | VAE with a VampPrior (Tomczak and Welling, 2018)
+        | https://arxiv.org/abs/1705.07120
+
+    Arguments:
+        posterior: The model's own :math:`q(z | x)`, called with the pseudo-inputs. The model registers it, the prior does not.
+        shape: The shape of an example.
+        components: The number of pseudo-inputs :math:`K`.
+        bounds: The range of the data, which pseudo-inputs do not leave; None for data without one.
+
+    Example:
+        >>> from latente.conditionals import Diagonal
+        >>> p = Vamp(Diagonal(nn.Linear(8, 2 * 3)), shape=(8,), components=5)
+        >>> p().sample((4,)).shape, [name for name, _ in p.named_parameters()]
+        (torch.Size([4, 3]), ['inputs'])
+    """
+
+    def __init__(
+        self,
+        posterior: nn.Module,
+        shape: Sequence[int],
+        components: int = 500,
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+    ) -> None:
+        super().__init__()
+        self.shared = (
+            posterior,
+        )  # a tuple registers nothing, and a copy of the model copies it with the model
+        self.bounds = (-math.inf, math.inf) if bounds is None else bounds
+        middle, noise = (0.0, 1.0) if bounds is None else (sum(bounds) / 2, 0.02 * (bounds[1] - bounds[0]))
+        self.inputs = nn.Parameter(middle + noise * torch.randn(components, *shape))
+
+    @torch.no_grad()
+    def start(self, x: Tensor, noise: float = 0.01) -> None:
+        """Lets the pseudo-inputs start at examples, with shape (N, *), gone round where they are too few, and a little noise."""
+        rows = torch.arange(len(self.inputs)) % len(x)
+        self.inputs.copy_(x[rows.to(x.device)])
+        self.inputs.add_(noise * torch.randn_like(self.inputs))
+
+    def forward(self, y: Tensor | None = None) -> MixtureSameFamily:
+        components = self.shared[0](Within.apply(self.inputs, *self.bounds))
+        weights = Categorical(logits=self.inputs.new_zeros(len(self.inputs)), validate_args=False)
+        is_normal = isinstance(components, Independent) and isinstance(components.base_dist, Normal)
+        family = own.NormalMixture if is_normal else MixtureSameFamily
+        return family(weights, components, validate_args=False)
 
 
 def import_zuko() -> ModuleType:

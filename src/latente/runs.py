@@ -125,7 +125,9 @@ class Run:
         try:
             path, weights = (self.record["of"][name] for name in ("path", "weights"))
         except (KeyError, TypeError):
-            raise RunError(f"{self.path / RECORD} is damaged: it does not say which run it builds on") from None
+            raise RunError(
+                f"{self.path / RECORD} is damaged: it does not say which run it builds on"
+            ) from None
         remedy = f"{self.path} builds on it and has no checkpoint yet: put it back, or start a new run"
         try:
             found = Run.open(path)
@@ -211,7 +213,7 @@ class Run:
             examples: The number of held-out examples; by default 1,000, and all for a classifier.
             split: "validation" or "test".
         """
-        from .evaluation import Classification, Evaluation, affordable, classify, evaluate
+        from .evaluation import affordable, classify, evaluate
 
         found: Evaluation | Classification
         how: Any = {"split": split, "seed": self.settings.seed}
@@ -265,17 +267,20 @@ def train(
     base = Run.open(asked["of"]) if "of" in asked and "of" in recipes.parameters(recipe) else None
     if base is not None:
         asked["of"] = {name: base.record[name] for name in ("recipe", "arguments")}
-    about = {"source": source, "label": label, "validation": validation, "test": test}
     if source is None:
         if base is None:
-            raise RunError(f"{recipe} needs data: name a data set, a file or a folder")
-        about = {name: base.record["data"][name] for name in about} | ({"label": label} if label else {})
+            of = "of" in recipes.parameters(recipe)
+            needed = "the folder of a run, of" if of else "data: name a data set, a file or a folder"
+            raise RunError(f"{recipe} needs {needed}")
+        kept = base.record["data"]
+        source, validation, test = kept["source"], kept["validation"], kept["test"]
+        label = label or kept["label"]
         loaded = base.load_data(label)
     else:
         path = Path(source).expanduser()
         if source not in data.SOURCES and path.exists():
-            about["source"] = str(path.resolve())
-        loaded = data.load(about["source"], label=label, validation=validation, test=test, seed=chosen.seed)
+            source = str(path.resolve())
+        loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
         if base is not None:
             loaded = like(loaded, base)
     plan = plan_for(recipe, loaded, asked, chosen.seed)
@@ -288,7 +293,14 @@ def train(
     record = {
         **plan.model.made_by,
         **({} if base is None else {"of": base.named()}),
-        "data": {**about, **loaded.describe(), "benchmark": loaded.benchmark},
+        "data": {
+            "source": source,
+            "label": label,
+            "validation": validation,
+            "test": test,
+            **loaded.describe(),
+            "benchmark": loaded.benchmark,
+        },
         "settings": {**own, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
@@ -312,7 +324,7 @@ def like(loaded: Data, base: Run) -> Data:
         return base.load_data()
     if loaded.location is not None or about["location"] is not None:
         raise DataError(
-            f"{loaded.source} is not the data of {base.path}, whose columns were standardised by their own means: leave --data out"
+            f"{loaded.source} is not the data of {base.path}, and each was standardised by its own means: leave --data out"
         )
     return loaded
 
@@ -411,7 +423,11 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) 
     """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
     known = recipes.parameters(recipe)
     if (loaded.kind == "text") != ("vocabulary" in known):
-        hint = "use text-vae" if loaded.kind == "text" else "give --data ptb, or a text file with a sentence a line"
+        hint = (
+            "use text-vae"
+            if loaded.kind == "text"
+            else "give --data ptb, or a text file with a sentence a line"
+        )
         raise RunError(f"recipe {recipe!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}")
     answers = {
         "shape": list(loaded.shape),

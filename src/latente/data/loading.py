@@ -381,8 +381,9 @@ def read(
     _check_like(raw, like, source)
     raw = replace(raw, y=_codes_like(raw, like["classes"], source))
     if raw.kind == "text":
-        raw = renumbered(raw, like["words"])
-        return _examples(replace(raw, x=raw.x[:, : like["shape"][0]]), slice(None), None)
+        raw, width = renumbered(raw, like["words"]), like["shape"][0]
+        x = np.pad(raw.x[:, :width], ((0, 0), (0, max(0, width - raw.x.shape[1]))))
+        return _examples(replace(raw, x=x), slice(None), None)
     if raw.kind == "images":
         return _pixels_like(raw, like["binarise"])
     if like["location"] is not None:

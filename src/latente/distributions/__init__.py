@@ -4,10 +4,12 @@ from .autoregressive import Autoregressive
 from .bernoulli import BernoulliEvent
 from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
+from .gumbel import Categories
 from .levels import DiscretizedLogisticMixture, Levels
+from .mixture import NormalMixture
 from .optimal import OptimalNormal
 from .power_spherical import PowerSpherical
-from .sphere import Spheres, UniformSphere, Zonal, onto
+from .sphere import Spheres, UniformSphere, Zonal, between, onto
 from .standard import StandardNormal
 from .von_mises_fisher import VonMisesFisher
 from .words import Words
@@ -17,11 +19,13 @@ from . import divergences as divergences  # isort: skip  (registers the KL rules
 __all__ = [
     "Autoregressive",
     "BernoulliEvent",
+    "Categories",
     "ContinuousBernoulli",
     "Delta",
     "DiscretizedLogisticMixture",
     "Flat",
     "Levels",
+    "NormalMixture",
     "OptimalNormal",
     "PowerSpherical",
     "Spheres",
@@ -30,5 +34,6 @@ __all__ = [
     "VonMisesFisher",
     "Words",
     "Zonal",
+    "between",
     "onto",
 ]

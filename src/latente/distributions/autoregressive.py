@@ -52,10 +52,16 @@ class Autoregressive(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        raise NotImplementedError("the mean of an autoregressive distribution is one over all images: draw it")
+        raise NotImplementedError(
+            "the mean of an autoregressive distribution is one over all images: draw it"
+        )
+
+    def given(self, value: Tensor) -> Distribution:
+        r"""Returns the distribution of every pixel given those before it in `value`, all in one."""
+        return self.pixels(self.parameters(value, self.z, self.y))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return self.pixels(self.parameters(value, self.z, self.y)).log_prob(value)
+        return self.given(value).log_prob(value)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         d = self.expand((*sample_shape, *self.batch_shape))

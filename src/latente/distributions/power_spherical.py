@@ -1,10 +1,10 @@
 r"""The power spherical distribution: a zonal family whose every figure is elementary.
 
-.. math:: q(z) = \frac{1}{Z} (1 + \mu^\top z)^\kappa, \qquad \tfrac{1}{2} (1 + \mu^\top z) \sim \mathrm{Beta}(\alpha, \beta), \qquad
-    \alpha = \tfrac{m - 1}{2} + \kappa, \quad \beta = \tfrac{m - 1}{2}
+.. math:: q(z) = \frac{1}{Z} (1 + \mu^\top z)^\kappa, \qquad \tfrac{1}{2} (1 + \mu^\top z) \sim \mathrm{Beta}(\alpha, \beta),
+    \qquad \alpha = \tfrac{m - 1}{2} + \kappa, \quad \beta = \tfrac{m - 1}{2}
 
-It needs neither a Bessel function nor rejection: in half angles :math:`\tan^2 \frac{\theta}{2}` is a ratio of two Gamma variables,
-and with the tilt :math:`g = \log \frac{1 + \cos \theta}{2}`
+It needs neither a Bessel function nor rejection: in half angles :math:`\tan^2 \frac{\theta}{2}` is a ratio of two Gamma
+variables, and with the tilt :math:`g = \log \frac{1 + \cos \theta}{2}`
 
 .. math:: \Phi = \log \frac{\Gamma(\alpha) \, \Gamma(2 \beta)}{\Gamma(\beta) \, \Gamma(\alpha + \beta)}, \qquad
     \Phi' = \psi(\alpha) - \psi(\alpha + \beta) .
@@ -67,9 +67,9 @@ class PowerSpherical(Zonal):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        nearness = (value + self.loc).square().sum(-1) / 4  # (1 + cos) / 2, also where the cosine rounds to -1
-        smallest = torch.finfo(nearness.dtype).tiny
-        return self.concentration * nearness.clamp_min(smallest).log() - self.shaped(self.known[1] + log_area(self.m))
+        away = (value - self.loc).square().sum(-1) / 4  # (1 - cos) / 2, and 1 at the antipode
+        tilt = torch.log1p(-away.clamp_max(1 - torch.finfo(away.dtype).eps))
+        return self.concentration * tilt - self.shaped(self.known[1] + log_area(self.m))
 
     @staticmethod
     def angles(concentration: Tensor, m: int) -> Tensor:

@@ -25,7 +25,8 @@ gradient. The angle that has :math:`F_\kappa(\theta) = u` for a fixed :math:`u` 
     = \int_\theta^\pi \dots \, dt
 
 (implicit reparameterisation). The integrand is smooth, and has one sign on the side of :math:`\Phi' = g` where :math:`\theta`
-is: 24 Gauss–Legendre nodes over the part of it that is not negligible leave a relative error below 1e-6.
+is: 20 Gauss–Legendre nodes over the part of it that is not negligible leave a relative error below 1e-7 (von Mises–Fisher;
+for power spherical, whose tilt has a pole at the antipode, 1e-5, and 1e-3 on the circle where it is almost uniform).
 
 All figures of one number an example are computed in float64, whatever the dtype of the directions.
 """
@@ -45,10 +46,10 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.utils import lazy_property
 
-__all__ = ["Spheres", "UniformSphere", "Zonal", "onto"]
+__all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto"]
 
-NODES = 24  # of the quadrature
-REACH = 7.0  # standard deviations, at the least, that it spans
+NODES = 20  # of the quadrature
+REACH = 6.5  # standard deviations, at the least, that it spans
 EDGE = 1e-9  # radians: angles this near to 0 or pi count as there
 NUDGE = 1e-15  # a draw of exactly 0, about one in 2^24, has no direction
 
@@ -327,7 +328,9 @@ class Spheres(Independent):
 
 def event_of(loc: Tensor) -> torch.Size:
     if loc.dim() < 1 or loc.shape[-1] < 2:
-        raise ValueError(f"a direction of shape {tuple(loc.shape)} lies on no sphere: give at least 2 dimensions")
+        raise ValueError(
+            f"a direction of shape {tuple(loc.shape)} lies on no sphere: give at least 2 dimensions"
+        )
     return loc.shape[-1:]
 
 
@@ -343,3 +346,26 @@ def onto(p: Distribution, z: Tensor) -> Tensor:
     if isinstance(p, Spheres):
         return F.normalize(z.unflatten(-1, p.parts), dim=-1).flatten(-2)
     return z
+
+
+def between(p: Distribution, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    r"""Joins codes by a straight line, or, where a prior has its mass on spheres, by the shortest arc on each.
+
+    Arguments:
+        p: The prior.
+        a: The codes at :math:`t = 0`.
+        b: The codes at :math:`t = 1`.
+        t: Where between them, broadcast with them.
+
+    Example:
+        >>> p = Spheres(UniformSphere(torch.zeros(1, 2)))
+        >>> between(p, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([1 / 3]))
+        tensor([0.8660, 0.5000])
+    """
+    if not isinstance(p, Spheres):
+        return a + t * (b - a)
+    a, b = (end.unflatten(-1, p.parts) for end in (a, b))
+    cosine = torch.linalg.vecdot(a, b).unsqueeze(-1)
+    across = b - cosine * a
+    angle = t.unsqueeze(-1) * torch.atan2(torch.linalg.vector_norm(across, dim=-1, keepdim=True), cosine)
+    return (angle.cos() * a + angle.sin() * F.normalize(across, dim=-1)).flatten(-2)

@@ -9,11 +9,11 @@ Its normaliser is a Bessel function that overflows, and underflows where it is s
 .. math:: \Phi(\kappa) = \log \mathbb{E}_\text{uniform} [e^{\kappa \mu^\top z}]
     = \log \big[ \Gamma(\nu + 1) (2 / \kappa)^\nu I_\nu(\kappa) \big], \qquad \Phi' = A = \frac{I_{\nu + 1}}{I_\nu}
 
-is of the size of :math:`\kappa A`, and what is wanted are :math:`\Phi` and :math:`\rho = A / \kappa`. For orders :math:`\nu \geq 12`
-Debye's expansion, with :math:`s = \sqrt{\nu^2 + \kappa^2}` and polynomials :math:`u_k`, gives
+is of the size of :math:`\kappa A`, and what is wanted are :math:`\Phi` and :math:`\rho = A / \kappa`. For orders
+:math:`\nu \geq 10` Debye's expansion, with :math:`s = \sqrt{\nu^2 + \kappa^2}` and polynomials :math:`u_k`, gives
 
-.. math:: \Phi_\nu = \frac{\kappa^2}{\nu + s} - \nu \log \Big( 1 + \frac{\kappa^2}{2 \nu (\nu + s)} \Big) - \frac{1}{2} \log \frac{s}{\nu}
-    + \log \frac{\sum_k u_k(\nu / s) \, \nu^{-k}}{\sum_k u_k(1) \, \nu^{-k}}
+.. math:: \Phi_\nu = \frac{\kappa^2}{\nu + s} - \nu \log \Big( 1 + \frac{\kappa^2}{2 \nu (\nu + s)} \Big)
+    - \frac{1}{2} \log \frac{s}{\nu} + \log \frac{\sum_k u_k(\nu / s) \, \nu^{-k}}{\sum_k u_k(1) \, \nu^{-k}}
 
 where nothing cancels, and a like form for :math:`\rho`. Smaller orders are reached downwards, where every term is positive:
 
@@ -35,6 +35,7 @@ and the first accepted one taken. The number is such that none is accepted less 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -44,9 +45,11 @@ from .sphere import Zonal, log_area
 
 __all__ = ["VonMisesFisher"]
 
-LEAST = 12  # the order from which on Debye's expansion is used
-TERMS = 6  # of it
-ACCEPTED = 0.65  # of all proposals, at the least; the infimum is sqrt(e / 2 pi), for m = 2 and large concentrations
+LEAST = 10  # the order from which on Debye's expansion is used
+TERMS = 8  # of it
+ACCEPTED = (
+    0.65  # of all proposals, at the least; the infimum is sqrt(e / 2 pi), for m = 2 and large concentrations
+)
 
 
 class VonMisesFisher(Zonal):
@@ -97,7 +100,9 @@ class VonMisesFisher(Zonal):
             share = torch.rand_like(concentration) * torch.expm1(-2 * concentration)
             return 2 * (-torch.log1p(share) / (2 * concentration)).clamp(0, 1).sqrt().asin()
         times = math.ceil(math.log(torch.finfo(concentration.dtype).eps) / math.log(1 - ACCEPTED))
-        uniform = torch.rand((3, times, *concentration.shape), dtype=concentration.dtype, device=concentration.device)
+        uniform = torch.rand(
+            (3, times, *concentration.shape), dtype=concentration.dtype, device=concentration.device
+        )
         # the cosine of the angle of a uniform direction, by Ulrich's formula
         radius = 1.0 if m == 2 else (-torch.expm1(2 / (m - 2) * uniform[0].log())).sqrt()
         cos = radius * (2 * math.pi * uniform[1]).cos()
@@ -122,7 +127,9 @@ class Cumulants(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         concentration, mean, slope = ctx.saved_tensors
-        if torch.is_grad_enabled():  # under create_graph the derivative must itself depend on the concentration
+        if (
+            torch.is_grad_enabled()
+        ):  # under create_graph the derivative must itself depend on the concentration
             slope = 1 - mean.square() - (ctx.m - 1) * mean / concentration
         return grads[0] * mean + grads[1] * slope, None
 
@@ -132,8 +139,9 @@ def cumulants(concentration: Tensor, m: int) -> tuple[Tensor, Tensor, Tensor]:
     square = concentration.square()
     steps = max(0, math.ceil(LEAST - (m / 2 - 1)))
     n = m / 2 - 1 + steps
-    s, above = (square + n**2).sqrt(), (square + (n + 1) ** 2).sqrt()
-    series, series_above = debye(s, n), debye(above, n + 1)
+    s = torch.stack([square + n**2, square + (n + 1) ** 2]).sqrt()
+    series, series_above = debye(s, 1 - square / s.square())
+    s, above = s
     shift = square / (n + s)
     phi = shift - n * torch.log1p(shift / (2 * n)) - 0.5 * torch.log(s / n) + torch.log(series / limit(n))
     rise = (2 * n + 1) / (s + above)
@@ -148,6 +156,7 @@ def cumulants(concentration: Tensor, m: int) -> tuple[Tensor, Tensor, Tensor]:
     return phi, ratio, slope
 
 
+@lru_cache
 def polynomials(terms: int) -> list[list[float]]:
     r"""Lists the coefficients of :math:`Q_k`, where :math:`u_k(p) = p^k Q_k(p^2)`.
 
@@ -165,21 +174,20 @@ def polynomials(terms: int) -> list[list[float]]:
     return found[1:]
 
 
-POLYNOMIALS = polynomials(TERMS)
+@lru_cache
+def coefficients(device: torch.device | None = None) -> Tensor:
+    """Tabulates the coefficients, a column for each polynomial; kept, since sending them would wait for the device."""
+    rows = [row + [0.0] * (TERMS + 1 - len(row)) for row in polynomials(TERMS)]
+    return torch.tensor(rows, dtype=torch.float64, device=device).T.contiguous()
 
 
-def debye(s: Tensor, order: float) -> Tensor:
-    r"""Returns :math:`\sum_k u_k(\nu / s) \, \nu^{-k} = \sum_k Q_k(\nu^2 / s^2) \, s^{-k}`."""
-    p = (order / s).square()
-    total = torch.zeros_like(s)
-    for coefficients in reversed(POLYNOMIALS):
-        value = torch.full_like(s, coefficients[-1])
-        for c in reversed(coefficients[:-1]):
-            value = value * p + c
-        total = (total + value) / s
-    return 1 + total
+def debye(s: Tensor, p: Tensor) -> Tensor:
+    r"""Returns :math:`\sum_k u_k(\nu / s) \, \nu^{-k} = \sum_k Q_k(p) \, s^{-k}`, with :math:`p = \nu^2 / s^2`."""
+    first, *others = coefficients(s.device).split([1, TERMS])
+    scales, powers = torch.stack([1 / s, p]).unsqueeze(-1).expand(2, *s.shape, TERMS).cumprod(-1)
+    return 1 + ((first + powers @ others[0]) * scales).sum(-1)
 
 
 def limit(order: float) -> float:
     r"""Returns :math:`\sum_k u_k(1) \, \nu^{-k}`, what `debye` tends to for small concentrations."""
-    return 1 + sum(sum(coefficients) / order ** (k + 1) for k, coefficients in enumerate(POLYNOMIALS))
+    return 1 + sum(sum(row) / order ** (k + 1) for k, row in enumerate(polynomials(TERMS)))

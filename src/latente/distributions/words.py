@@ -79,12 +79,14 @@ class Words(Distribution):
         return self.write(0.0)
 
     @torch.no_grad()
-    def write(self, temperature: float, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draws each word from the softmax of its log-odds over a temperature; 0 takes the likeliest."""
+    def write(self, temperature: float, sample_shape: Sequence[int] = (), *, known: bool = False) -> Tensor:
+        """Draws each word from the softmax of its log-odds over a temperature; 0 takes the likeliest, `known` no `<unk>`."""
         shape = (*sample_shape, *self.batch_shape)
         z = self.z.expand(*shape, -1).reshape(-1, self.z.shape[-1])
 
         def choose(logits: Tensor) -> Tensor:
+            if known:
+                logits[:, UNKNOWN - 1] = -torch.inf
             if temperature == 0:
                 return logits.argmax(-1)
             return torch.multinomial((logits / temperature).softmax(-1), 1).squeeze(-1)

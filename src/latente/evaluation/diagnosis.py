@@ -303,7 +303,7 @@ def encoder_lags(d: Diagnosis) -> Finding | None:
             "certain",
             said + "the decoder could use a code that the encoder does not give.",
             "Let the encoder move ahead of the decoder.",
-            {"encoder": "aggressive"},
+            {"training": "aggressive"},
         )
     return Finding(
         "room in the encoder",

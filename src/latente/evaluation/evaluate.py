@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from ..data import Data, Examples
-from ..distributions import OptimalNormal
+from ..distributions import Autoregressive, OptimalNormal
 from ..errors import TrainingError
 from ..trace import Model, Trace
 from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
@@ -304,7 +304,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
         torch.cat(scores),
         torch.cat(found) if found else None,
         {name: torch.cat([part[name] for part in drawn]) for name in drawn[0]},
-        family(trace.likelihood),
+        family(likelihood.given(data) if isinstance(likelihood, Autoregressive) else likelihood),
         math.sqrt(sum(variances) / len(x)) if variances else None,
     )
 

@@ -10,7 +10,7 @@ is large, the prior puts mass where no code lies, and the decoder is asked there
 These are the holes in the prior that make samples worse than reconstructions.
 
 *Units.* A dimension is active if the posterior's mean moves with the data, :math:`\mathrm{Var}_x(\mathbb{E}_q
-z_j) > 0.01` (Burda et al., 2015).
+z_j) > 0.01` (Burda et al., 2015); on a sphere the variance is taken in units of the uniform prior's, :math:`1 / m`.
 
 *Information.* With one draw :math:`z_i` an example and :math:`\bar q(z_i)` the average of :math:`q(z_i |
 x_j)` over the :math:`N` examples, :math:`\log q(z_i | x_i) - \log \bar q(z_i)` bounds :math:`I_q` from below
@@ -39,7 +39,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from ..distributions import Delta, Flat
+from ..distributions import Delta, Flat, Spheres, UniformSphere
 from ..divergences import base, by_dimension
 from ..trace import Latent, Model, kl
 from .bounds import Estimate, at_once, moved, still
@@ -114,7 +114,7 @@ def family(d: Distribution) -> str:
 
 def double(d: Distribution) -> Distribution:
     """Takes a Normal family to float64; others stay as they are."""
-    if isinstance(d, Independent):
+    if isinstance(d, Independent) and not isinstance(d, Spheres):
         return Independent(double(d.base_dist), d.reinterpreted_batch_ndims, validate_args=False)
     if isinstance(d, Normal):
         return Normal(d.loc.double(), d.scale.double(), validate_args=False)
@@ -277,9 +277,11 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     is_point, is_flat = isinstance(q, Delta), isinstance(p, Flat)
     rate = None if is_flat else joined([kl(g) for g in blocks])
     kls = None if is_point or is_flat else joined([by_dimension(g) for g in blocks])
+    kls = None if kls is None or kls.shape[1:] != codes.shape[1:] else kls  # those of spheres are not of dimensions
     means = joined([moment(d, "mean") for d in posteriors])
     variances = joined([moment(d, "variance") for d in posteriors])
-    activity = None if means is None or n < 2 else means.var(0)
+    unit = base(p).variance.mean() if isinstance(base(p), UniformSphere) else 1.0
+    activity = None if means is None or n < 2 else means.var(0) / unit
     informed = information(z, posteriors) if is_first and not is_point and n > 1 else None
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:

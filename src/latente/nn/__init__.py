@@ -1,5 +1,6 @@
 """Networks: from a value and its context to the numbers that a conditional reads as a distribution."""
 
+from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
 from .conv import ConvDecoder, ConvEncoder
 from .mlp import MLP, ResidualMLP, join
 from .normalised import NormalisedMeans
@@ -15,5 +16,10 @@ __all__ = [
     "ResidualMLP",
     "SentenceDecoder",
     "SentenceEncoder",
+    "SigmoidCode",
+    "SoftThreshold",
+    "TopK",
+    "UnitColumns",
+    "bound_columns",
     "join",
 ]

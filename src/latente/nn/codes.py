@@ -17,22 +17,24 @@ __all__ = ["SigmoidCode", "SoftThreshold", "TopK", "UnitColumns", "bound_columns
 
 
 class SigmoidCode(nn.Module):
-    r"""Gives codes in :math:`(0, 1)`, :math:`z = 1 / (1 + e^{-f(x)})`.
+    r"""Gives codes in :math:`(0, 1)`, :math:`z = 1 / (1 + e^{-f(x) - a})`.
 
     Arguments:
         net: The encoder :math:`f`, called with :math:`x` and the context.
+        start: The code at :math:`f = 0`, which sets the constant :math:`a`. Sparse codes are not reached from ½: on the way
+            down the decoder unlearns to listen.
 
     Example:
-        >>> SigmoidCode(nn.Identity())(torch.zeros(1, 3))
-        tensor([[0.5000, 0.5000, 0.5000]])
+        >>> SigmoidCode(nn.Identity(), start=0.05)(torch.zeros(1, 3))
+        tensor([[0.0500, 0.0500, 0.0500]])
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, start: float = 0.5) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.offset = net, math.log(start / (1 - start))
 
     def forward(self, *context: Tensor | None) -> Tensor:
-        return self.net(*context).sigmoid()
+        return (self.net(*context) + self.offset).sigmoid()
 
 
 class SoftThreshold(nn.Module):

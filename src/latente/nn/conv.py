@@ -95,6 +95,7 @@ class ConvDecoder(nn.Module):
         channels: The channels of each stage, named in the encoder's order.
         depth: The residual blocks of each stage.
         context: The number of features of the context that is appended to the input.
+        skip: Whether every later stage and the output see the input too, as a bias of each channel.
 
     Example:
         >>> ConvDecoder((16,), (3, 33, 20), channels=(8, 16))(torch.rand(2, 16)).shape
@@ -108,6 +109,7 @@ class ConvDecoder(nn.Module):
         channels: Sequence[int] = (32, 64),
         depth: int = 1,
         context: int = 0,
+        skip: bool = False,
     ) -> None:
         super().__init__()
         self.sizes = halved(outputs, len(channels))[::-1]
@@ -122,13 +124,19 @@ class ConvDecoder(nn.Module):
             )
             for before, after in pairwise(widths)
         )
+        self.skips = nn.ModuleList(
+            nn.Linear(self.stem.in_features, w, bias=False) for w in widths[1:] if skip
+        )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.stem(join(z, y))
+        z = join(z, y)
+        h = self.stem(z)
         batch = h.shape[:-1]
         h = h.reshape(-1, h.shape[-1]).unflatten(-1, (-1, *self.sizes[0]))
         h = h.contiguous(memory_format=torch.channels_last)
-        for stage, (height, width) in zip(self.stages, self.sizes[1:]):
+        for i, (stage, (height, width)) in enumerate(zip(self.stages, self.sizes[1:])):
             h = stage(h)[..., :height, :width]
+            if self.skips:
+                h = h + self.skips[i](z).flatten(0, -2)[..., None, None]
         return h.unflatten(0, batch)

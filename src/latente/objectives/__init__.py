@@ -3,12 +3,13 @@
 from .adversarial import Adversarial, prior_draws, shuffled
 from .base import Batches, Objective, Term, Turns
 from .classification import CrossEntropy
+from .contrastive import ContrastiveDivergence
 from .controllers import Capacity, Controller, DistortionTarget, RateTarget
 from .elbo import ELBO, IWAE
 from .encoder import Aggressive, SemiAmortised, refine
 from .fitting import FitPrior
 from .matching import Discrepancy, Information, TotalCorrelation
-from .penalties import Penalty
+from .penalties import Hutchinson, Jacobian, Penalty, SigmoidJacobian, Sparsity
 
 __all__ = [
     "ELBO",
@@ -17,16 +18,21 @@ __all__ = [
     "Aggressive",
     "Batches",
     "Capacity",
+    "ContrastiveDivergence",
     "Controller",
     "CrossEntropy",
     "Discrepancy",
     "DistortionTarget",
     "FitPrior",
+    "Hutchinson",
     "Information",
+    "Jacobian",
     "Objective",
     "Penalty",
     "RateTarget",
     "SemiAmortised",
+    "SigmoidJacobian",
+    "Sparsity",
     "Term",
     "TotalCorrelation",
     "Turns",

@@ -67,11 +67,15 @@ class Jacobian(Penalty):
 
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:
         z = code(trace)
-        return sum((squares(z, x, unit.expand_as(z)) for unit in torch.eye(z.shape[1]).to(z)), z.new_zeros(len(z)))
+        return sum(
+            (squares(z, x, unit.expand_as(z)) for unit in torch.eye(z.shape[1]).to(z)), z.new_zeros(len(z))
+        )
 
 
 class Hutchinson(Penalty):
-    r"""Prices :math:`\| \partial z / \partial x \|_F^2` by random probes, :math:`\mathbb{E}_v \| v^\top \partial z / \partial x \|^2`.
+    r"""Prices :math:`\| \partial z / \partial x \|_F^2` by random probes.
+
+    .. math:: \Big\| \frac{\partial z}{\partial x} \Big\|_F^2 = \mathbb{E}_v \Big\| v^\top \frac{\partial z}{\partial x} \Big\|^2
 
     The estimate is unbiased, and so is its gradient, for any :math:`v` with :math:`\mathbb{E}[v v^\top] = I`; signs
     :math:`v_j = \pm 1` have the least variance.
@@ -91,7 +95,9 @@ class Hutchinson(Penalty):
 
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:
         z = code(trace)
-        signs = torch.empty(self.probes, *z.shape, dtype=z.dtype, device=z.device).bernoulli_().mul_(2).sub_(1)
+        signs = (
+            torch.empty(self.probes, *z.shape, dtype=z.dtype, device=z.device).bernoulli_().mul_(2).sub_(1)
+        )
         return sum((squares(z, x, v) for v in signs), z.new_zeros(len(z))) / self.probes
 
 
@@ -141,7 +147,9 @@ class Sparsity(Penalty):
     def __init__(self, weight: float, target: float = 0.05) -> None:
         super().__init__(weight)
         if not 0 < target < 1:
-            raise ValueError(f"target is {target}: give the share of examples for which a unit is active, inside (0, 1)")
+            raise ValueError(
+                f"target is {target}: give the share of examples for which a unit is active, inside (0, 1)"
+            )
         self.target = target
 
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:

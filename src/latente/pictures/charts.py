@@ -26,9 +26,7 @@ __all__ = ["curves", "kl_bars", "scatter"]
 DPI = 200
 WIDTH = 7.2
 NAMED = 32  # dimensions that get a tick each
-ASIDE = re.compile(
-    r"step|epoch|split|loss|lr|beta|skipped|gradient/.*"
-)  # what a log holds beside the parts of the objective
+ASIDE = re.compile(r"step|epoch|split|loss|lr|beta|skipped|gradient/.*")  # no parts of the objective
 
 
 def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Picture:
@@ -145,7 +143,7 @@ def apart(places: np.ndarray, least: float) -> np.ndarray:
     """Moves points that are too near each other apart.
 
     Example:
-        >>> apart(np.array([[0.0, 0.0], [0.5, 0.0], [9.0, 0.0]]), 1.0).round(3)
+        >>> apart(np.array([[0.0, 0.0], [0.5, 0.0], [9.0, 0.0]]), 1.0).round(3) + 0.0
         array([[-0.25,  0.  ],
                [ 0.75,  0.  ],
                [ 9.  ,  0.  ]])

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
 
 from ..data import Data
-from ..distributions import Flat
+from ..distributions import Autoregressive, Flat, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, place, still
 from ..evaluation.latents import base, by_dimension, moment
@@ -33,6 +33,7 @@ __all__ = [
     "mean_of",
     "needs_images",
     "needs_prior",
+    "shows",
 ]
 
 BLOCK = 256  # examples of one pass
@@ -85,26 +86,27 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     means = [mean_of(g).flatten(1).double() for g in groups]
     kls = [by_dimension(g) for g in groups]
     found = [k.double() for k in kls if k is not None]
-    return Codes(
-        name, torch.cat(means), torch.cat(found).mean(0) if len(found) == len(kls) else None, groups[0]
-    )
+    nats = torch.cat(found).mean(0) if len(found) == len(kls) else None
+    if nats is not None and len(nats) != means[0].shape[1]:  # of spheres, not of dimensions
+        nats = None
+    return Codes(name, torch.cat(means), nats, groups[0])
 
 
 def mean_of(g: Latent) -> Tensor:
-    """Returns the posterior's mean, or the draw where it knows none."""
+    """Returns the posterior's mean, on a sphere its direction; or the draw where it knows none."""
     assert g.q is not None
     found = moment(g.q, "mean")
-    return g.z if found is None else found.view(g.z.shape)
+    return g.z if found is None else onto(g.p, found.view(g.z.shape))
 
 
 def images(d: Distribution) -> np.ndarray:
-    """Returns the means of a likelihood as numpy: what pictures show."""
-    try:
-        return d.mean.float().cpu().numpy()
-    except (NotImplementedError, AttributeError):
-        raise LatenteError(
-            f"the likelihood ({type(base(d)).__name__}) knows no mean, so there is nothing to show"
-        ) from None
+    """Returns the means of a likelihood as numpy, or draws where it knows no mean: what pictures show."""
+    return (d.mean if shows(d) == "means" else d.sample()).float().cpu().numpy()
+
+
+def shows(d: Distribution) -> str:
+    """Says what pictures show of a likelihood."""
+    return "draws" if isinstance(d, Autoregressive) else "means"
 
 
 def is_conditional(model: Model, x: Tensor) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
 from ..data import Data
+from ..distributions import Delta, between, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base, moment
@@ -24,12 +25,14 @@ from .codes import (
     decode,
     encode,
     examples,
+    images,
     index_of,
     is_conditional,
     labels_of,
     mean_of,
     needs_images,
     needs_prior,
+    shows,
 )
 
 __all__ = ["interpolations", "manifold", "pixels", "traversals"]
@@ -52,7 +55,8 @@ def count(name: str, value: int, least: int = 1) -> None:
 def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, seed: int = 0) -> Picture:
     r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`.
 
-    The pairs of a conditional model are of one class, since its codes do not hold the class.
+    Where the prior is uniform on spheres they are the shortest arcs. The pairs of a conditional model are of one class,
+    since its codes do not hold the class.
 
     Arguments:
         model: The model.
@@ -72,14 +76,16 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     with still(model, seed):
         trace = model(x, y)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
-        given = {name: line(mean_of(g), t) for name, g in trace.latents.items()}
+        given = {name: line(mean_of(g), t, g.p) for name, g in trace.latents.items()}
         context = None if y is None else y[:rows].repeat_interleave(steps, 0)
-        decoded = model(y=context, size=rows * steps, given=given).likelihood.mean.float().cpu().numpy()
+        likelihood = model(y=context, size=rows * steps, given=given).likelihood
+        decoded = images(likelihood)
     shown = pixels(decoded).reshape(rows, steps, *decoded.shape[2:], 3)
     ends = pixels(x.float().cpu().numpy())[:, None]
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
-    note = f"{data.benchmark} · means of p(x|z) on straight lines between the codes of two test examples, seed {seed}"
+    what = f"{shows(likelihood)} of p(x|z) on straight lines between the codes of two test examples"
+    note = f"{data.benchmark} · {what}, seed {seed}"
     return lay_out(
         tiles,
         "Interpolations",
@@ -89,11 +95,11 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     )
 
 
-def line(z: Tensor, t: Tensor) -> Tensor:
+def line(z: Tensor, t: Tensor, p: Distribution) -> Tensor:
     """Joins the first half of codes to the second, with shape (rows * steps, *)."""
     a, b = (half.unsqueeze(1) for half in z.chunk(2))
     t = t.view(1, -1, *(1 for _ in z.shape[1:]))
-    return (a + t * (b - a)).flatten(0, 1)
+    return between(p, a, b, t).flatten(0, 1)
 
 
 def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tensor | None]:
@@ -118,10 +124,10 @@ def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tenso
 
 
 def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
-    """Returns mean and standard deviation by dimension: the prior's, else those of the codes."""
+    """Returns mean and standard deviation by dimension: the prior's, but those of codes that are points."""
     p = g.p.expand((1,)) if g.p.batch_shape == () else g.p
     center, variance = moment(p, "mean"), moment(p, "variance")
-    if center is None or variance is None:
+    if center is None or variance is None or isinstance(g.q, Delta):
         return codes.mean(0), codes.std(0), "the codes"
     return center[0].double(), variance[0].double().sqrt(), "the prior"
 
@@ -142,8 +148,8 @@ def traversals(
 ) -> Picture:
     """Moves one latent dimension at a time around a test example's code, the most active dimension first.
 
-    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none. A unit that is
-    either off or on goes from 0 to 1.
+    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none or they are
+    points. A unit that is either off or on goes from 0 to 1.
 
     Arguments:
         model: The model.
@@ -162,13 +168,14 @@ def traversals(
     x, y = examples(model, data, 1, seed, index_of(data, label))
     with still(model, seed):
         codes = encode(model, *examples(model, data, MEASURED, seed))
-        own = model(x, y).latents[codes.name]
+        first = model(x, y)
+        own = first.latents[codes.name]
         values, ticks, says = paths(own, codes.means, steps)
         order = codes.order[:rows]
         z = mean_of(own).flatten(1).double().repeat(len(order) * steps, 1).view(len(order), steps, -1)
         for row, j in enumerate(order):
             z[row, :, j] = values[j]
-        flat = z.view(-1, *own.z.shape[1:])
+        flat = onto(own.p, z.view(-1, *own.z.shape[1:]))
         context = None if y is None else y.repeat_interleave(len(flat), 0)
         decoded = decode(model, codes.name, flat, context)
     shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
@@ -176,7 +183,7 @@ def traversals(
         f"{codes.name}_{j}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
     ]
     note = (
-        f"{data.benchmark} · means of p(x|z) around the code of a test example"
+        f"{data.benchmark} · {shows(first.likelihood)} of p(x|z) around the code of a test example"
         f"{'' if label is None else f' of {label}'}; {says}, seed {seed}"
     )
     title = (
@@ -219,7 +226,8 @@ def manifold(
     chosen = 0 if takes and chosen is None else chosen
     context = None if chosen is None else labels_of(chosen, 1, x)
     with still(model, seed):
-        needs_prior(model(x[:1], None if y is None else y[:1]), "manifolds")
+        first = model(x[:1], None if y is None else y[:1])
+        needs_prior(first, "manifolds")
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p
         z, moving = quantiles(base(p), codes, n)
@@ -239,7 +247,7 @@ def manifold(
     says = "" if d <= 2 else ", the others at the prior's mean"
     across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
     what = "" if chosen is None else f" for {data.classes[chosen]}"
-    note = f"{data.benchmark} · means of p(x|z){what} at equal steps of prior mass, {across}{says}"
+    note = f"{data.benchmark} · {shows(first.likelihood)} of p(x|z){what} at equal steps of prior mass, {across}{says}"
     return lay_out(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 

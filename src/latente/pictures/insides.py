@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -130,12 +131,12 @@ def jacobian(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:
     One backward pass a dimension serves all examples, since the code of one does not depend on another.
     """
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
+        x = x.detach().requires_grad_(x.is_floating_point())
         z = mean_of(next(iter(model(x, y).latents.values()))).flatten(1).sum(0)
-        if not z.requires_grad:
+        if not (x.requires_grad and z.requires_grad):
             raise LatenteError("this code is not a smooth function of the example: it has no derivative")
-        rows = [torch.autograd.grad(unit, x, retain_graph=True)[0].flatten(1) for unit in z]
-    return torch.stack(rows, 1)
+        rows = [torch.autograd.grad(unit, x, retain_graph=True, materialize_grads=True)[0] for unit in z]
+    return torch.stack(rows, 1).flatten(2)
 
 
 def singular_values(j: Tensor) -> Tensor:
@@ -208,7 +209,7 @@ def spectrum(model: Model | Mapping[str, Model], data: Data, *, n: int = 100, se
     ax = axes(figure, (left, 0.5, wide, high), "direction, the largest first", "singular value")
     most = max(r.singular.max() for r in found.values())
     low = max(most / DEEPEST, min(np.quantile(r.singular[r.singular > 0], 0.01) for r in found.values()))
-    for colour, (name, r) in zip(colours_of(len(found)), found.items()):
+    for colour, (name, r) in zip(cycle((BLUE, ORANGE, *CLASSES[2:])), found.items()):
         place = np.arange(1, r.singular.shape[1] + 1)
         below, above = np.quantile(r.singular, [0.1, 0.9], axis=0)
         ax.fill_between(place, below.clip(low), above.clip(low), color=colour, alpha=0.18, linewidth=0)
@@ -234,10 +235,6 @@ def spectrum(model: Model | Mapping[str, Model], data: Data, *, n: int = 100, se
 def numbers(r: Response) -> dict[str, np.ndarray]:
     figures = {"norm": r.norm, "spread": r.spread, "directions": r.directions}
     return {"singular values": r.singular} | {name: np.array(value) for name, value in figures.items()}
-
-
-def colours_of(n: int) -> list[str]:
-    return [BLUE, ORANGE, *CLASSES[2:]][:n] if n <= len(CLASSES) else [BLUE] * n
 
 
 def response(model: Model, data: Data, n: int, seed: int) -> Response:

@@ -1,7 +1,7 @@
 """What a model of sentences writes: samples, reconstructions, and the sentences between two sentences.
 
-Where an image is shown by its mean, a sentence is shown by its likeliest words, each given those before it: word noise hides
-what a code means. If all codes give one sentence, the decoder ignores them.
+Where an image is shown by its mean, a sentence is shown by its likeliest known words, each given those before it: word noise
+hides what a code means. If all codes give one sentence, the decoder ignores them.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Lines:
 
 
 def written(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
-    """Writes the sentences of a trace's likelihood: the likeliest words, or words drawn at a temperature."""
+    """Writes the sentences of a trace's likelihood: the likeliest known words, or words drawn at a temperature."""
     assert isinstance(trace.likelihood, Words)
-    return data.sentences(trace.likelihood.write(temperature))
+    return data.sentences(trace.likelihood.write(temperature, known=temperature == 0))
 
 
 def samples(
@@ -177,7 +177,7 @@ def interpolations(
     x = two(between, model, data) if between else pairs(model, data, rows, seed)[0]
     with still(model, seed):
         t = torch.linspace(0, 1, steps, device=x.device)
-        given = {name: line(mean_of(g), t) for name, g in model(x).latents.items()}
+        given = {name: line(mean_of(g), t, g.p) for name, g in model(x).latents.items()}
         texts = written(model(size=len(x) // 2 * steps, given=given), data)
     ends, labels = data.sentences(x), [f"{v:.2f}" for v in t.tolist()]
     blocks = [

@@ -16,7 +16,7 @@ from ..evaluation.latents import base
 from ..trace import Model
 from . import rows as tables
 from .canvas import Picture, colours, lay_out
-from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior
+from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior, shows
 from .images import count, pixels
 
 __all__ = ["grid", "reconstructions", "samples"]
@@ -34,6 +34,8 @@ def samples(
     temperature: float = 1.0,
 ) -> Picture:
     r"""Draws :math:`z \sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row a class.
+
+    Of an autoregressive likelihood, which has no means, this and all other pictures show draws.
 
     Of tables and vectors it shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time.
 
@@ -73,9 +75,10 @@ def samples(
     elif takes:
         context = classes_of(data, n, chosen, x)
     with still(model, seed):
-        shown = images(model(y=context, size=n, choose=choose).likelihood)
+        likelihood = model(y=context, size=n, choose=choose).likelihood
+        shown = images(likelihood)
     what = "" if chosen is None else f" of {data.classes[chosen]}"
-    note = f"{data.benchmark} · means of p(x|z), z ~ p(z{'|y' if takes else ''}){says}, seed {seed}"
+    note = f"{data.benchmark} · {shows(likelihood)} of p(x|z), z ~ p(z{'|y' if takes else ''}){says}, seed {seed}"
     return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values={"images": shown})
 
 
@@ -112,7 +115,8 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
     if data.kind != "images":
         return tables.restored(data, x, torch.from_numpy(restored), seed)
     needs_images(data, "reconstructions")
-    rows = {"example": x.float().cpu().numpy(), "mean": restored, "sampled": drawn.float().cpu().numpy()}
+    what = shows(likelihood)[:-1]
+    rows = {"example": x.float().cpu().numpy(), what: restored, "sampled": drawn.float().cpu().numpy()}
     tiles = [pixels(r) for r in rows.values()]
     says = ""
     sigma = sigmas(likelihood)
@@ -121,7 +125,7 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
         tiles.append(colours((sigma.mean(1) - low) / (high - low)))
         rows["σ"] = sigma
         says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
-    rest = f"mean of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+    rest = f"{what} of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
     note = f"{data.benchmark} · test examples; {rest}"
     return lay_out(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
 

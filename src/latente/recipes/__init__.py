@@ -9,7 +9,11 @@ a name found there. Importing this package does not import PyTorch.
 from .catalogue import FROM_DATA, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
 
 from . import vaes as vaes  # isort: skip  (fills the catalogue)
+from . import matched as matched  # isort: skip
+from . import autoencoders as autoencoders  # isort: skip
 from . import stacks as stacks  # isort: skip
+from . import boltzmann as boltzmann  # isort: skip
+from . import spherical as spherical  # isort: skip
 from . import two_stage as two_stage  # isort: skip
 from . import text as text  # isort: skip
 

@@ -14,13 +14,11 @@ from .vaes import (
     Dropout,
     Hidden,
     Latent,
-    Likelihood,
     Network,
     Scale,
     Shape,
     encoding,
     likelihood_of,
-    objective_of,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..corruptions import Gaussian, Masking, SaltAndPepper
     from ..models import VAE
-    from ..objectives.penalties import Penalty
+    from ..objectives import Penalty
 
 Layers = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
@@ -41,9 +39,26 @@ Overcomplete = Annotated[
     Annotated[int, Field(ge=1, le=1 << 16)] | None,
     Field(description="dimensions of z; by default twice those of x, at most 2048"),
 ]
+Decoded = Annotated[
+    Literal[
+        "auto",
+        "bernoulli",
+        "continuous-bernoulli",
+        "gaussian",
+        "gaussian-fixed",
+        "gaussian-shared",
+        "gaussian-optimal",
+        "categorical",
+        "logistic-mixture",
+    ],
+    Field(
+        description="p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
+    ),
+]
 Code = Annotated[Literal["linear", "sigmoid"], Field(description="last activation of the encoder")]
 Contraction = Annotated[
-    float, Field(ge=0, allow_inf_nan=False, description="what a unit of the squared norm of dz/dx costs, in nats")
+    float,
+    Field(ge=0, allow_inf_nan=False, description="what a unit of the squared norm of dz/dx costs, in nats"),
 ]
 Way = Annotated[
     Literal["auto", "closed-form", "exact", "hutchinson"],
@@ -75,8 +90,8 @@ Active = Annotated[
     Field(gt=0, lt=1, description="share of the code that is active: the target of kl, what top-k keeps"),
 ]
 Price = Annotated[
-    Annotated[float, Field(gt=0, le=1e6)] | None,
-    Field(description="what a unit of |z| (l1: 1 by default) or a nat of the divergence (kl: 10) costs, in nats"),
+    float,
+    Field(gt=0, le=1e6, description="what a unit of |z| (l1) or a nat of the divergence (kl) costs, in nats"),
 ]
 
 EXACT = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
@@ -91,13 +106,14 @@ def autoencoder(
     latent: Latent = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
-    likelihood: Likelihood = "auto",
+    likelihood: Decoded = "auto",
     scale: Scale = 0.1,
     dropout: Dropout = 0.0,
 ) -> Plan:
     """The plain autoencoder: a point mass for q(z|x) and a flat prior, so nothing can be drawn from it yet."""
     from .. import conditionals, priors
     from ..models.vae import VAE
+    from ..objectives import ELBO
 
     kind = "gaussian-optimal" if likelihood == "auto" else likelihood
     model = VAE(
@@ -105,7 +121,7 @@ def autoencoder(
         prior=priors.Flat(latent),
         likelihood=likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout),
     )
-    return Plan(model, objective_of(1.0, 0.25, 1))
+    return Plan(model, ELBO())
 
 
 @recipe()
@@ -117,7 +133,7 @@ def denoising(
     network: Network = "mlp",
     noise: Noise = "gaussian",
     amount: Amount = 0.3,
-    likelihood: Likelihood = "auto",
+    likelihood: Decoded = "auto",
     scale: Scale = 0.1,
     dropout: Dropout = 0.0,
 ) -> Plan:
@@ -139,7 +155,7 @@ def contractive(
     weight: Contraction = 0.3,
     way: Way = "auto",
     probes: Probes = 1,
-    likelihood: Likelihood = "auto",
+    likelihood: Decoded = "auto",
     scale: Scale = 0.1,
     dropout: Dropout = 0.0,
 ) -> Plan:
@@ -149,16 +165,22 @@ def contractive(
     weights to the encoder's; here the columns of every layer of the decoder stay within the unit ball, which serves
     convolutions too, and reconstructs better (`benchmarks/contractive.py`). Their model is `--hidden '' --code sigmoid`.
     """
+    from torch import nn
+
+    from .. import priors
     from ..nn import SigmoidCode
     from ..objectives import ELBO
 
     check_layers(network, hidden)
     encoder = encoding(network, shape, latent, hidden, 0, dropout)
+    kind = "gaussian-optimal" if likelihood == "auto" else likelihood
     model = bounded(
         SigmoidCode(encoder) if code == "sigmoid" else encoder,
-        likelihood, network, shape, latent, hidden, scale, dropout,
+        priors.Flat(latent),
+        likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout),
     )
-    layer = next(iter(encoder.layers)) if code == "sigmoid" and network == "mlp" and not hidden else None
+    is_layer = network == "mlp" and not hidden and code == "sigmoid"
+    layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_layer else None
     return Plan(model, ELBO(penalties={"contraction": contraction_of(way, weight, probes, latent, layer)}))
 
 
@@ -170,23 +192,79 @@ def sparse(
     hidden: Layers = [],  # noqa: B006
     network: Network = "mlp",
     kind: Kind = "l1",
+    price: Price = 20.0,
     active: Active = 0.05,
-    price: Price = None,
-    likelihood: Likelihood = "auto",
+    likelihood: Decoded = "auto",
     scale: Scale = 0.1,
     dropout: Dropout = 0.0,
 ) -> Plan:
-    """The sparse autoencoder: more codes than data has dimensions, few of them active at a time.
+    """The sparse autoencoder: more codes than the data has dimensions, and few of them active at a time.
 
-    A code that is small for a decoder that is large would be cheap, and not sparse: the columns of every layer of the decoder
-    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at.
+    Codes that are small for a decoder that is large would be cheap and no sparser, so the columns of every layer of the decoder
+    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at. A price has a
+    meaning against a known noise only: sigma is fixed, for an overcomplete code would drive it to nothing.
     """
     from ..nn import SigmoidCode, SoftThreshold, TopK
-    from ..objectives import ELBO
-    from ..objectives.penalties import Sparsity
-    from ..priors import Laplace
+    from ..objectives import ELBO, Sparsity
+    from ..priors import Flat, Laplace
 
     check_layers(network, hidden)
-    latent = min(2 * math.prod(shape), WIDEST) if latent is None else latent
-    encoder = encoding(network, shape, latent, hidden, 0, dropout)
-    ...
+    codes = min(2 * math.prod(shape), WIDEST) if latent is None else latent
+    encoder = encoding(network, shape, codes, hidden, 0, dropout)
+    fixed = "gaussian-fixed" if likelihood == "auto" else likelihood
+    likely = likelihood_of(fixed, network, shape, codes, hidden, 0, scale, dropout)
+    if kind == "l1":  # the Laplace prior of scale 1/2 has -log p(z) = 2 |z|, without a constant
+        model = bounded(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
+        return Plan(model, ELBO(price / 2))
+    if kind == "kl":
+        model = bounded(SigmoidCode(encoder, active), Flat(codes), likely)
+        return Plan(model, ELBO(penalties={"sparsity": Sparsity(price, active)}))
+    return Plan(bounded(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO())
+
+
+def bounded(encoder: nn.Module, prior: nn.Module, likelihood: nn.Module) -> VAE:
+    """Makes an autoencoder whose decoder cannot make up for small codes."""
+    from ..conditionals import Point
+    from ..models.vae import VAE
+    from ..nn import bound_columns
+
+    bound_columns(likelihood)
+    return VAE(Point(encoder), prior, likelihood)
+
+
+def check_layers(network: Network, hidden: list[int]) -> None:
+    if not hidden and network != "mlp":
+        raise RunError(
+            f"hidden is empty, and network {network} has a layer at least: name its widths, or use mlp"
+        )
+
+
+def contraction_of(way: Way, weight: float, probes: int, latent: int, layer: nn.Linear | None) -> Penalty:
+    """Prices the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
+    from ..objectives import Hutchinson, Jacobian, SigmoidJacobian
+
+    if way == "closed-form" and layer is None:
+        raise RunError(
+            "way is closed-form, which there is for one sigmoid layer only: choose --hidden '' --code sigmoid, "
+            "or another way"
+        )
+    if layer is not None and way in ("auto", "closed-form"):
+        return SigmoidJacobian(weight, layer)
+    if way == "exact" or (way == "auto" and latent <= EXACT):
+        return Jacobian(weight)
+    return Hutchinson(weight, probes)
+
+
+def corruption_of(noise: Noise, amount: float, is_image: bool) -> Gaussian | Masking | SaltAndPepper:
+    from .. import corruptions
+
+    if noise == "gaussian":
+        return corruptions.Gaussian(amount)
+    if amount > 1:
+        raise RunError(
+            f"amount is {amount}, but {noise} corrupts a share of the values: give a number up to 1"
+        )
+    if noise == "masking":
+        return corruptions.Masking(amount)
+    low, high = (0.0, 1.0) if is_image else (-SPREAD, SPREAD)
+    return corruptions.SaltAndPepper(amount, low, high)

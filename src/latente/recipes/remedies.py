@@ -50,7 +50,7 @@ Distortion = Annotated[
 Information = Annotated[
     float, Field(ge=0, le=1e3, description="reward of a nat of mutual information within the batch")
 ]
-Encoder = Annotated[
+Training = Annotated[
     Literal["joint", "aggressive", "semi-amortised"],
     Field(
         description="how the encoder is trained: with the decoder, ahead of it, or refined by gradient steps"
@@ -72,7 +72,7 @@ class Remedies:
     rate: float | None = None
     distortion: float | None = None
     information: float = 0.0
-    encoder: str = "joint"
+    training: str = "joint"
 
     def objective(self, model: VAE) -> Objective:
         """Makes the objective.
@@ -85,11 +85,11 @@ class Remedies:
         self.check()
         if self.draws > 1:
             objective: Objective = IWAE(self.draws, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
-            return objective if self.encoder == "joint" else Aggressive(objective, model.posterior)
+            return objective if self.training == "joint" else Aggressive(objective, model.posterior)
         elbo = self.elbo()
-        if self.encoder == "semi-amortised":
+        if self.training == "semi-amortised":
             return SemiAmortised(elbo)
-        return elbo if self.encoder == "joint" else Aggressive(elbo, model.posterior)
+        return elbo if self.training == "joint" else Aggressive(elbo, model.posterior)
 
     def check(self) -> None:
         ways = {
@@ -110,7 +110,7 @@ class Remedies:
             )
         if self.draws > 1:
             odd = given + [n for n in ("free_bits", "free_nats", "information") if getattr(self, n)]
-            odd += ["encoder"] if self.encoder == "semi-amortised" else []
+            odd += ["training"] if self.training == "semi-amortised" else []
             if odd:
                 raise RunError(
                     f"{odd[0]} is {getattr(self, odd[0])} and draws {self.draws}: the IWAE bound has no rate to weigh; "

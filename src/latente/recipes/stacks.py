@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic import Field
 from ..errors import RunError
 from ..settings import Settings
 from .catalogue import Plan, recipe
-from .vaes import Classes, Hidden, Latent, Shape
+from .vaes import Classes, Latent, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..trace import Model
     from ..training.layerwise import Layer
 
+Widths = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 16)]],
+    Field(min_length=1, max_length=64, description="widths of the hidden layers"),
+]
 Activation = Annotated[Literal["sigmoid", "relu"], Field(description="activation of the hidden layers")]
 Likelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
@@ -37,7 +41,14 @@ Pretrain = Annotated[
         "autoencoders"
     ),
 ]
-Epochs = Annotated[float, Field(gt=0, allow_inf_nan=False, description="passes over the data for each layer")]
+Epochs = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="passes over the data for each layer; by default as many as make 10,000 steps",
+    ),
+]
 Gibbs = Annotated[int, Field(ge=1, le=1000, description="Gibbs steps of contrastive divergence")]
 Persistent = Annotated[
     int,
@@ -49,20 +60,20 @@ Masked = Annotated[
     float, Field(ge=0, lt=1, description="share of the inputs that denoising autoencoders do not see")
 ]
 
-BATCH = 100
+BATCH, STEPS = 100, 10_000  # of a layer
 DECAY = 2e-4  # of the weights of a Boltzmann machine
 
 
-@recipe(steps=12000, lr_warmup=500)
+@recipe(steps=12000, lr=2e-3, lr_warmup=500)
 def deep_autoencoder(
     shape: Shape,
     classes: Classes = 0,
     latent: Latent = 30,
-    hidden: Hidden = [1000, 500, 250],  # noqa: B006
+    hidden: Widths = [1000, 500, 250],  # noqa: B006
     activation: Activation = "sigmoid",
     likelihood: Likelihood = "auto",
     pretrain: Pretrain = "rbm",
-    pretrain_epochs: Epochs = 20,
+    pretrain_epochs: Epochs = None,
     gibbs: Gibbs = 1,
     persistent: Persistent = 0,
     masked: Masked = 0.25,
@@ -84,10 +95,8 @@ def deep_autoencoder(
         )
     gaussian = likelihood == "gaussian" or (likelihood == "auto" and len(shape) < 3)
     unit = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU}[activation]
-    encoder = MLP(shape, (latent,), hidden, activation=unit)
-    decoder = MLP((latent,), shape, hidden[::-1], activation=unit)
-    for net in (encoder, decoder):
-        start(net, activation)
+    encoder = started(MLP(shape, (latent,), hidden, activation=unit))
+    decoder = started(MLP((latent,), shape, hidden[::-1], activation=unit))
     scales = () if len(shape) == 3 else tuple(shape)
     model = VAE(
         posterior=conditionals.Point(encoder),
@@ -98,8 +107,8 @@ def deep_autoencoder(
     )
 
     def layer_by_layer(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        steps = max(1, round(pretrain_epochs * max(1, len(examples) // BATCH)))
-        settings = layer_settings(run, steps)
+        steps = STEPS if pretrain_epochs is None else round(pretrain_epochs * len(examples) / BATCH)
+        settings = layer_settings(run, max(1, steps))
         layers = []
         for number, (below, (width,)) in enumerate(pairwise([shape, *([n] for n in (*hidden, latent))])):
             real, linear = gaussian and number == 0, number == len(hidden)
@@ -113,29 +122,26 @@ def deep_autoencoder(
     return Plan(model, ELBO(), pretrain=None if pretrain == "none" else layer_by_layer)
 
 
-def start(net: MLP, activation: Activation) -> None:
+def started(net: MLP) -> MLP:
     """Draws weights that keep the size of a gradient: by Glorot and Bengio (2010), or by He et al. (2015) for ReLU."""
     from torch import nn
 
-    from ..models.stacks import affine_layers
-
-    for layer in affine_layers(net):
-        if layer is affine_layers(net)[-1]:
-            nn.init.xavier_uniform_(layer.weight)
-        elif activation == "sigmoid":
-            nn.init.xavier_uniform_(layer.weight, gain=4)  # the slope of a logistic unit is a quarter at most
-        else:
+    for layer, above in zip_longest(net.layers, net.layers[1:]):
+        if not isinstance(layer, nn.Linear):
+            continue
+        if isinstance(above, nn.ReLU):
             nn.init.kaiming_normal_(layer.weight)
+        else:  # the slope of a logistic unit is a quarter at most
+            nn.init.xavier_uniform_(layer.weight, 4.0 if isinstance(above, nn.Sigmoid) else 1.0)
         nn.init.zeros_(layer.bias)
+    return net
 
 
 def layer_settings(run: Settings, steps: int) -> Settings:
-    """Returns how a layer is trained: on the run's machine, with a tenth of its steps to warm up."""
-    kept = ("seed", "device", "threads", "log_every", "checkpoint_every", "track")
-    return replace(
-        Settings(steps=steps, batch=BATCH, lr_warmup=steps // 10),
-        **{name: getattr(run, name) for name in kept},
-    )
+    """Returns how a layer is trained: on the machine and with the logs of its run, a tenth of the steps to warm up."""
+    machine = ("seed", "device", "threads", "precision", "micro_batches")
+    kept = {name: getattr(run, name) for name in (*machine, "log_every", "checkpoint_every", "track")}
+    return Settings(steps=steps, batch=BATCH, lr_warmup=steps // 10, **kept)
 
 
 def boltzmann(
@@ -168,16 +174,17 @@ def denoiser(
     from ..training.layerwise import Layer
 
     def model() -> VAE:
-        down = MLP((width,), shape, ())
+        encoder = started(MLP(shape, (width,), (), last=None if linear else nn.Sigmoid))
+        decoder = started(MLP((width,), shape, ()))
         return VAE(
-            posterior=conditionals.Point(MLP(shape, (width,), (), last=None if linear else nn.Sigmoid)),
+            posterior=conditionals.Point(encoder),
             prior=priors.Flat(width),
-            likelihood=conditionals.FixedNormal(down, 1.0, len(shape))
+            likelihood=conditionals.FixedNormal(decoder, 1.0, len(shape))
             if real
-            else conditionals.Bernoulli(down, len(shape)),
+            else conditionals.Bernoulli(decoder, len(shape)),
         )
 
-    return Layer(model, lambda: ELBO(corrupt=Masking(masked)), settings)
+    return Layer(model, lambda: ELBO(corrupt=Masking(masked)), replace(settings, lr=3e-3))
 
 
 def ways_of(model: Model) -> Ways:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .catalogue import Plan, recipe
-from .vaes import Beta, Draws, Latent, Prior, Shape, Warmup, objective_of, prior_of
+from .remedies import (
+    Beta,
+    Capacity,
+    Draws,
+    Estimator,
+    FreeBits,
+    FreeNats,
+    Information,
+    Rate,
+    Remedies,
+    Training,
+    Warmup,
+)
+from .vaes import Commitment, Latent, Prior, Shape, Spread, prior_of
 
 Vocabulary = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
 Words = Annotated[
@@ -28,6 +41,12 @@ WordDropout = Annotated[
 Dropout = Annotated[
     float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
 ]
+Posterior = Annotated[
+    Literal["diagonal", "committed", "normalised"],
+    Field(
+        description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a batch"
+    ),
+]
 
 
 @recipe(batch=32, clip=5.0)
@@ -46,18 +65,36 @@ def text_vae(
     beta: Beta = "linear",
     warmup: Warmup = 0.25,
     draws: Draws = 1,
+    posterior: Posterior = "diagonal",
+    commitment: Commitment = 0.1,
+    spread: Spread = 0.6,
+    estimator: Estimator = "plain",
+    free_nats: FreeNats = 0.0,
+    free_bits: FreeBits = 0.0,
+    capacity: Capacity = None,
+    rate: Rate = None,
+    information: Information = 0.0,
+    training: Training = "joint",
 ) -> Plan:
     """The sentence VAE of Bowman et al. (2015): an LSTM reads a sentence into z, and another writes it from z."""
-    from ..conditionals import Diagonal, Sentences
+    from ..conditionals import Committed, Diagonal, Sentences
     from ..models.vae import VAE
-    from ..nn import SentenceDecoder, SentenceEncoder
+    from ..nn import NormalisedMeans, SentenceDecoder, SentenceEncoder
 
     words, longest = min(words, vocabulary), min(longest, shape[0])
+    read = {
+        "diagonal": lambda net: Diagonal(net),
+        "committed": lambda net: Committed(net, commitment),
+        "normalised": lambda net: Diagonal(NormalisedMeans(net, latent, spread)),
+    }
     model = VAE(
-        posterior=Diagonal(SentenceEncoder(words, 2 * latent, embedding, hidden, dropout)),
+        posterior=read[posterior](SentenceEncoder(words, 2 * latent, embedding, hidden, dropout)),
         prior=prior_of(prior, latent, 0),
         likelihood=Sentences(
             SentenceDecoder(latent, words, embedding, hidden, skip, word_dropout, dropout), longest
         ),
     )
-    return Plan(model, objective_of(beta, warmup, draws), sentences=(words, longest))
+    remedies = Remedies(
+        beta, warmup, draws, estimator, free_nats, free_bits, capacity, rate, None, information, training
+    )
+    return Plan(model, remedies.objective(model), sentences=(words, longest))

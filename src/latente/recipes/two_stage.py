@@ -11,9 +11,10 @@ from .catalogue import Plan, check, make, recipe
 from .vaes import FLOW, Classes, Shape, prior_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
     from torch.distributions import Distribution
 
     from ..data.examples import Binarise, Examples
@@ -22,17 +23,20 @@ if TYPE_CHECKING:
     from ..trace import Model
 
 LEVELS = 3  # of runs, each of which builds on the next
-CODES = 20_000  # that a mixture is fitted to before it is trained
+CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
 BLOCK = 1024  # examples encoded at once
 
 
 def whole(of: dict[str, Any]) -> dict[str, Any]:
     """Checks the recipe and the arguments of the run that this one builds on."""
-    levels, inner = 0, of
+    levels = 0
+    inner: Any = of
     while isinstance(inner, dict):
         levels += 1
         if inner.keys() != {"recipe", "arguments"} or not isinstance(inner["arguments"], dict):
-            raise RunError(f"of is a recipe and its arguments, not {str(inner)[:80]!r}: name the folder of a run")
+            raise RunError(
+                f"of is a recipe and its arguments, not {str(inner)[:80]!r}: name the folder of a run"
+            )
         inner = inner["arguments"].get("of")
     if levels > LEVELS:
         raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
@@ -51,7 +55,10 @@ Kind = Annotated[
 Components = Annotated[int, Field(ge=1, le=10_000, description="Normals of the mixture")]
 Labels = Annotated[
     int | None,
-    Field(ge=1, description="how many labels of the training examples it may use, as many of each class; all by default"),
+    Field(
+        ge=1,
+        description="how many labels of the training examples it may use, as many of each class; all by default",
+    ),
 ]
 
 
@@ -63,6 +70,7 @@ def prior(
     from .. import priors
     from ..models import VAE
     from ..objectives import FitPrior
+    from ..trace import rsample
 
     model, binarise, q = base_of(of, shape, "a prior is fitted to the code")
     (features,) = q.event_shape
@@ -81,7 +89,7 @@ def prior(
         model.likelihood.load_state_dict(trained.likelihood.state_dict())
 
     def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        codes = own.fit(codes_of(model, examples.subset(CODES, run.seed), run.seed))
+        codes = own.fit(codes_of(model.posterior, examples.subset(CODES, run.seed), rsample, run.seed))
         if isinstance(fitted, priors.FullMixture):
             if len(codes) < components:
                 raise RunError(
@@ -98,7 +106,9 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
     from torch import nn
 
     from .. import models
+    from ..models.classifier import logistic_regression
     from ..objectives import CrossEntropy
+    from ..trace import mean
 
     if classes < 2:
         raise RunError(f"a classifier tells two classes or more, and this data has {classes}: give --label")
@@ -111,14 +121,20 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
         raise RunError(
             f"a classifier reads the mean of the code, which {of['recipe']} does not know: build on another run"
         ) from None
-    encoder = base.posterior.requires_grad_(True)
-    model = models.Classifier(encoder, models.Classes(nn.Linear(features, classes)))
+    encoder, head = base.posterior.requires_grad_(True), nn.Linear(features, classes)
+    model = models.Classifier(encoder, models.Classes(head))
 
     def adopt(trained: Model) -> None:
         assert isinstance(trained, models.VAE)
         encoder.load_state_dict(trained.posterior.state_dict())
 
-    return Plan(model, CrossEntropy(), binarise, adopt=adopt, labels=labels)
+    def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        some = examples.subset(CODES, run.seed)
+        if some.y is not None:
+            z = codes_of(encoder, some, mean, run.seed)
+            head.load_state_dict(logistic_regression(z, some.y, classes).state_dict())
+
+    return Plan(model, CrossEntropy(), binarise, pretrain=fit, adopt=adopt, labels=labels)
 
 
 def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binarise, Distribution]:
@@ -143,14 +159,14 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
     return plan.model, plan.binarise, q
 
 
-def codes_of(model: VAE, examples: Examples, seed: int) -> Tensor:
-    """Draws the code of each example, with shape (N, d); the global random generators are left as they were."""
+def codes_of(
+    posterior: nn.Module, examples: Examples, choose: Callable[[Distribution], Tensor], seed: int
+) -> Tensor:
+    """Returns the code of each example, with shape (N, d); the global random generators are left as they were."""
     import torch
 
-    from ..trace import rsample
-
-    model.posterior.eval()
+    posterior.eval()
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)
         batches = (examples.batch(slice(i, i + BLOCK))[0] for i in range(0, len(examples), BLOCK))
-        return torch.cat([rsample(model.posterior(x, None)) for x in batches])
+        return torch.cat([choose(posterior(x, None)) for x in batches])

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
 from .catalogue import Plan, recipe
+from .remedies import (
+    Beta,
+    Capacity,
+    Distortion,
+    Draws,
+    Estimator,
+    FreeBits,
+    FreeNats,
+    Information,
+    Rate,
+    Remedies,
+    Training,
+    Warmup,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
-    from ..objectives import Objective
-    from ..schedules import Schedule
+    from ..data.examples import Examples
+    from ..priors import Vamp
+    from ..settings import Settings
 
 Shape = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
@@ -33,10 +51,23 @@ Network = Annotated[
     Literal["mlp", "residual", "conv"],
     Field(description="fully connected, fully connected with residual blocks, or residual convolutions"),
 ]
-Posterior = Annotated[Literal["diagonal", "full"], Field(description="covariance of q(z|x)")]
+Posterior = Annotated[
+    Literal["diagonal", "full", "committed", "normalised", "categorical"],
+    Field(
+        description="q(z|x): Normal with diagonal or full covariance; diagonal with a least rate of --commitment a dimension, or "
+        "with means of --spread over a batch; or one-hot groups of categories"
+    ),
+]
 Prior = Annotated[
     Literal["normal", "laplace", "mixture", "flow"],
     Field(description="p(z): N(0, I), Laplace, learned mixture of Normals, or learned flow (zuko)"),
+]
+VaePrior = Annotated[
+    Literal["auto", "normal", "laplace", "mixture", "flow", "vamp", "uniform"],
+    Field(
+        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), mixture of posteriors "
+        "of learned inputs, or uniform over categories; auto: uniform for categorical, else normal"
+    ),
 ]
 Likelihood = Annotated[
     Literal[
@@ -49,9 +80,11 @@ Likelihood = Annotated[
         "gaussian-optimal",
         "categorical",
         "logistic-mixture",
+        "pixelcnn",
     ],
     Field(
-        description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for colour, gaussian-shared for tables"
+        description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for colour, gaussian-shared for tables; "
+        "pixelcnn: each pixel given those before it"
     ),
 ]
 Scale = Annotated[float, Field(gt=0, le=1e6, description="sigma of gaussian-fixed")]
@@ -59,25 +92,33 @@ Binarise = Annotated[
     Literal["auto", "none", "static", "dynamic"],
     Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
 ]
-Beta = Annotated[
-    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
-    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
-]
-Warmup = Annotated[
-    float,
-    Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="length of the schedule: a share of the run up to 1, else a number of steps",
-    ),
-]
-Draws = Annotated[
-    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
-]
 Conditional = Annotated[bool, Field(description="condition prior, posterior and likelihood on the labels")]
 Dropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
+Components = Annotated[int, Field(ge=1, le=1 << 16, description="vamp: number of learned inputs")]
+Skip = Annotated[bool, Field(description="let every layer of the decoder see z")]
+Kernels = Annotated[
+    list[Annotated[int, Field(ge=1, le=255)]],
+    Field(
+        min_length=1,
+        max_length=64,
+        description="pixelcnn: odd kernel size k of each layer; a pixel sees a field of 1 + sum(k - 1) pixels",
+    ),
+]
+Channels = Annotated[int, Field(ge=1, le=1 << 12, description="pixelcnn: channels of each layer")]
+Commitment = Annotated[float, Field(gt=0, le=10, description="committed: least rate of a dimension, in nats")]
+Spread = Annotated[
+    float, Field(gt=0, lt=10, description="normalised: standard deviation of the means over a batch")
+]
+Categories = Annotated[
+    int, Field(ge=2, le=1 << 12, description="categorical: categories of each of the latent groups")
+]
+Temperature = Annotated[
+    float, Field(gt=0, le=100, description="categorical: temperature of the relaxed draws of training")
+]
 
 FLOW = 1024  # dimensions of z
+KERNELS = [7, 3, 3, 3]
+MAPS = 4  # planes that a PixelCNN sees of z
 
 
 @recipe()
@@ -88,7 +129,7 @@ def vae(
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     posterior: Posterior = "diagonal",
-    prior: Prior = "normal",
+    prior: VaePrior = "auto",
     likelihood: Likelihood = "auto",
     scale: Scale = 0.1,
     binarise: Binarise = "auto",
@@ -97,10 +138,27 @@ def vae(
     draws: Draws = 1,
     conditional: Conditional = False,
     dropout: Dropout = 0.0,
+    components: Components = 500,
+    skip: Skip = False,
+    kernels: Kernels = KERNELS,
+    channels: Channels = 16,
+    categories: Categories = 10,
+    temperature: Temperature = 0.5,
+    commitment: Commitment = 0.1,
+    spread: Spread = 0.6,
+    estimator: Estimator = "plain",
+    free_nats: FreeNats = 0.0,
+    free_bits: FreeBits = 0.0,
+    capacity: Capacity = None,
+    rate: Rate = None,
+    distortion: Distortion = None,
+    information: Information = 0.0,
+    training: Training = "joint",
 ) -> Plan:
     """The variational autoencoder of Kingma and Welling (2013), with any prior, posterior, likelihood and schedule."""
-    from .. import conditionals
+    from .. import conditionals, priors
     from ..models.vae import VAE, OneHot
+    from ..nn import NormalisedMeans
 
     if conditional and not classes:
         raise RunError(
@@ -111,21 +169,71 @@ def vae(
         likelihood = (
             "gaussian-shared" if len(shape) < 3 else "bernoulli" if shape[0] == 1 else "gaussian-optimal"
         )
-    outputs = {"diagonal": 2 * latent, "full": conditionals.FullCovariance.size(latent)}[posterior]
+    if binarise == "auto":
+        is_binary = likelihood == "bernoulli" or (likelihood == "pixelcnn" and shape[0] == 1)
+        binarise = "dynamic" if is_binary and len(shape) == 3 else "none"
+    is_categorical = posterior == "categorical"
+    if prior == "auto":
+        prior = "uniform" if is_categorical else "normal"
+    if is_categorical != (prior == "uniform"):
+        raise RunError(f"posterior is {posterior} and prior {prior}: categorical and uniform go together")
+    if is_categorical and draws > 1:
+        raise RunError(
+            f"posterior is categorical and draws {draws}: relaxed draws have no weights; leave draws out"
+        )
+    size = latent * categories if is_categorical else latent
+    outputs = {"full": conditionals.FullCovariance.size(latent), "categorical": size}.get(
+        posterior, 2 * latent
+    )
     encoder = encoding(network, shape, outputs, hidden, context, dropout)
     read = {
         "diagonal": lambda net: conditionals.Diagonal(net),
         "full": lambda net: conditionals.FullCovariance(net, latent),
+        "committed": lambda net: conditionals.Committed(net, commitment),
+        "normalised": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, spread)),
+        "categorical": lambda net: conditionals.Categorical(net, latent, temperature),
     }
+    q = read[posterior](encoder)
+    p: nn.Module | None = None
+    pretrain = None
+    if is_categorical:
+        p = priors.Categories(latent, categories)
+    elif prior == "vamp" and not context:
+        p = priors.Vamp(q, shape, components, (0.0, 1.0) if len(shape) == 3 else None)
+        pretrain = starting(p, components)
     model = VAE(
-        posterior=read[posterior](encoder),
-        prior=prior_of(prior, latent, context),
-        likelihood=likelihood_of(likelihood, network, shape, latent, hidden, context, scale, dropout),
+        posterior=q,
+        prior=p or prior_of(prior, latent, context),
+        likelihood=likelihood_of(
+            likelihood,
+            network,
+            shape,
+            size,
+            hidden,
+            context,
+            scale,
+            dropout,
+            skip,
+            kernels,
+            channels,
+            is_binary=binarise != "none",
+        ),
         embed=OneHot(classes) if conditional else None,
     )
-    if binarise == "auto":
-        binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
-    return Plan(model, objective_of(beta, warmup, draws), binarise)
+    remedies = Remedies(
+        beta,
+        warmup,
+        draws,
+        estimator,
+        free_nats,
+        free_bits,
+        capacity,
+        rate,
+        distortion,
+        information,
+        training,
+    )
+    return Plan(model, remedies.objective(model), binarise, pretrain)
 
 
 @recipe()
@@ -194,28 +302,13 @@ def deep_vae(
     )
 
 
-@recipe()
-def autoencoder(
-    shape: Shape,
-    classes: Classes = 0,
-    latent: Latent = 20,
-    hidden: Hidden = [400],  # noqa: B006
-    network: Network = "mlp",
-    likelihood: Likelihood = "auto",
-    scale: Scale = 0.1,
-    dropout: Dropout = 0.0,
-) -> Plan:
-    """The plain autoencoder: a point mass for q(z|x) and a flat prior, so nothing can be drawn from it yet."""
-    from .. import conditionals, priors
-    from ..models.vae import VAE
+def starting(prior: Vamp, components: int) -> Callable[[Examples, Path | None, Settings, bool], None]:
+    """Lets the pseudo-inputs start at training examples."""
 
-    kind = "gaussian-optimal" if likelihood == "auto" else likelihood
-    model = VAE(
-        posterior=conditionals.Point(encoding(network, shape, latent, hidden, 0, dropout)),
-        prior=priors.Flat(latent),
-        likelihood=likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout),
-    )
-    return Plan(model, objective_of(1.0, 0.25, 1))
+    def start(examples: Examples, folder: Path | None, settings: Settings, progress: bool) -> None:
+        prior.start(examples.subset(components, settings.seed).batch(slice(None))[0])
+
+    return start
 
 
 def encoding(
@@ -241,15 +334,21 @@ def encoding(
 
 
 def decoding(
-    network: Network, latent: int, shape: list[int], hidden: list[int], context: int, dropout: float
+    network: Network,
+    latent: int,
+    shape: list[int],
+    hidden: list[int],
+    context: int,
+    dropout: float,
+    skip: bool = False,
 ) -> nn.Module:
     from ..nn import MLP, ConvDecoder, ResidualMLP
 
     if network == "mlp":
-        return MLP((latent,), shape, hidden[::-1], context)
+        return MLP((latent,), shape, hidden[::-1], context, skip=skip)
     if network == "residual":
-        return ResidualMLP((latent,), shape, hidden[-1], len(hidden), context, dropout)
-    return ConvDecoder((latent,), shape, hidden, context=context)
+        return ResidualMLP((latent,), shape, hidden[-1], len(hidden), context, dropout, skip)
+    return ConvDecoder((latent,), shape, hidden, context=context, skip=skip)
 
 
 def likelihood_of(
@@ -261,15 +360,23 @@ def likelihood_of(
     context: int,
     scale: float,
     dropout: float,
+    skip: bool = False,
+    kernels: list[int] = KERNELS,
+    channels: int = 16,
+    is_binary: bool = False,
 ) -> nn.Module:
-    from .. import conditionals
+    from .. import conditionals, distributions
+    from ..nn import PixelCNN
 
     first, *rest = shape
     event_dim = len(shape)
     floor = 1 / 255 if event_dim == 3 else 1e-3  # a grey level, or a thousandth of a column's spread
 
     def net(times: int = 1) -> nn.Module:
-        return decoding(network, latent, [times * first, *rest], hidden, context, dropout)
+        return planes(times * first)
+
+    def planes(n: int) -> nn.Module:
+        return decoding(network, latent, [n, *rest], hidden, context, dropout, skip)
 
     if kind == "bernoulli":
         return conditionals.Bernoulli(net(), event_dim)
@@ -287,12 +394,19 @@ def likelihood_of(
         return conditionals.Quantised(net(256), 256, event_dim)
     if event_dim < 3:
         raise RunError(
-            "likelihood is logistic-mixture, which is one of images: use a gaussian one for tables and vectors"
+            f"likelihood is {kind}, which is one of images: use a gaussian one for tables and vectors"
         )
-    planes = conditionals.LogisticMixture.size(first, components=5)
-    return conditionals.LogisticMixture(
-        decoding(network, latent, [planes, *rest], hidden, context, dropout), first
-    )
+    mixture = conditionals.LogisticMixture.size(first, components=5)
+    if kind == "logistic-mixture":
+        return conditionals.LogisticMixture(planes(mixture), first)
+    outputs, features = first if is_binary else mixture, latent + context
+    try:
+        pixels = PixelCNN(shape, outputs, features, planes(MAPS), MAPS, kernels, channels, skip)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+    if is_binary:
+        return conditionals.Autoregressive(pixels, lambda p: distributions.BernoulliEvent(p, 3))
+    return conditionals.Autoregressive(pixels, lambda p: distributions.DiscretizedLogisticMixture(p, first))
 
 
 def prior_of(kind: str, latent: int, context: int) -> nn.Module:
@@ -316,23 +430,3 @@ def prior_of(kind: str, latent: int, context: int) -> nn.Module:
     if kind == "laplace":
         return priors.Laplace(latent)
     return Diagonal(MLP((context,), (2 * latent,), (64,))) if context else priors.Standard(latent)
-
-
-def objective_of(beta: float | str, warmup: float, draws: int) -> Objective:
-    from .. import schedules
-    from ..objectives import ELBO, IWAE
-
-    if draws > 1:
-        if beta != 1.0:
-            raise RunError(
-                f"beta is {beta} and draws {draws}: the IWAE bound has no rate to weigh; leave one of them out"
-            )
-        return IWAE(draws)
-    length: int | float = warmup if warmup <= 1 else int(warmup)
-    named: dict[str, Schedule] = {
-        "linear": schedules.linear(length),
-        "cosine": schedules.cosine(length),
-        "logistic": schedules.logistic(length / 2 if warmup <= 1 else int(warmup / 2)),
-        "cyclical": schedules.cyclical(),
-    }
-    return ELBO(named[beta] if isinstance(beta, str) else beta)

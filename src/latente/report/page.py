@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from .. import __version__, pictures
-from ..data import Data
-from ..distributions import Delta
 from ..errors import LatenteError
 from ..evaluation import Classification, Evaluation, Finding, Latents
-from ..evaluation.bounds import Estimate, moved, still
+from ..evaluation.bounds import Estimate
 from ..evaluation.classification import share
 from ..evaluation.verdicts import has_flat_prior, has_points, score_of
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
-from ..trace import Model
 from ..training.checkpoint import write_whole
 from ..training.trainer import WEIGHTS
 from .commands import command
@@ -348,7 +345,7 @@ def wishes(
     shows = pictures.texts if data.kind == "text" else pictures
     across = min(8, max(3, int(most**0.5)))
     rows, side, few = min(6, max(2, most // 12)), min(20, max(4, int(most**0.5))), min(10, max(5, most // 4))
-    points, boltzmann = codes_are_points(model, data), isinstance(model, RBM)
+    points, boltzmann = has_points(evaluation), isinstance(model, RBM)
     yield (
         "How did training go?",
         "The contrast is no loss that falls: it says how much lower the model holds the data than its own dreams. The "
@@ -406,7 +403,9 @@ def wishes(
     )
     yield (
         "Which dimensions are used?",
-        "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
+        "Each dot says how much a dimension of the code varies from example to example."
+        if points
+        else "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
         lambda: pictures.kl_bars(evaluation),
     )
     if of_images and (points or boltzmann):
@@ -426,13 +425,6 @@ def wishes(
             "A contractive code answers to a few directions, those in which the data varies, and resists all the others.",
             lambda: pictures.spectrum(model, data, seed=seed),
         )
-
-
-def codes_are_points(model: Model, data: Data) -> bool:
-    """Tells whether the codes of a model are points: those of an autoencoder are."""
-    with still(model, 0):
-        trace = model(*moved(model, *data.test.fixed().batch(slice(0, 1))))
-    return all(isinstance(g.q, Delta) for g in trace.latents.values())
 
 
 # --------------------------------------------------------------------------------------------------- reproduce

@@ -86,7 +86,7 @@ def train_layers(
             model = layer.model()
         out = None if folder is None else folder / f"layer-{number}"
         trainer = Trainer(model, layer.objective(), out=out, progress=progress, **vars(settings))
-        if progress:
+        if trainer.progress.wanted:
             trainer.progress.say(f"layer {number} of {len(layers)}")
         if trained:
             examples = codes(trained[-1], examples, trainer.device)
