@@ -56,6 +56,7 @@ if __name__ == "__main__":
     parser.add_argument("--k", type=int, default=1000)
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     figures = {}
     for prior in PRIORS:
@@ -69,6 +70,7 @@ if __name__ == "__main__":
             steps=options.steps,
             batch=options.batch,
             seed=options.seed,
+            threads=options.threads,
             evaluate_every=max(1, options.steps // 15),
             checkpoint_every=options.steps,
         )

@@ -13,6 +13,7 @@ from latente import cli, pictures, recipes, report, runs
 from latente import data as sources
 from latente.conditionals import Bernoulli, Point
 from latente.errors import LatenteError
+from latente.evaluation.bounds import still
 from latente.models import VAE
 from latente.models.boltzmann import RBM, GaussianUnits
 from latente.nn import MLP
@@ -114,6 +115,11 @@ def test_a_layer_of_the_width_of_the_image_that_is_not_the_last_writes_no_pixels
     assert "decoder" not in pictures.filters(make(hidden=[784]), digits).values
 
 
+def test_few_units_fill_no_more_columns_than_they_are(digits):
+    few = pictures.filters(one_layer(units=3), digits).figure.axes[0].images[0].get_array()
+    assert few.shape[:2] == (2 * 84 + 2, 3 * 84 + 2 * 2)
+
+
 def test_filters_of_a_machine_are_its_weights(digits):
     rbm = machine()
     shown = pictures.filters(rbm, digits, n=24)
@@ -196,13 +202,19 @@ def test_chains_forget_their_start_and_reach_the_machine(digits):
         np.testing.assert_allclose(after, rbm.visible_bias.detach().sigmoid(), atol=1e-6)
 
 
-def test_the_first_column_is_one_step_from_the_example(digits):
-    rbm = machine(scale=0.01)
-    rbm.hidden_bias.data.copy_(torch.tensor([-100.0, 100.0]).repeat(12))  # h is the same for every example
-    shown = pictures.chains(rbm, digits, n=2, steps=(1,)).values["images"]
-    expected = (rbm.visible_bias + rbm.weight[:, 1::2].sum(1)).sigmoid().detach()
-    for after in shown[:, 1].reshape(-1, 784):
-        np.testing.assert_allclose(after, expected, atol=1e-6)
+def test_chains_take_as_many_steps_as_they_say(digits):
+    rbm = machine()
+    shown = pictures.chains(rbm, digits, n=2, steps=(1, 2, 5), seed=3).values["images"]
+    x, _ = examples(rbm, digits, 2, 3)
+    means = []
+    with still(rbm, 3):
+        v = torch.cat([x.flatten(1), rbm.visible_units.draw(torch.full((2, 784), 0.5))])
+        for _ in range(5):
+            h = rbm.hidden_units.draw(rbm.hidden_field(v).sigmoid())
+            means.append(rbm.visible_field(h).sigmoid())
+            v = rbm.visible_units.draw(means[-1])
+    for column, k in enumerate((1, 2, 5), 1):
+        np.testing.assert_allclose(shown[:, column].reshape(4, -1), means[k - 1], atol=1e-6)
 
 
 def test_chains_of_real_units_start_at_real_noise(digits):

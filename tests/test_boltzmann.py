@@ -77,16 +77,14 @@ def test_units_are_an_exponential_family(units, agrees):
     assert_close(d.log_prob(s[:, :1]), s[:, 0] * f - energies[:, 0] - a)
     draws = units.draw(units.mean(f).expand(20000, -1))
     agrees(draws, units.mean(f))
-    agrees(draws.var(0, keepdim=True).expand(2, -1) + torch.randn(2, 6), draws.var(0)) if units is BITS else agrees(
-        (draws - f).square(), 1.0
-    )
+    agrees((draws - units.mean(f)).square(), d.variance.squeeze(-1))
 
 
 def test_bits_have_their_probability_however_small(agrees):
-    for p in (0.0, 1e-6, 3e-5, 0.5, 1 - 3e-5, 1.0):
-        draws = BITS.draw(torch.full((2000, 2001), p))
+    for p in (0.0, 1e-5, 3e-5, 0.5, 1 - 3e-5, 1.0):
+        draws = torch.stack([BITS.draw(torch.full((2001,), p)) for _ in range(2000)])
         assert set(draws.unique().tolist()) <= {0.0, 1.0}
-        agrees(draws.flatten(), torch.tensor(p))
+        agrees(draws.mean(1), torch.tensor(p))
     assert BITS.draw(torch.full((5,), 0.5), torch.Generator().manual_seed(3)).equal(
         BITS.draw(torch.full((5,), 0.5), torch.Generator().manual_seed(3))
     )
@@ -97,3 +95,149 @@ def test_the_log_partition_of_bits_is_the_softplus(size):
     f = 30 * torch.randn(50, size, dtype=torch.float64)
     assert_close(BITS.log_partition(f), F.softplus(f).sum(1))
     assert_close(BITS.log_partition(f.float()), F.softplus(f).sum(1).float(), rtol=1e-6, atol=1e-4)
+
+
+@KINDS
+def test_energies_and_log_z_are_those_of_the_listed_states(units):
+    rbm = machine(3, 2, units, scale=0.5)
+    v, h, minus = joint(rbm)
+    assert_close(rbm.free_energy(v), -minus.logsumexp(1), rtol=1e-7, atol=1e-7)
+    assert_close(rbm.hidden_free_energy(h), -minus.logsumexp(0), rtol=1e-7, atol=1e-7)
+    assert_close(rbm.log_partition(), minus.flatten().logsumexp(0), rtol=1e-7, atol=1e-7)
+    assert_close(rbm.float().partition().log_z, minus.flatten().logsumexp(0), rtol=1e-6, atol=1e-6)
+    assert rbm.partition().se == 0
+
+
+def test_log_z_of_many_states_is_listed_in_pieces(monkeypatch):
+    rbm = machine(9, 7)
+    monkeypatch.setattr("latente.models.boltzmann.NUMBERS", 50)
+    assert_close(rbm.log_partition(), joint(rbm)[2].flatten().logsumexp(0))
+
+
+@KINDS
+def test_the_gradient_of_log_z_is_the_moments_of_the_model(units):
+    rbm = machine(3, 2, units, scale=0.5)
+    for found, expected in zip(gradients(rbm.log_partition(), rbm), moments(rbm)):
+        assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@KINDS
+def test_every_code_tells_the_same_log_likelihood(units):
+    rbm = machine(5, 4, units, scale=0.5)
+    x = rbm.gibbs(torch.zeros(20, 5, dtype=torch.float64), 3)
+    trace = rbm(x, size=(3, 20))
+    weights, expected = trace.log_weight(x), -rbm.free_energy(x) - rbm.log_partition()
+    assert_close(weights, expected.expand(3, -1))
+    for one, other in zip(gradients(weights.sum(), rbm), gradients(3 * expected.sum(), rbm)):
+        assert_close(one, other)
+    bound = -sum(term.value for term in ELBO().terms(rbm, x, None, CLOCK).values())
+    assert_close(bound, expected)
+
+
+def test_the_prior_is_a_distribution(agrees):
+    rbm = machine(8, 4, scale=0.7, steps=50)
+    h = listed(BITS, 4)
+    p = rbm(size=3).latents["h"].p
+    assert_close(p.log_prob(h).exp().sum(), torch.ones((), dtype=torch.float64))
+    assert p.expand((2, 3)).sample().shape == (2, 3, 4) and p.sample((5,)).shape == (5, 4)
+    assert p.sample((300,)).shape == (300, 4) and p.sample().shape == (4,)
+    draws = torch.cat([HiddenMarginal(rbm).sample((128,)) for _ in range(30)])
+    agrees(draws, p.log_prob(h).exp() @ h)
+
+
+@KINDS
+def test_long_chains_have_the_moments_of_the_model(units, agrees):
+    rbm = machine(3, 2, units, scale=0.5, steps=60)
+    _, v, h = moments(rbm)
+    chains = rbm.chains(20000, every=5)
+    for draws in (next(chains), next(chains)):
+        agrees(draws, v)
+        agrees(rbm.hidden(draws).sample(), h)
+    steps = rbm.gibbs(draws, 3, torch.Generator().manual_seed(1))
+    assert steps.equal(rbm.gibbs(draws, 3, torch.Generator().manual_seed(1)))
+
+
+@KINDS
+@pytest.mark.parametrize("chains", [None, 7])
+def test_the_gradient_is_contrastive_divergence(units, chains):
+    rbm, objective = machine(6, 4, units, scale=0.3), ContrastiveDivergence(2, chains, decay=0.1)
+    x = rbm.gibbs(torch.zeros(5, 6, dtype=torch.float64), 2)
+    torch.manual_seed(3)
+    terms = objective.terms(rbm, x, None, CLOCK)
+    torch.manual_seed(3)
+    dream = ContrastiveDivergence(2, chains).phases(rbm, x, CLOCK)[0][5:]
+    assert dream.shape == (chains or 5, 6)
+
+    def phase(v):
+        h = rbm.hidden(v).mean
+        return v.T @ h / len(v), v.mean(0), h.mean(0)
+
+    found = gradients(sum(term.weight * term.value.mean() for term in terms.values() if not term.monitor), rbm)
+    decays = (0.1 * rbm.weight, 0, 0)
+    for gradient, seen, dreamt, decay in zip(found, phase(x), phase(dream), decays):
+        assert_close(gradient, dreamt - seen + decay)
+    value = rbm.free_energy(x) - (rbm.free_energy(dream).mean() if chains else rbm.free_energy(dream))
+    assert_close(terms["contrast"].value, value)
+    assert ("reconstruction" in terms) == (chains is None)
+
+
+def test_the_bias_of_contrastive_divergence_falls_with_k():
+    rbm = machine(8, 6, scale=2.0)
+    data = BITS.draw(torch.rand(40, 8, dtype=torch.float64))
+    exact = gradients((rbm.free_energy(data) + rbm.log_partition()).mean(), rbm)
+    biases = []
+    for k in (1, 5, 25):
+        terms = ContrastiveDivergence(k).terms(rbm, data.repeat(2000, 1), None, CLOCK)
+        found = gradients(terms["contrast"].value.mean(), rbm)
+        biases.append(math.sqrt(sum((a - b).square().sum().item() for a, b in zip(found, exact))))
+    assert biases[0] > 2 * biases[1] > 4 * biases[2]
+    assert biases[2] < 0.02  # 62 figures, each with a standard error below 0.002
+
+
+def test_persistent_chains_reach_the_exact_gradient():
+    rbm, objective = machine(8, 6), ContrastiveDivergence(1, chains=20000)
+    data = BITS.draw(torch.rand(40, 8, dtype=torch.float64))
+    for step in range(60):
+        terms = objective.terms(rbm, data, None, Clock(step, 60))
+    exact = gradients((rbm.free_energy(data) + rbm.log_partition()).mean(), rbm)
+    for found, expected in zip(gradients(terms["contrast"].value.mean(), rbm), exact):
+        assert_close(found, expected, rtol=0, atol=0.02)
+
+
+def test_persistent_chains_move_once_a_step_and_not_in_validation():
+    rbm, objective = machine(), ContrastiveDivergence(1, chains=4)
+    x = BITS.draw(torch.rand(5, 8, dtype=torch.float64))
+
+    def gap(step):
+        return objective.terms(rbm, x, None, Clock(step, 10))["contrast"].value
+
+    first = gap(0)
+    assert gap(0).equal(first)
+    means = objective.means.clone()
+    assert not gap(1).equal(first) and not objective.means.equal(means)
+    means = objective.means.clone()
+    rbm.eval()
+    gap(5)
+    assert objective.means.equal(means)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_the_pseudo_likelihood_is_that_of_one_unit_given_all_others(grey, agrees):
+    rbm = machine()
+    x = torch.rand(3, 8, dtype=torch.float64)
+    x = x if grey else BITS.draw(x)
+    exact = torch.zeros(3, dtype=torch.float64)
+    for i in range(8):
+        both = [rbm.free_energy(x.index_fill(1, torch.tensor(i), value)) for value in (0.0, 1.0)]
+        exact -= rbm.free_energy(x) + torch.stack(both).neg().logsumexp(0)
+    many = x.repeat(3000, 1)
+    agrees(pseudo_likelihood(rbm, many, rbm.hidden_field(many)).view(-1, 3), exact)
+
+
+@KINDS
+def test_the_pseudo_likelihood_of_one_unit_is_the_likelihood(units):
+    rbm = machine(1, 5, units)
+    x = rbm.gibbs(torch.zeros(50, 1, dtype=torch.float64), 3)
+    with torch.no_grad():
+        found = pseudo_likelihood(rbm, x, rbm.hidden_field(x))
+        assert_close(found, -rbm.free_energy(x) - rbm.log_partition(), rtol=1e-6, atol=1e-6)

@@ -22,7 +22,7 @@ ORDER = [
     {"recipes"},
     {"evaluation"},
     {"runs"},
-    {"codes", "pictures"},
+    {"codes", "doctor", "pictures"},
     {"report", "explorer", "estimator"},
     {"cli", "__main__"},
 ]

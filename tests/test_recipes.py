@@ -203,6 +203,17 @@ def test_conditional_combinations_conform(network, prior, tmp_path):
     conform(plan, (2, 5, 3), tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["mixture", "flow"])
+@pytest.mark.parametrize("posterior", ["point", *POSTERIORS])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_fitted_priors_conform(network, posterior, kind, tmp_path):
+    if kind == "flow" and importlib.util.find_spec("zuko") is None:
+        pytest.skip("zuko is not installed")
+    name, given = ("autoencoder", {}) if posterior == "point" else ("vae", {"posterior": posterior})
+    base = plan_of(name, (1, 5, 3), network=network, **given).model.made_by
+    conform(plan_of("prior", (1, 5, 3), of=base, kind=kind), (1, 5, 3), tmp_path)
+
+
 @pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 1)], ids=str)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS[:-2])
 @pytest.mark.parametrize("name", ["vae", "autoencoder"])

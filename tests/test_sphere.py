@@ -514,23 +514,30 @@ def test_pictures_of_a_spherical_vae(trained):
         manifold(model, digits)
 
 
+def step(family, m, device):
+    h = torch.randn(64, m, device=device, requires_grad=True)
+    kappa = torch.full((64,), 20.0, device=device, requires_grad=True)
+    p = UniformSphere(torch.zeros(m, device=device))
+    q = family(F.normalize(h, dim=-1), kappa, validate_args=False)
+    z = q.rsample()
+    (kl_divergence(q, p) + q.log_prob(z) + p.log_prob(p.rsample())).sum().backward()
+    return h.grad, kappa.grad
+
+
+@pytest.mark.parametrize("m", [2, 3, 50])
+def test_a_step_needs_no_value_on_the_host(m):
+    """A tensor of the device `meta` has none: to ask for one, or to mix devices, is an error."""
+    assert step(VonMisesFisher, m, "meta")[0].shape == (64, m)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("m", [2, 3, 50])
 def test_a_step_never_waits_for_the_device(family, m):
-    h = torch.randn(64, m, device="cuda", requires_grad=True)
-    kappa = torch.full((64,), 20.0, device="cuda", requires_grad=True)
-    p = UniformSphere(torch.zeros(m, device="cuda"))
-
-    def step():
-        q = family(F.normalize(h, dim=-1), kappa, validate_args=False)
-        z = q.rsample()
-        (kl_divergence(q, p) + q.log_prob(z) + p.log_prob(p.rsample())).sum().backward()
-
-    step()
+    step(family, m, "cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
-        step()
+        grads = step(family, m, "cuda")
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert h.grad.isfinite().all() and kappa.grad.isfinite().all()
+    assert all(grad.isfinite().all() for grad in grads)

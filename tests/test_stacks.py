@@ -29,7 +29,7 @@ from latente.training.layerwise import Layer, codes, train_layers
 
 SMALL = {"hidden": [12, 8], "latent": 3, "pretrain_epochs": 3}
 RUN = {"steps": 20, "batch": 64, "threads": 1, "log_every": 7, "checkpoint_every": 8, "evaluate_every": 10}
-LAYERS = 3
+LAYERS, STEPS = 3, 14  # three epochs of 480 rows
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +220,10 @@ def test_codes_are_those_of_one_draw_in_chunks_as_in_one_pass():
     grey = (torch.rand(2500, 1, 4, 4) * 255).byte()
     found = codes(model, Examples(grey), torch.device("cpu")).x
     assert_close(found, model(grey / 255).latents["z"].z, rtol=1e-5, atol=1e-6)
+    rbm = RBM((1, 4, 4), 3)
+    torch.nn.init.normal_(rbm.weight)
+    expected = torch.sigmoid(grey.flatten(1) / 255 @ rbm.weight + rbm.hidden_bias)
+    assert_close(codes(rbm, Examples(grey), torch.device("cpu")).x, expected, rtol=1e-5, atol=1e-6)
     drawn = [codes(model, Examples(grey, binarise="dynamic"), torch.device("cpu")).x for _ in range(2)]
     assert drawn[0].equal(drawn[1]) and not drawn[0].allclose(found)
 
@@ -248,8 +252,11 @@ def test_interrupted_pretraining_gives_the_same_bits(tmp_path, monkeypatch, sour
         with pytest.raises(RunError, match=said):
             runs.train("deep-autoencoder", source, tmp_path / "run", **start)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    steps, one_step = [], Trainer.one_step
+    monkeypatch.setattr(Trainer, "one_step", lambda trainer: steps.append(trainer.step) or one_step(trainer))
     runs.resume(tmp_path / "run")
     assert contents(tmp_path / "run") == contents(whole)
+    assert len(steps) == (LAYERS - layer + 1) * STEPS - step + RUN["steps"]
 
 
 def test_kill_nine_while_pretraining_changes_nothing(tmp_path, source, whole):

@@ -17,8 +17,10 @@ from latente.distributions import Words
 from latente.distributions.words import END, MARKS, UNKNOWN
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import log_weights
+from latente.evaluation.bounds import ELEMENTS, at_once
 from latente.nn import SentenceDecoder, SentenceEncoder, recurrent
 from latente.schedules import Clock
+from latente.training import Trainer
 from latente.training.trainer import Stream
 
 VERSES = (
@@ -155,7 +157,7 @@ def test_long_sentences_and_rare_words(rhyme):
     found = whole.abridged(words=12, longest=9)
     assert len(found.words) == 13 and found.words == whole.words[:13] and found.shape == (9,)
     assert found.cut == sum(len(s.split()) > 8 for s in 2 * RHYME)
-    assert found.benchmark == "rhyme, 12 words, cut at 9"
+    assert found.benchmark == "rhyme, 12 words, cut at 9" and found.train.x.dtype == torch.int32
     assert torch.cat([found.train.x, found.validation.x, found.test.x]).unique().tolist() == list(range(13))
     assert any(s.endswith(" …") for s in found.sentences(found.train.x))
     ends = (whole.train.x[:, :9] == END).sum(1)
@@ -323,11 +325,14 @@ def test_several_draws_of_a_code(net):
         p.mean  # noqa: B018
 
 
-def test_words_in_blocks(net, monkeypatch):
-    decoder, z = net(), torch.randn(4, 2)
-    whole = decoder(z, ROWS)
+def test_large_batches_in_parts(net, monkeypatch):
+    decoder, encoder, z = net(), SentenceEncoder(6, 4, 3, 5), torch.randn(4, 2)
+    whole, codes_of = decoder(z, ROWS), encoder(ROWS)
     monkeypatch.setattr(recurrent, "CELLS", 13)
     assert_close(decoder(z, ROWS), whole, rtol=1e-14, atol=1e-14)
+    monkeypatch.setattr(recurrent, "ROWS", 3)
+    assert_close(decoder(z, ROWS), whole, rtol=1e-14, atol=1e-14)
+    assert_close(encoder(ROWS), codes_of, rtol=1e-14, atol=1e-14)
 
 
 def test_word_dropout(net):
@@ -389,6 +394,7 @@ def test_a_run_is_opened_again(run, tmp_path):
     assert same.x[kept].equal(x[kept])
     scores, again = codes.score(opened.model, same, 5), codes.score(run.model, data.Examples(x), 5)
     assert np.array_equal(scores["elbo"][kept], again["elbo"][kept])
+    assert at_once(opened.model, x, None) == ELEMENTS["cpu"] // (words_of(x[:1]) * 40)
     table = codes.encode(opened.model, same)
     assert set(table) == {f"{n}_{j}" for n in ("z", "sd") for j in range(4)}
     written = opened.data.sentences(codes.decode(opened.model, table, opened.data))
@@ -455,6 +461,33 @@ def test_what_does_not_fit_is_refused(rhyme, tmp_path):
     with pytest.raises(DataError, match="leave --label out"):
         runs.train("text-vae", str(rhyme), tmp_path / "a", label="y")
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        *(
+            {"free_bits": 0.1},
+            {"capacity": 5.0},
+            {"rate": 3.0},
+            {"information": 0.5},
+            {"posterior": "normalised"},
+        ),
+        *({"posterior": "committed"}, {"training": "aggressive"}, {"training": "semi-amortised"}),
+        *(
+            {"draws": 3, "estimator": "dreg"},
+            {"beta": "cyclical"},
+            {"prior": "mixture"},
+            {"word_dropout": 1.0},
+        ),
+    ],
+    ids=str,
+)
+def test_remedies_work_with_sentences(run, remedy):
+    plan = recipes.make("text-vae", shape=[60], vocabulary=40, **SMALL, **remedy)
+    trainer = Trainer(plan.model, plan.objective, steps=2, batch=8, threads=1)
+    line = trainer.fit(run.data.train, run.data.validation)[-1]
+    assert math.isfinite(line["loss"]) and line["distortion"] > 0
 
 
 def test_the_bound_holds_for_any_number_of_draws(run):

@@ -27,7 +27,10 @@ from .settings import Settings, settings
 
 if TYPE_CHECKING:
     from .data import Examples
+    from .doctor import Row
     from .evaluation import Classification, Evaluation
+    from .evaluation.bounds import Estimate
+    from .evaluation.diagnosis import Diagnosis
     from .runs import Run
 
 app = typer.Typer(
@@ -330,6 +333,107 @@ def show_evaluation(run: Run, found: Evaluation | Classification) -> None:
 
 
 @app.command()
+def diagnose(
+    run: RunPath,
+    examples: Annotated[int, typer.Option(min=10, help="held-out examples whose posterior is refined")] = 200,
+    try_them: Annotated[
+        bool, typer.Option("--try", help="Train the run anew for a while, with the few best remedies.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="steps of each remedy that is tried")] = 1500,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Says why a code is as it is, how sure that is, and what to try; --try tries it."""
+    from . import doctor
+    from .report import try_next
+    from .runs import Run
+
+    opened = Run.open(run)
+    found = doctor.diagnose(opened, examples=examples)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        show_diagnosis(opened, found)
+        for finding in found.findings:
+            out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
+            if command := try_next(opened, finding):
+                out.print(f"  {command}", markup=False)
+        if not any(finding.problem for finding in found.findings):
+            out.print("\nNothing is wrong with the code.")
+    if try_them:
+        out.print(f"\nremedies, {steps} steps each, in {opened.path / 'remedies'}:")
+        changes = doctor.remedies(opened, found)
+        show_rows(list(doctor.try_remedies(opened, changes, steps=steps, progress=True)))
+
+
+def show_diagnosis(run: Run, found: Diagnosis) -> None:
+    e, table = found.evaluation, Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+
+    def figure(name: str, value: Estimate | None, of: str = "") -> None:
+        table.add_row(
+            name, f"{value.mean:.2f} ± {value.se:.2f} nats{of}" if value else f"none: {found.absent[of]}"
+        )
+
+    figure("rate", e.rate)
+    figure("−ELBO, β = 1", -e.elbo)
+    figure("loss with another's code", e.shuffle.other)
+    if found.refinement is None:
+        figure("gain of refined posteriors", None, "refinement")
+    else:
+        r = found.refinement
+        figure("gain of refined posteriors", r.gap, f", of {r.total.mean:.2f} that the bound misses")
+        table.add_row("rate, refined", f"{r.rate.mean:.2f} to {r.refined.mean:.2f} nats")
+    if found.codeless is None or found.saved is None:
+        figure("−log p(x) without a code", None, "codeless")
+    else:
+        figure("−log p(x) without a code", found.codeless)
+        figure("what the code saves", found.saved)
+    out.print(f"{run.title}, {e.examples} {e.split} examples")
+    out.print(table)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="folders of runs")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Lays the figures of runs side by side; what was not evaluated yet is."""
+    from dataclasses import asdict
+
+    from . import doctor
+    from .runs import Run
+
+    rows = doctor.compare([Run.open(path) for path in runs])
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        show_rows(rows)
+
+
+def show_rows(rows: list[Row]) -> None:
+    def text(value: float | None, digits: int = 2) -> str:
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem"):
+        table.add_column(name, justify="left" if name in ("run", "problem") else "right")
+    for row in rows:
+        active = "–" if row.active is None else f"{row.active[0]} of {row.active[1]}"
+        figures = [
+            text(row.elbo),
+            text(row.nll),
+            text(row.rate),
+            text(row.information),
+            active,
+            text(row.shuffled),
+        ]
+        table.add_row(row.name, *figures, text(row.auc, 3), row.problem)
+    out.print(table)
+    benchmarks = sorted({row.benchmark for row in rows})
+    if len(benchmarks) > 1:
+        out.print(f"these are of different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
+
+
+@app.command()
 def report(
     run: RunPath, file: Annotated[Path | None, typer.Option("--out", help="page to write")] = None
 ) -> None:
@@ -354,7 +458,10 @@ def sample(
         float, typer.Option(min=0.01, help="factor on the prior's spread; below 1 is nearer its mean")
     ] = 1.0,
     word_temperature: Annotated[
-        float | None, typer.Option(min=0, help="spread of each word of a sentence; 0 takes the likeliest, 1 is the model's")
+        float | None,
+        typer.Option(
+            min=0, help="spread of each word of a sentence; 0 takes the likeliest, 1 is the model's"
+        ),
     ] = None,
 ) -> None:
     """Draws from the prior and decodes; sentences are printed, or written to a .txt file."""
@@ -438,7 +545,9 @@ def denoise(
 
     corrupt = pictures.corruption(Run.open(run).objective)
     if corrupt is None:
-        raise RunError(f"{run} was trained on clean examples, so it restores none: train one by latente train denoising")
+        raise RunError(
+            f"{run} was trained on clean examples, so it restores none: train one by latente train denoising"
+        )
     draw("denoised", run, picture, corrupt=corrupt, n=n, seed=seed)
 
 
@@ -453,7 +562,8 @@ def spectrum(
     run: RunPath,
     picture: Picture = Path("spectrum.png"),
     beside: Annotated[
-        list[Path], typer.Option(metavar="RUN", help="a run on the same data to compare with; may be repeated")
+        list[Path],
+        typer.Option(metavar="RUN", help="a run on the same data to compare with; may be repeated"),
     ] = [],  # noqa: B006
     seed: Seed = 0,
 ) -> None:
@@ -491,7 +601,9 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
         needs_decoder(opened, kind)
     of_text = opened.data.kind == "text" and kind in pictures.texts.__all__
     if not of_text and (odd := how.keys() & {"between", "word_temperature"}):
-        raise RunError(f"--{odd.pop().replace('_', '-')} is of sentences, and {run} was trained on {opened.data.kind}")
+        raise RunError(
+            f"--{odd.pop().replace('_', '-')} is of sentences, and {run} was trained on {opened.data.kind}"
+        )
     shown = getattr(pictures.texts if of_text else pictures, kind)(opened.model, opened.data, **how)
     if of_text and picture.suffix != ".txt":
         out.print(str(shown), markup=False)
@@ -532,7 +644,8 @@ def decode(
         typer.Option("--codes", help="what latente encode wrote, or a table with its columns z_0, z_1, …"),
     ],
     file: Annotated[
-        Path, typer.Option("--out", help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences")
+        Path,
+        typer.Option("--out", help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences"),
     ] = Path("decoded.npz"),
 ) -> None:
     """Decodes a table of codes to the likelihood's means, or to the likeliest words."""

@@ -96,10 +96,10 @@ class BernoulliUnits(Units):
         return f.sigmoid()
 
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
-        # 16 random bits a unit, and one fraction for what lies below them: each number alone is uniform
+        # 16 random bits a unit, and 8 more for all of them: each number alone is uniform, to 24 bits
         words = torch.empty((mean.numel() + 3) // 4, dtype=torch.int64, device=mean.device)
         bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: mean.numel()]
-        below = torch.rand((), generator=generator, dtype=mean.dtype, device=mean.device)
+        below = torch.randint(256, (), generator=generator, device=mean.device) / 256
         return bits.view(mean.shape).to(mean.dtype).add_(below).sub_(mean, alpha=2**16).lt_(-(2**15))
 
     def states(self, mean: Tensor) -> Tensor:
@@ -264,6 +264,7 @@ class RBM(Model):
 
     # -------------------------------------------------------------------------------------------------- chains
 
+    @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1, generator: Generator | None = None) -> Tensor:
         """Takes steps from v to h to v, with shape :math:`(*, D)`, and returns the last sample."""
         for _ in range(steps):

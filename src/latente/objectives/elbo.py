@@ -70,7 +70,7 @@ class ELBO(Objective):
         if not self.penalties:
             return self.bound(model(encoded, y), x, clock, model.training)
         with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
-            encoded = encoded.detach().requires_grad_()
+            encoded = encoded.detach().requires_grad_(encoded.is_floating_point())
             trace = model(encoded, y)
             prices = {name: (price(trace, encoded), price.weight) for name, price in self.penalties.items()}
         penalties = {name: Term(value, weight, held=weight) for name, (value, weight) in prices.items()}

@@ -60,7 +60,8 @@ def filters(model: Model, data: Data, *, n: int = 48, shared: bool = False, seed
     if found.writes is not None:
         shown["decoder"] = found.writes[order if found.paired else strongest(found.writes, n)]
     weights = {name: w.detach().float().cpu().numpy().reshape(-1, *data.shape) for name, w in shown.items()}
-    tiles = [filled(coloured(w, shared), min(n, COLUMNS)) for w in weights.values()]
+    columns = min(COLUMNS, max(map(len, weights.values())))
+    tiles = [filled(coloured(w, shared), columns) for w in weights.values()]
     rows = [name if i == 0 else "" for name, some in zip(weights, tiles) for i in range(len(some))]
     few = "" if len(order) == len(found.reads) else f"{len(order)} of "
     title = f"Filters: {few}{len(found.reads)} units that read the pixels"

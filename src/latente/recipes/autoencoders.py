@@ -172,15 +172,12 @@ def contractive(
     from ..objectives import ELBO
 
     check_layers(network, hidden)
-    encoder = encoding(network, shape, latent, hidden, 0, dropout)
     kind = "gaussian-optimal" if likelihood == "auto" else likelihood
-    model = bounded(
-        SigmoidCode(encoder) if code == "sigmoid" else encoder,
-        priors.Flat(latent),
-        likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout),
-    )
-    is_layer = network == "mlp" and not hidden and code == "sigmoid"
-    layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_layer else None
+    likely = likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout)
+    encoder = encoding(network, shape, latent, hidden, 0, dropout)
+    is_one = network == "mlp" and not hidden and code == "sigmoid"
+    layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_one else None
+    model = bounded(SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely)
     return Plan(model, ELBO(penalties={"contraction": contraction_of(way, weight, probes, latent, layer)}))
 
 

@@ -32,7 +32,7 @@ Chain = Annotated[
 ]
 
 
-@recipe(optimizer="sgd", momentum=0.9, lr=0.05, batch=100)
+@recipe(optimizer="sgd", lr=0.1, batch=100)
 def rbm(
     shape: Shape,
     classes: Classes = 0,
@@ -41,7 +41,7 @@ def rbm(
     code: Code = "bernoulli",
     gibbs: Gibbs = 1,
     persistent: Persistent = 100,
-    decay: Decay = 1e-3,
+    decay: Decay = 2e-4,
     chain: Chain = 1000,
     binarise: Binarise = "auto",
 ) -> Plan:

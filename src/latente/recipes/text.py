@@ -62,7 +62,7 @@ def text_vae(
     word_dropout: WordDropout = 0.0,
     dropout: Dropout = 0.0,
     prior: Prior = "normal",
-    beta: Beta = "linear",
+    beta: Beta = 1.0,
     warmup: Warmup = 0.25,
     draws: Draws = 1,
     posterior: Posterior = "diagonal",

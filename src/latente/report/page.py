@@ -404,7 +404,7 @@ def wishes(
     yield (
         "Which dimensions are used?",
         "Each dot says how much a dimension of the code varies from example to example."
-        if points
+        if not any(g.kl for g in evaluation.latents.values())
         else "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
         lambda: pictures.kl_bars(evaluation),
     )

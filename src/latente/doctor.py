@@ -1,0 +1,167 @@
+"""The doctor at the level of runs: diagnoses, remedies tried on a small budget, and runs side by side.
+
+What a remedy is worth is an empirical question, and a cheap one: the run is trained again for a while, once as it was and
+once with each change, from the same seed and on the same examples. All figures are those of β = 1, so a cure that costs
+likelihood shows.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import recipes, runs
+from .errors import LatenteError, RunError
+from .evaluation.classification import Classification
+from .evaluation.diagnosis import Diagnosis
+from .evaluation.diagnosis import diagnose as measure
+from .runs import Run
+from .training.checkpoint import write_whole
+
+__all__ = ["Row", "compare", "diagnose", "remedies", "try_remedies"]
+
+USUAL: tuple[dict[str, Any], ...] = (
+    {"training": "aggressive"},
+    {"posterior": "normalised"},
+    {"skip": True},
+    {"rate": 5.0},
+    {"free_bits": 0.25},
+    {"beta": "cyclical"},
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Holds a run's figures in nats, for a table; what it does not have is None.
+
+    Arguments:
+        name: The run, or the change that was tried.
+        benchmark: The data and how it is read: figures of two benchmarks do not compare.
+        elbo: −ELBO at β = 1.
+        nll: −log p(x), importance-weighted.
+        rate: KL(q(z|x) ‖ p(z)).
+        information: The lower bound of the mutual information.
+        active: The active dimensions, and how many there are.
+        shuffled: What log p(x|z) loses with another example's code.
+        auc: How well codes are told from prior samples: ½ is not at all.
+        problem: The first problem found; empty where there is none.
+    """
+
+    name: str
+    benchmark: str
+    elbo: float
+    nll: float | None
+    rate: float
+    information: float | None
+    active: tuple[int, int] | None
+    shuffled: float
+    auc: float | None
+    problem: str
+
+
+def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Diagnosis:
+    """Evaluates a run, if that was not done, and measures why its code is as it is; the figures are stored in the run.
+
+    Raises:
+        RunError: If the run is a classifier, or has no weights.
+    """
+    evaluation = run.evaluation() or run.evaluate()
+    if isinstance(evaluation, Classification):
+        raise RunError(
+            f"{run.path} is a classifier, which has no code to diagnose: see latente evaluate {run.path}"
+        )
+    found = measure(
+        run.model,
+        run.data,
+        evaluation,
+        examples=examples,
+        steps=steps,
+        baseline_steps=baseline_steps,
+        seed=run.settings.seed,
+    )
+    write_whole(run.path / "diagnosis.json", json.dumps(found.to_json(), indent=1).encode())
+    return found
+
+
+def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, Any]]:
+    """Lists changes to try: first what the findings name, then the usual ones that the run's recipe has."""
+    own = recipes.parameters(run.record["recipe"])
+    named = [f.change for f in diagnosis.findings if f.change and f.problem]
+    found: list[dict[str, Any]] = []
+    for change in [*named, *USUAL]:
+        is_new = all(run.record["arguments"].get(name) != value for name, value in change.items())
+        if change.keys() <= own.keys() and is_new and change not in found:
+            found.append(change)
+    return found[:most]
+
+
+def try_remedies(
+    run: Run, changes: Iterable[Mapping[str, Any]], *, steps: int = 1500, progress: bool = False
+) -> Iterator[Row]:
+    """Trains the run anew for a while, as it was and with each change, in its folder `remedies`.
+
+    Yields the figures of each as they come; a change that its recipe refuses is left out.
+
+    Arguments:
+        run: The run.
+        changes: Changes of the recipe's arguments.
+        steps: The steps of each.
+        progress: Whether to show progress bars.
+    """
+    root = run.path / "remedies"
+    shutil.rmtree(root, ignore_errors=True)
+    about = run.record["data"]
+    given = {n: v for n, v in run.record["arguments"].items() if n not in recipes.FROM_DATA}
+    how = {n: v for n, v in run.record["settings"].items() if n not in ("steps", "epochs")}
+    every = max(1, min(how.pop("evaluate_every", 500), steps // 4))
+    for change in ({}, *changes):
+        name = ", ".join(f"{n} {v}" for n, v in change.items()) or "as it was"
+        try:
+            tried = runs.train(
+                run.record["recipe"],
+                about["source"],
+                root / (name.replace(" ", "-").replace(",", "") or "plain"),
+                arguments={**given, **change},
+                label=about["label"],
+                validation=about.get("validation", 0.1),
+                test=about.get("test", 0.1),
+                progress=progress,
+                **{**how, "steps": steps, "evaluate_every": every},
+            )
+        except RunError:
+            if not change:
+                raise
+            continue
+        yield row(tried, name)
+
+
+def compare(found: Iterable[Run]) -> list[Row]:
+    """Returns the figures of runs, each evaluated first where that was not done."""
+    return [row(run, str(run.path)) for run in found]
+
+
+def row(run: Run, name: str) -> Row:
+    e = run.evaluation() or run.evaluate()
+    if isinstance(e, Classification):
+        raise LatenteError(
+            f"{run.path} is a classifier: compare it by its error, latente evaluate {run.path}"
+        )
+    groups = list(e.latents.values())
+    counted = [(g.active, g.dimensions) for g in groups if g.active is not None]
+    first = groups[0]
+    problems = [f.name for f in e.findings if f.problem]
+    return Row(
+        name=name,
+        benchmark=e.benchmark,
+        elbo=-e.elbo.mean,
+        nll=None if e.nll is None else e.nll.mean,
+        rate=e.rate.mean,
+        information=None if first.information is None else first.information.lower.mean,
+        active=(sum(a for a, _ in counted), sum(d for _, d in counted)) if counted else None,
+        shuffled=e.shuffle.other.mean,
+        auc=None if first.auc is None else first.auc.mean,
+        problem=problems[0] if problems else "",
+    )
