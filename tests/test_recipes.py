@@ -21,6 +21,7 @@ CLOCK = Clock(5, 10)
 SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
 SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
 BASES = {"prior": "autoencoder", "classifier": "vae"}  # of recipes that build on a run
+OWN = {"rbm": {"hidden": 6, "chain": 20}}  # of recipes whose arguments are of another kind
 SMALL_TEXT = {"latent": 3, "hidden": 6, "embedding": 5, "vocabulary": 9}
 POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow", "vamp")
 NETWORKS = ("mlp", "residual", "conv")
@@ -40,7 +41,8 @@ LIKELIHOODS = (
 def plan_of(name, shape, **given):
     known = recipes.parameters(name)
     small = SMALL_TEXT if reads_text(name) else SMALL
-    arguments = {"shape": list(shape), **{k: v for k, v in small.items() if k in known}, **given}
+    small = {k: v for k, v in small.items() if k in known} | OWN.get(name, {})
+    arguments = {"shape": list(shape), **small, **given}
     if "of" in known and "of" not in given:
         arguments["of"] = plan_of(BASES[name], shape).model.made_by
     torch.manual_seed(0)
@@ -296,6 +298,7 @@ def test_recipes_have_settings_that_exist(name):
         ({"prior": "flow", "latent": 5000}, ["latent", "5000", "1024"]),
         ({"conditional": True, "classes": 3, "prior": "vamp"}, ["vamp", "labels", "normal or flow"]),
         ({"prior": "uniform"}, ["diagonal", "uniform", "go together"]),
+        ({"prior": "vamp", "posterior": "normalised"}, ["vamp", "normalised", "use diagonal"]),
         ({"posterior": "categorical", "prior": "vamp"}, ["categorical", "vamp", "go together"]),
         ({"posterior": "categorical", "draws": 2}, ["categorical", "draws", "2", "leave draws out"]),
         ({"likelihood": "pixelcnn"}, ["pixelcnn", "images", "gaussian"]),

@@ -505,8 +505,14 @@ def test_codes_of_a_spherical_vae_stay_on_its_spheres(trained):
 
 def test_pictures_of_a_spherical_vae(trained):
     model, digits = trained
-    assert traversals(model, digits, rows=8, steps=5).values["z"].shape == (8, 5, 8)
-    assert interpolations(model, digits, rows=2, steps=5).values["images"].shape[:2] == (2, 5)
+    walked = traversals(model, digits, rows=8, steps=5)
+    walks = walked.values["z"].reshape(8, 5, 2, 4)
+    np.testing.assert_allclose(np.linalg.norm(walks, axis=3), 1, rtol=1e-6)
+    assert "brought back" in walked.note
+    for row, j in zip(walks, walked.values["order"]):
+        assert (np.diff(row.reshape(5, 8)[:, j]) > 0).all()
+    arcs = interpolations(model, digits, rows=2, steps=5)
+    assert "shortest arcs" in arcs.note and arcs.values["images"].shape[:2] == (2, 5)
     assert samples(model, digits, n=4).values["images"].shape[0] == 4
     with pytest.raises(LatenteError, match=r"temperature is 0.5.*UniformSphere"):
         samples(model, digits, temperature=0.5)

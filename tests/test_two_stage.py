@@ -355,7 +355,6 @@ def test_all_of_a_classifier_moves_whatever_it_builds_on():
     [
         ("prior", {}, "prior needs the folder of a run, of"),
         ("prior", {"of": "nowhere"}, "nowhere is not a run"),
-        ("prior", {"components": 4001}, "components is 4001, and there are 4000"),
         ("vae", {"of": "nowhere"}, "needs data"),
         ("classifier", {"labels": 9}, "labels is 9, and there are 10 classes"),
         ("classifier", {"labels": 4001}, "labels is 4001, and 4000 training examples"),
@@ -386,6 +385,8 @@ def test_data_unlike_that_of_the_base(tmp_path):
     with pytest.raises(RunError, match="this data has 0: give --label"):
         runs.train("classifier", None, tmp_path / "p", arguments={"of": base.path}, **how)
     assert not (tmp_path / "p").exists()
+    with pytest.raises(RunError, match="components is 50, and there are 48 training examples"):
+        runs.train("prior", None, tmp_path / "many", arguments={"of": base.path}, **how)
     run = runs.train("prior", None, tmp_path / "p", arguments=arguments, **how)
     assert run.data.location.equal(base.data.location) and run.record["data"]["source"] == str(tables["a"])
 

@@ -298,9 +298,7 @@ class Vamp(nn.Module):
         bounds: tuple[float, float] | None = (0.0, 1.0),
     ) -> None:
         super().__init__()
-        self.shared = (
-            posterior,
-        )  # a tuple registers nothing, and a copy of the model copies it with the model
+        self.shared = (posterior,)  # a tuple registers nothing; a copy of the model copies it too
         self.bounds = (-math.inf, math.inf) if bounds is None else bounds
         middle, noise = (0.0, 1.0) if bounds is None else (sum(bounds) / 2, 0.02 * (bounds[1] - bounds[0]))
         self.inputs = nn.Parameter(middle + noise * torch.randn(components, *shape))

@@ -41,6 +41,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from ..distributions import Delta, Flat, Spheres, UniformSphere
 from ..divergences import base, by_dimension
+from ..models.boltzmann import HiddenMarginal
 from ..trace import Latent, Model, kl
 from .bounds import Estimate, at_once, moved, still
 
@@ -89,6 +90,7 @@ class Latents:
             depend on `y`.
         moments: The KL between Normals with the moments of :math:`q(z)` and :math:`p(z)`.
         auc: How well a classifier tells codes from prior samples: ½ is not at all, 1 is always.
+        log_z: The normaliser :math:`\log Z` of an energy-based prior, in nats; its standard error is 0 where it is exact.
     """
 
     posterior: str
@@ -105,6 +107,7 @@ class Latents:
     mismatch: tuple[float, float] | None
     moments: float | None
     auc: Estimate | None
+    log_z: Estimate | None = None
 
 
 def family(d: Distribution) -> str:
@@ -277,7 +280,8 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     is_point, is_flat = isinstance(q, Delta), isinstance(p, Flat)
     rate = None if is_flat else joined([kl(g) for g in blocks])
     kls = None if is_point or is_flat else joined([by_dimension(g) for g in blocks])
-    kls = None if kls is None or kls.shape[1:] != codes.shape[1:] else kls  # those of spheres are not of dimensions
+    if kls is not None and kls.shape[1] != codes.shape[1]:  # of spheres, not of dimensions
+        kls = None
     means = joined([moment(d, "mean") for d in posteriors])
     variances = joined([moment(d, "variance") for d in posteriors])
     unit = base(p).variance.mean() if isinstance(base(p), UniformSphere) else 1.0
@@ -306,4 +310,13 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
         mismatch=mismatch,
         moments=None if samples is None or n < 2 else moment_kl(codes, p if is_standard else samples),
         auc=None if samples is None or n < 8 else two_sample(codes, samples),
+        log_z=normaliser(p),
     )
+
+
+def normaliser(p: Distribution) -> Estimate | None:
+    """Returns log Z of an energy-based prior."""
+    if not isinstance(p, HiddenMarginal):
+        return None
+    partition = p.rbm.partition()
+    return Estimate(partition.log_z.item(), partition.se)

@@ -10,6 +10,7 @@ symptoms, and a symptom that a cause explains is not a finding of its own.
 finding                  figures
 =======================  ========================================================================================
 not a generative model   the prior is flat
+log Z underestimated     the rate of a group with an energy-based prior is below 0 by over 3 standard errors
 beta unfinished          β in force at the last step is below the β its schedule tends to
 sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
 sigma too small          it is under half of it
@@ -97,6 +98,10 @@ def has_points(e: Evaluation) -> bool:
     return any(g.posterior == "Delta" for g in e.latents.values())
 
 
+def has_energy(e: Evaluation) -> bool:
+    return any(g.log_z is not None for g in e.latents.values())
+
+
 def score_of(e: Evaluation) -> str:
     """Names distortion plus rate: with a point mass, which has no density, it bounds nothing."""
     return "log p(x, z)" if has_points(e) else "ELBO"
@@ -121,7 +126,7 @@ def is_wide(e: Evaluation) -> bool:
 
 def is_explained(e: Evaluation) -> bool:
     """Tells whether a small rate has a cause that is not collapse."""
-    return is_unfinished(e) or is_wide(e)
+    return is_unfinished(e) or is_wide(e) or normaliser_missed(e) is not None
 
 
 def not_generative(e: Evaluation) -> Finding | None:
@@ -180,6 +185,22 @@ def sigma_too_small(e: Evaluation) -> Finding | None:
     )
 
 
+def normaliser_missed(e: Evaluation) -> Finding | None:
+    for name, g in e.latents.items():
+        rate = e.rates[name]
+        if g.log_z is None or rate.mean > -SIGNIFICANT * math.hypot(rate.se, g.log_z.se):
+            continue
+        return Finding(
+            "log Z underestimated",
+            "certain",
+            f"The rate of {name} comes out as {show(rate)} nats, and no Kullback–Leibler divergence is negative: log Z, "
+            f"estimated as {show(g.log_z)}, is too low by that much at least, and every log p(x) too high.",
+            "Believe no likelihood of this machine: annealing missed most of its mass. Train it with a smaller learning rate.",
+            {"lr": 0.02},
+        )
+    return None
+
+
 def overfitting(e: Evaluation) -> Finding | None:
     gap = e.train_elbo.mean - e.elbo.mean
     noise = math.hypot(e.train_elbo.se, e.elbo.se)
@@ -205,17 +226,24 @@ def unused(e: Evaluation) -> bool:
 def total_collapse(e: Evaluation) -> Finding | None:
     if not unused(e) or is_explained(e):
         return None
-    strong = e.beta.last > 1 + UNFINISHED
+    advice, change = cure(e, "Let β rise from 0 in cycles; if that does not help, weaken the decoder.")
     return Finding(
         "total collapse",
         "certain",
         f"The rate is {show(e.rate)} nats, and with the code of another example log p(x|z) loses only "
         f"{show(e.shuffle.other)}: the decoder ignores z.",
-        f"β = {e.beta.last:.3g} makes every code too dear: try 1."
-        if strong
-        else "Let β rise from 0 in cycles; if that does not help, weaken the decoder.",
-        {"beta": 1.0 if strong else "cyclical"},
+        advice,
+        change,
     )
+
+
+def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
+    """Returns what to do about a code that is hardly used, and the change to try."""
+    if e.beta.last > 1 + UNFINISHED:
+        return f"β = {e.beta.last:.3g} makes codes dear: try 1.", {"beta": 1.0}
+    if has_energy(e):
+        return "Train for longer, or with more Gibbs steps.", {"gibbs": 5}
+    return usual, {"beta": "cyclical"}
 
 
 def partial_collapse(e: Evaluation) -> Finding | None:
@@ -229,13 +257,13 @@ def partial_collapse(e: Evaluation) -> Finding | None:
         if dead
         else "the decoder uses hardly any of it"
     )
-    strong = e.beta.last > 1 + UNFINISHED
+    advice, change = cure(e, "Let β rise from 0 in cycles.")
     return Finding(
         "partial collapse",
         "likely" if dead else "possible",
         f"The rate is {show(e.rate)} nats, shuffled codes lose {show(e.shuffle.other)}, and {what}.",
-        f"β = {e.beta.last:.3g} makes codes dear: try 1." if strong else "Let β rise from 0 in cycles.",
-        {"beta": 1.0 if strong else "cyclical"},
+        advice,
+        change,
     )
 
 
@@ -252,16 +280,21 @@ def holes(e: Evaluation) -> Finding | None:
         if g.mismatch is None
         else f", KL(q(z)‖p) is between {g.mismatch[0]:.1f} and {g.mismatch[1]:.1f} nats"
     )
-    weak = e.beta.last < 1 - UNFINISHED
+    change: dict[str, Any]
+    if e.beta.last < 1 - UNFINISHED:
+        advice, change = f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
+    elif has_energy(e):
+        advice, change = "Train with more Gibbs steps, so that the model meets more of its samples.", {"gibbs": 5}
+    else:
+        advice = "Let the prior follow the codes: a mixture or a flow."
+        change = {"recipe": "prior"} if has_points(e) else {"prior": "mixture"}
     return Finding(
         "holes in the prior",
         sure,
         f"A classifier tells codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
         "samples will be worse than reconstructions.",
-        f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1."
-        if weak
-        else "Let the prior follow the codes: a mixture or a flow.",
-        {"beta": 1.0} if weak else {"recipe": "prior"} if has_points(e) else {"prior": "mixture"},
+        advice,
+        change,
     )
 
 
@@ -300,7 +333,9 @@ def unused_dimensions(e: Evaluation) -> Finding | None:
         "unused dimensions",
         "certain",
         f"Active dimensions: {counts}, and shuffled codes lose {show(e.shuffle.other)} nats: the fit is fine.",
-        "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
+        "The others are nearly the same for every example."
+        if has_energy(e)
+        else "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
         {},
         problem=False,
     )
@@ -311,6 +346,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     sigma_too_large,
     sigma_too_small,
     not_generative,
+    normaliser_missed,
     overfitting,
     total_collapse,
     partial_collapse,
@@ -332,7 +368,8 @@ def verdict(e: Evaluation) -> str:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
     units = ", ".join(f"{g.active} of {g.dimensions} dimensions of {n} active" for n, g in e.latents.items())
-    likelihood = "" if e.nll is None else f", −log p(x) at most {e.nll.mean:.2f} ± {e.nll.se:.2f}"
+    most = "" if has_energy(e) else "at most "
+    likelihood = "" if e.nll is None else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]
     told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
     return (

@@ -1,15 +1,15 @@
 r"""Annealed importance sampling of a Boltzmann machine's :math:`\log Z`.
 
-Between a machine without links, whose :math:`Z_0` is a product over units, and the one in question lies a line of machines with
-the weights :math:`\beta W`, the hidden biases :math:`\beta b` and the visible ones :math:`(1 - \beta) a_0 + \beta a`. A chain starts as
-an exact draw at :math:`\beta = 0` and takes one Gibbs step at each :math:`\beta_k` on the way to 1. Its weight is the product of what
-the unnormalised probability gains where :math:`\beta` moves,
+Between a machine without links, whose :math:`Z_0` is a product over its units, and the one in question lies a line of machines:
+their weights are :math:`\beta W`, their hidden biases :math:`\beta b`, and the visible ones stay. A chain starts as an exact
+draw at :math:`\beta = 0` and takes one Gibbs step at each :math:`\beta_k` on the way to 1. Its weight is what the unnormalised
+probability of its state gains each time that :math:`\beta` moves,
 
 .. math:: \log w = \sum_k F_{\beta_{k - 1}}(v_k) - F_{\beta_k}(v_k), \qquad \mathbb{E}[w] = Z / Z_0 ,
 
-for any number of temperatures: the chains need not keep up. They only scatter the weights where they do not, and since
-:math:`\mathbb{E} \log \bar w \leq \log \mathbb{E} \bar w`, the estimate of :math:`\log Z` is then too low more often than too high, and the
-likelihood of data too high.
+for any number of temperatures, whether the chains keep up or not. But where they do not, the weights scatter, and then
+:math:`\log \bar w` is below :math:`\log \mathbb{E}[w]` more often than above: :math:`Z` comes out too low, and the likelihood of
+data too high. A mode that no chain met is missing altogether, and the standard error does not know of it.
 """
 
 from __future__ import annotations
@@ -60,16 +60,14 @@ def annealed(rbm: RBM, chains: int = 100, temperatures: int = 1000, seed: int = 
     visible, hidden = rbm.visible_units, rbm.hidden_units
     a, b = rbm.visible_bias, rbm.hidden_bias
     generator = torch.Generator(a.device).manual_seed(seed)
-    start = a
-    v = visible.draw(visible.mean(start.expand(chains, -1)), generator)
+    v = visible.draw(visible.mean(a.expand(chains, -1)), generator)
     log_w = torch.zeros(chains, dtype=torch.float64, device=a.device)
     for low, high in pairwise(torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).tolist()):
         field = rbm.hidden_field(v)
-        log_w += (high - low) * (v @ (a - start))
         log_w += hidden.log_partition(high * field) - hidden.log_partition(low * field)
         h = hidden.draw(hidden.mean(high * field), generator)
-        v = visible.draw(visible.mean(torch.lerp(start, rbm.visible_field(h), high)), generator)
-    log_z0 = visible.log_partition(start.double()) + hidden.log_partition(torch.zeros_like(b, dtype=torch.float64))
+        v = visible.draw(visible.mean(a.lerp(rbm.visible_field(h), high)), generator)
+    log_z0 = visible.log_partition(a.double()) + hidden.log_partition(0 * b.double())
     weights = (log_w - log_w.max()).exp()
     se = (weights.std() / weights.mean() / math.sqrt(chains)).item()
     return Partition(log_z0 + log_w.logsumexp(0) - math.log(chains), se)

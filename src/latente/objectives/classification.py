@@ -31,5 +31,6 @@ class CrossEntropy(Objective):
         if y is None:
             raise ValueError("a classifier learns from labels: give them")
         p = model(x).likelihood
-        wrong = p.mode.ne(y).to(x.dtype)
-        return {"cross-entropy": Term(-p.log_prob(y)), "error": Term(wrong, 0.0, monitor=True)}
+        nats = -p.log_prob(y)
+        wrong = p.mode.ne(y).to(nats.dtype)
+        return {"cross-entropy": Term(nats), "error": Term(wrong, 0.0, monitor=True)}

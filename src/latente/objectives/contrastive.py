@@ -1,17 +1,17 @@
-r"""Contrastive divergence: the gradient of a likelihood whose normaliser is out of reach.
+r"""Contrastive divergence: learning a likelihood whose normaliser is out of reach.
 
-For an energy-based model :math:`p(v) = e^{-F(v)} / Z` the gradient has two phases,
+The gradient of an energy-based model :math:`p(v) = e^{-F(v)} / Z` has two phases,
 
 .. math:: -\nabla \log p(x) = \nabla F(x) - \mathbb{E}_{v \sim p} \, \nabla F(v) :
 
-what is seen becomes more likely, what the model dreams of less. The second phase is an average over the model itself. Hinton
-lets a Gibbs chain start at the data and takes it after :math:`k` steps, before it has reached the model: the bias is small enough for
-features, and falls with :math:`k`. Tieleman lets the chains go on from one step of training to the next. As the weights
-move slowly the chains stay close to the model, and the likelihood is the better for it.
+what is seen becomes more likely, and what the model dreams of less. The second phase is an average over the model itself.
+Hinton starts a Gibbs chain at the data and takes it after :math:`k` steps, long before it has reached the model; the bias of that
+is small enough for good features, and falls with :math:`k`. Tieleman lets chains go on from one step of training to the next:
+weights that move slowly enough keep them close to the model, and the likelihood is the better for it.
 
-Either way the gradient is that of a *contrast* :math:`F(x) - F(v_k)` in which :math:`v_k` is held fixed. It says how much lower the
-model holds the data than its own dreams; it is no loss that falls, and no judge of a model. That is the pseudo-likelihood, in
-validation: the normalised probability of one unit given all others, in which :math:`Z` cancels.
+Either way the gradient is that of a *contrast* :math:`F(x) - F(v_k)`, in which :math:`v_k` is held fixed. It says how much lower
+the model holds the data than its own dreams. It is no loss that falls, and no judge of a model; that is the pseudo-likelihood,
+the probability of one unit given all others, in which :math:`Z` cancels.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .base import Objective, Term
 
 __all__ = ["ContrastiveDivergence", "pseudo_likelihood"]
 
-UNITS = 8  # of each example whose conditionals stand for all
+UNITS = 8  # of each example, whose conditionals stand for those of all
 
 
 class ContrastiveDivergence(Objective):
-    r"""Minimises :math:`F(x) - F(v_k)` for an `RBM`, with :math:`v_k` the end of a Gibbs chain of `k` steps.
+    r"""Minimises :math:`F(x) - F(v_k)` for an `RBM`, with :math:`v_k` the end of a Gibbs chain of :math:`k` steps.
 
-    Validation adds the pseudo-likelihood, :math:`-\sum_i \log p(x_i | x_{\setminus i})` estimated from a few :math:`i`, which
-    chooses the best weights.
+    Validation chooses the best weights by the pseudo-likelihood, :math:`-\sum_i \log p(x_i | x_{\setminus i})`, estimated from a
+    few :math:`i` of each example. Chains that start at the data also tell the squared error of their first reconstruction.
 
     References:
         | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -46,8 +46,8 @@ class ContrastiveDivergence(Objective):
 
     Arguments:
         k: The Gibbs steps.
-        chains: The number of persistent chains; None to start each chain at the data.
-        decay: What half the squared norm of :math:`W` costs.
+        chains: The number of persistent chains; None to start a chain at each example.
+        decay: What half the squared norm of :math:`W` costs, in nats.
         sampled: Whether the visible units at the end of a chain are drawn. Their means are no draws of the model, but have less
             noise: Hinton's choice, and by far the better one for data that are means themselves, as the codes of a stack are.
 
@@ -57,7 +57,7 @@ class ContrastiveDivergence(Objective):
     Example:
         >>> terms = ContrastiveDivergence(k=2).terms(RBM((6,), 4), torch.rand(3, 6), None, Clock(0, 1))
         >>> {name: term.value.shape for name, term in terms.items()}
-        {'contrast': torch.Size([3]), 'reconstruction': torch.Size([3])}
+        {'reconstruction': torch.Size([3]), 'contrast': torch.Size([3])}
     """
 
     means: Tensor | None
@@ -67,9 +67,11 @@ class ContrastiveDivergence(Objective):
     ) -> None:
         super().__init__()
         if k < 1 or (chains is not None and chains < 1):
-            raise ValueError(f"k is {k} and chains {chains}: take at least one Gibbs step, and one chain or None")
+            raise ValueError(
+                f"k is {k} and chains is {chains}: take a Gibbs step or more, and a chain or more, or None"
+            )
         self.k, self.chains, self.decay, self.sampled = k, chains, decay, sampled
-        self.register_buffer("means", None)  # of the hidden units of the persistent chains
+        self.register_buffer("means", None)  # of the hidden units, where the persistent chains are
         self.latest: tuple[int, Tensor] | None = None
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
@@ -77,7 +79,7 @@ class ContrastiveDivergence(Objective):
         return super().players(model)
 
     def begin(self, rbm: RBM) -> None:
-        """Takes room for the persistent chains: before a checkpoint is read into it."""
+        """Makes room for the persistent chains, so that a checkpoint can be read into it."""
         if self.chains is not None and self.means is None:
             self.means = torch.zeros_like(rbm.hidden_bias).repeat(self.chains, 1)
 
@@ -87,12 +89,12 @@ class ContrastiveDivergence(Objective):
             v = x.flatten(1)
             both, fields, terms = self.phases(rbm, v, clock)
             means = rbm.hidden_units.mean(fields)
-            if self.means is not None and model.training:
-                self.means.copy_(means[len(v) :])
-            energies = rbm.energy_of(both, fields)
-        energies = FreeEnergy.apply(energies, both, means, rbm.weight, rbm.visible_bias, rbm.hidden_bias)
+            known = rbm.energy_of(both, fields)
+        if self.means is not None and model.training:
+            self.means.copy_(means[len(v) :])
+        energies = FreeEnergy.apply(known, both, means, rbm.weight, rbm.visible_bias, rbm.hidden_bias)
         seen, dreamt = energies[: len(v)], energies[len(v) :]
-        terms["contrast"] = Term(seen - (dreamt if self.means is None else dreamt.mean()), held=0.0)
+        terms["contrast"] = Term(seen - (dreamt if self.chains is None else dreamt.mean()), held=0.0)
         if self.decay:
             terms["decay"] = Term(0.5 * rbm.weight.square().sum().expand(len(v)), self.decay, held=0.0)
         if not model.training:
@@ -102,8 +104,8 @@ class ContrastiveDivergence(Objective):
     def phases(self, rbm: RBM, v: Tensor, clock: Clock) -> tuple[Tensor, Tensor, dict[str, Term]]:
         """Returns the data and below it the ends of the chains, the hidden fields of both, and what is to be reported.
 
-        Persistent chains move once a step, by random numbers of their own: the micro-batches of a step share them, and all processes
-        have the same.
+        Persistent chains move once a step, by random numbers of their own: so the micro-batches of a step share them, and
+        several processes have the same ones without a message.
         """
         visible, hidden = rbm.visible_units, rbm.hidden_units
         if self.chains is None:
@@ -114,10 +116,11 @@ class ContrastiveDivergence(Objective):
             dream = self.end(rbm, restored)
             return torch.cat([v, dream]), torch.cat([field, rbm.hidden_field(dream)]), terms
         self.begin(rbm)
+        assert self.means is not None
         if self.latest is None or self.latest[0] != clock.step:
             own = torch.Generator(v.device).manual_seed(clock.step)
-            restored = visible.mean(rbm.visible_field(hidden.draw(self.means, own)))
-            self.latest = clock.step, self.end(rbm, restored, own)
+            first = visible.mean(rbm.visible_field(hidden.draw(self.means, own)))
+            self.latest = clock.step, self.end(rbm, first, own)
         both = torch.cat([v, self.latest[1]])
         return both, rbm.hidden_field(both), {}
 
@@ -125,18 +128,18 @@ class ContrastiveDivergence(Objective):
         """Returns the visible units at the end of chains, given the means of their first ones."""
         visible, hidden = rbm.visible_units, rbm.hidden_units
         for _ in range(self.k - 1):
-            field = rbm.hidden_field(visible.draw(mean, generator))
-            mean = visible.mean(rbm.visible_field(hidden.draw(hidden.mean(field), generator)))
+            h = hidden.draw(hidden.mean(rbm.hidden_field(visible.draw(mean, generator))), generator)
+            mean = visible.mean(rbm.visible_field(h))
         return visible.draw(mean, generator) if self.sampled else mean
 
 
 class FreeEnergy(torch.autograd.Function):
-    r"""Gives free energies that are known their gradient: :math:`-v h^\top, -v, -h` by :math:`W, a, b`, with :math:`h = \mathbb{E}[h | v]`."""
+    r"""Gives known free energies their gradient by :math:`W, a, b`: it is :math:`-v \bar h^\top, -v, -\bar h`."""
 
     @staticmethod
-    def forward(ctx: Any, energies: Tensor, v: Tensor, means: Tensor, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, known: Tensor, v: Tensor, means: Tensor, *weights: Tensor) -> Tensor:
         ctx.save_for_backward(v, means)
-        return energies.clone()
+        return known.clone()
 
     @staticmethod
     @once_differentiable
@@ -148,27 +151,29 @@ class FreeEnergy(torch.autograd.Function):
 
 @torch.no_grad()
 def pseudo_likelihood(rbm: RBM, v: Tensor, field: Tensor) -> Tensor:
-    r"""Estimates :math:`\sum_i \log p(v_i | v_{\setminus i})` from a few :math:`i` drawn for each example, with shape :math:`(B)`.
+    r"""Estimates :math:`\sum_i \log p(v_i | v_{\setminus i})` from a few :math:`i` of each example, with shape :math:`(B)`.
 
     Arguments:
         rbm: The machine.
         v: The visible units, with shape :math:`(B, D)`.
-        field: The fields of the hidden ones, with shape :math:`(B, H)`.
+        field: The fields of the hidden units, with shape :math:`(B, H)`.
     """
     visible, hidden = rbm.visible_units, rbm.hidden_units
-    means, log_partition = hidden.mean(field), hidden.log_partition(field).unsqueeze(1)
+    means, before = hidden.mean(field), hidden.log_partition(field).unsqueeze(1)
     total = torch.zeros_like(v[:, 0])
     for _ in range(UNITS):
         i = torch.randint(v.shape[1], (len(v), 1), device=v.device)
         own, bias, weight = v.gather(1, i).unsqueeze(1), rbm.visible_bias[i], rbm.weight[i]
-        s = visible.states(bias + (weight * means.unsqueeze(1)).sum(-1)).squeeze(1).unsqueeze(-1)
-        gain = visible.energy(own) - visible.energy(s) + ((s - own).squeeze(-1) * bias)
-        gain += hidden.log_partition(field.unsqueeze(1) + (s - own) * weight) - log_partition
+        s = visible.states(bias + (weight * means.unsqueeze(1)).sum(-1)).transpose(1, 2)  # (B, states, 1)
+        gain = visible.energy(own) - visible.energy(s) + (s - own).squeeze(-1) * bias
+        gain += hidden.log_partition(field.unsqueeze(1) + (s - own) * weight) - before
         total -= gain.logsumexp(1)
     return v.shape[1] / UNITS * total
 
 
 def machine(model: Model) -> RBM:
     if not isinstance(model, RBM):
-        raise ValueError(f"contrastive divergence trains an RBM, not a {type(model).__name__}: use ELBO")
+        raise ValueError(
+            f"contrastive divergence trains an RBM, and this is a {type(model).__name__}: use ELBO"
+        )
     return model

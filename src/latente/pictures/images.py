@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Laplace, Normal
 
 from ..data import Data
-from ..distributions import Delta, between, onto
+from ..distributions import Delta, Spheres, between, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base, moment
@@ -84,7 +84,9 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     ends = pixels(x.float().cpu().numpy())[:, None]
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
-    what = f"{shows(likelihood)} of p(x|z) on straight lines between the codes of two test examples"
+    bent = any(isinstance(g.p, Spheres) for g in trace.latents.values())
+    lines = "the shortest arcs" if bent else "straight lines"
+    what = f"{shows(likelihood)} of p(x|z) on {lines} between the codes of two test examples"
     note = f"{data.benchmark} · {what}, seed {seed}"
     return lay_out(
         tiles,
@@ -140,7 +142,8 @@ def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]
     center, sd, whose = spread(g, codes)
     t = torch.linspace(-REACH, REACH, steps, device=codes.device, dtype=codes.dtype)
     names = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(t.tolist())]
-    return center[:, None] + sd[:, None] * t, names, f"standard deviations are those of {whose}"
+    back = ", and each code is brought back to its spheres" if isinstance(g.p, Spheres) else ""
+    return center[:, None] + sd[:, None] * t, names, f"standard deviations are those of {whose}{back}"
 
 
 def traversals(
@@ -197,7 +200,7 @@ def traversals(
         note,
         rows=names,
         columns=ticks,
-        values={"images": shown, "z": z.cpu().numpy(), "order": np.array(order)},
+        values={"images": shown, "z": flat.view_as(z).cpu().numpy(), "order": np.array(order)},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,12 +10,6 @@ from ..errors import RunError
 from .catalogue import Plan, recipe
 from .stacks import Gibbs, Persistent
 from .vaes import Binarise, Classes, Shape
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..data.examples import Examples
-    from ..settings import Settings
 
 Units = Annotated[int, Field(ge=1, le=1 << 16, description="hidden units")]
 Visible = Annotated[

@@ -52,7 +52,7 @@ Kind = Annotated[
     Literal["mixture", "flow"],
     Field(description="p(z): a mixture of Normals with full covariances, or a flow (zuko)"),
 ]
-Components = Annotated[int, Field(ge=1, le=10_000, description="Normals of the mixture")]
+Components = Annotated[int, Field(ge=1, le=1000, description="Normals of the mixture")]
 Labels = Annotated[
     int | None,
     Field(
@@ -153,7 +153,8 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
         raise RunError(f"{what} of a model with one latent group, which {name} is not: build on another run")
     if plan.model.embed is not None:
         raise RunError(f"{what}, and that of {name} reads labels: build on a run that is not conditional")
-    q = plan.model.posterior(torch.zeros(1, *shape), None)
+    kind = torch.long if plan.sentences else None
+    q = plan.model.posterior(torch.zeros(1, *shape, dtype=kind), None)
     if len(q.event_shape) != 1:
         raise RunError(f"{what} that is a vector, and that of {name} has the shape {list(q.event_shape)}")
     return plan.model, plan.binarise, q

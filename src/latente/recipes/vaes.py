@@ -172,6 +172,10 @@ def vae(
     if binarise == "auto":
         is_binary = likelihood == "bernoulli" or (likelihood == "pixelcnn" and shape[0] == 1)
         binarise = "dynamic" if is_binary and len(shape) == 3 else "none"
+    if prior == "vamp" and posterior == "normalised":
+        raise RunError(
+            "prior is vamp and posterior normalised, but learned inputs are no batch of examples: use diagonal"
+        )
     is_categorical = posterior == "categorical"
     if prior == "auto":
         prior = "uniform" if is_categorical else "normal"

@@ -16,7 +16,7 @@ from ..errors import LatenteError
 from ..evaluation import Classification, Evaluation, Finding, Latents
 from ..evaluation.bounds import Estimate
 from ..evaluation.classification import share
-from ..evaluation.verdicts import has_flat_prior, has_points, score_of
+from ..evaluation.verdicts import has_energy, has_flat_prior, has_points, score_of
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
 from ..training.checkpoint import write_whole
@@ -172,6 +172,8 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
         nats(-e.elbo),
         "Distortion plus rate. The posterior is a point, which has no density, so this is no bound of −log p(x)."
         if points
+        else "Distortion plus rate. The posterior is exact, so this is −log p(x) itself, if log Z below is right."
+        if has_energy(e)
         else "Distortion plus rate: an upper bound of −log p(x), so lower is better.",
     )
     yield Figure(
@@ -196,7 +198,9 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
         yield Figure(
             "−log p(x), importance-weighted",
             f"{e.nll.mean:.2f} ± {e.nll.se:.2f} nats",
-            f"A tighter upper bound, from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: "
+            f"The same from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: all weigh alike."
+            if has_energy(e)
+            else f"A tighter upper bound, from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: "
             "the figure to compare models by, on one benchmark.",
         )
         yield Figure(
@@ -242,12 +246,23 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
             f"{e.likelihood.residual:.4g}",
             f"Of reconstructions; the likelihood is {e.likelihood.family}.",
         )
+    if has_energy(e):  # trained on no bound
+        return
     beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
     yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
 
 
 def figures_of(name: str, g: Latents) -> Iterator[Figure]:
     of = f" of {name}" if name else ""
+    if g.log_z is not None:
+        yield Figure(
+            f"log Z{of}",
+            f"{g.log_z.mean:.2f}, exact" if g.log_z.se == 0 else nats(g.log_z),
+            "Of the energy, summed over all states."
+            if g.log_z.se == 0
+            else "Of the energy, estimated by annealed importance sampling. Its error is that of every log p(x); where the "
+            "chains missed a mode it is larger than it seems, log Z too low and log p(x) too high.",
+        )
     if g.active is not None:
         yield Figure(
             f"active dimensions{of}",

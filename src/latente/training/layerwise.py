@@ -80,7 +80,7 @@ def train_layers(
     """
     trained: list[Model] = []
     for number, layer in enumerate(layers, 1):
-        settings = replace(layer.settings, seed=layer.settings.seed)
+        settings = replace(layer.settings, seed=mixed(layer.settings.seed, number))
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             model = layer.model()
