@@ -202,7 +202,14 @@ def picture(options, loaded):
             curve = json.loads(file.read_text())["curve"]
             values[start] = [line["test"] for line in curve]
             ax.plot([line["epoch"] for line in curve], values[start], color=colour, linewidth=1.4, label=name)
+    linear = json.loads((RESULTS / "deep-autoencoder-pca.json").read_text())["squared_error_by_components"][
+        "30"
+    ]
+    ax.axhline(linear, color=canvas.GREY, linewidth=0.9, linestyle="--", label="PCA, 30 components")
     ax.set_yscale("log")
+    ticks = [3, 5, 10, 20, 50, 100, 200]
+    ax.set_yticks(ticks, map(str, ticks))
+    ax.minorticks_off()
     canvas.legend(ax)
     canvas.Picture(figure, title, note, header, 200, values).save(PICTURES / "deep-curves.png")
 

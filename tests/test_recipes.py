@@ -216,6 +216,14 @@ def test_fitted_priors_conform(network, posterior, kind, tmp_path):
     conform(plan_of("prior", (1, 5, 3), of=base, kind=kind), (1, 5, 3), tmp_path)
 
 
+@pytest.mark.parametrize("parts", [{"spheres": 3}, {"kappa": 20.0}, {"latent": 2, "draws": 2}], ids=str)
+@pytest.mark.parametrize("family", ["von-mises-fisher", "power-spherical"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_spherical_combinations_conform(network, family, parts, tmp_path):
+    plan = plan_of("spherical-vae", (1, 5, 3), network=network, family=family, **parts)
+    conform(plan, (1, 5, 3), tmp_path)
+
+
 @pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 1)], ids=str)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS[:-2])
 @pytest.mark.parametrize("name", ["vae", "autoencoder"])

@@ -36,6 +36,8 @@ def shown(kind: Any) -> str:
     kind = without_none(kind)
     if typing.get_origin(kind) is Literal:
         return "<br>".join(f"`{choice}`" for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is list:
+        return f"{shown(typing.get_args(kind)[0])}, several times"
     return {bool: "", int: "number", float: "number", str: "text", Path: "path"}[kind]
 
 

@@ -51,8 +51,8 @@ def adversarial_autoencoder(
     """The adversarial autoencoder of Makhzani et al. (2015): a critic makes the codes look like draws of N(0, I)."""
     from ..objectives import Adversarial
 
-    plan = point(shape, latent, hidden, network, likelihood, scale)
-    return Plan(plan.model, Adversarial(critic(latent), weight))
+    objective = Adversarial(critic(latent), weight)
+    return Plan(point(shape, latent, hidden, network, likelihood, scale).model, objective)
 
 
 @recipe(momentum=0.5)
