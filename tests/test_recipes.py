@@ -82,9 +82,7 @@ def conform(plan, shape, tmp_path):
     for name, term in terms.items():
         assert term.value.shape == (n,) and term.value.isfinite().all(), name
         if term.value.requires_grad:
-            moved = torch.autograd.grad(
-                term.value.sum(), moving, retain_graph=True, allow_unused=True
-            )
+            moved = torch.autograd.grad(term.value.sum(), moving, retain_graph=True, allow_unused=True)
             moved = [gradient for gradient in moved if gradient is not None]
             assert all(gradient.isfinite().all() for gradient in moved), name
             assert any(gradient.ne(0).any() for gradient in moved), name

@@ -113,7 +113,9 @@ class Examples:
         lengths = (self.x > 0).sum(1).cpu()
         pools = order[:whole].split(_POOL * batch)
         batches = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools]).view(-1, batch)
-        return torch.cat([batches[torch.randperm(len(batches), generator=generator)].flatten(), order[whole:]])
+        return torch.cat(
+            [batches[torch.randperm(len(batches), generator=generator)].flatten(), order[whole:]]
+        )
 
     def fixed(self, seed: int = 0) -> Examples:
         """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255.
@@ -197,7 +199,9 @@ class Data:
         caveat = CAVEATS.get(self.source, "") if self.source == self.name else "own files"
         name = f"{self.name} ({caveat})" if caveat and self.name in SOURCES else self.name
         if self.kind == "text":
-            return f"{name}, {len(self.words) - 1:,} words" + (f", cut at {self.shape[0]}" if self.cut else "")
+            return f"{name}, {len(self.words) - 1:,} words" + (
+                f", cut at {self.shape[0]}" if self.cut else ""
+            )
         if self.kind != "images":
             return name
         return f"{name}, {'no' if self.train.binarise == 'none' else self.train.binarise} binarisation"

@@ -266,7 +266,9 @@ def perplexity(x: Tensor, terms: Draws, nll: Nll | None) -> Perplexity:
     """Spreads the bounds over the words of sentences."""
     words = (x > 0).sum(1).double().mean().item()
     return Perplexity(
-        math.exp(-terms.elbo.mean().item() / words), None if nll is None else math.exp(nll.mean / words), words
+        math.exp(-terms.elbo.mean().item() / words),
+        None if nll is None else math.exp(nll.mean / words),
+        words,
     )
 
 

@@ -284,7 +284,10 @@ def holes(e: Evaluation) -> Finding | None:
     if e.beta.last < 1 - UNFINISHED:
         advice, change = f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
     elif has_energy(e):
-        advice, change = "Train with more Gibbs steps, so that the model meets more of its samples.", {"gibbs": 5}
+        advice, change = (
+            "Train with more Gibbs steps, so that the model meets more of its samples.",
+            {"gibbs": 5},
+        )
     else:
         advice = "Let the prior follow the codes: a mixture or a flow."
         change = {"recipe": "prior"} if has_points(e) else {"prior": "mixture"}

@@ -2,8 +2,8 @@ r"""Fully connected networks between events of any shape.
 
 ReLU is the default: on a CPU it costs a fraction of SiLU or GELU, and at these sizes nothing is lost by it.
 
-With skip connections every later layer sees the input too, :math:`h_{l+1} = \mathrm{relu}(W_l h_l + b_l + U_l z)`, and so does the
-output. Of a decoder, no layer can then forget the code (Generative Skip Models, Dieng et al., 2019,
+With skip connections every later layer sees the input too, :math:`h_{l+1} = \mathrm{relu}(W_l h_l + b_l + U_l z)`, and so does
+the output. Of a decoder, no layer can then forget the code (Generative Skip Models, Dieng et al., 2019,
 https://arxiv.org/abs/1807.04863).
 """
 

@@ -15,7 +15,7 @@ A kernel of :math:`k` reaches :math:`(k - 1) / 2` pixels up, left and right; so 
 :math:`1 + \sum_l (k_l - 1)` pixels, as one large kernel would. Beyond it pixels can only agree through :math:`z`: a small
 field leaves the code something to say.
 
-The kernels hold no masked weights, since their upper and left parts are cut out, not zeroed. Convolutions have no biases of
+The kernels hold no masked weights, since their lower and right parts are cut off, not zeroed. Convolutions have no biases of
 their own, whose gradient would cost as much as that of their weights on a CPU: all biases come from :math:`z`, and are added in
 the gate. Tensors are channels_last.
 """
@@ -40,7 +40,7 @@ GAIN = 4.0  # of the first weights: near 0 a gate passes a quarter of what it is
 class Gate(torch.autograd.Function):
     r"""Computes :math:`g(a, b) = \tanh(a / 2) \, \sigma(b) = (2 \sigma(a) - 1) \, \sigma(b)` of the halves of x + bias.
 
-    One sigmoid serves both halves and the gradient; a tangent of half of them would cost as much as three.
+    One sigmoid serves both halves and the gradient; a tanh of one half would take twice its time.
     """
 
     @staticmethod

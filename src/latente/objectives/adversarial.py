@@ -89,7 +89,9 @@ class Adversarial(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         terms = self.elbo.terms(model, x, y, clock)
-        return terms | {"doubt": replace(terms["doubt"], held=0.0)}  # the critic of one validation is not that of the next
+        return terms | {
+            "doubt": replace(terms["doubt"], held=0.0)
+        }  # the critic of one validation is not that of the next
 
     def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:
         x, y = next(batches)

@@ -86,7 +86,9 @@ class ELBO(Objective):
         else:
             total = torch.stack([rate.mean() for rate in rates.values()]).sum()
             beta = self.beta(distortion.mean(), total, clock, learn)
-        part = not (isinstance(self.beta, Schedule) and self.beta.limit == 0)  # else the bound is not what is sought
+        part = not (
+            isinstance(self.beta, Schedule) and self.beta.limit == 0
+        )  # else the bound is not what is sought
         weighed = {name: Term(rate, beta, held=float(part)) for name, rate in rates.items()}
         factors = {name: Term(-factor) for name, factor in trace.factors.items()}
         return {"distortion": Term(distortion)} | weighed | factors

@@ -199,7 +199,14 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
         row, column = divmod(i, columns)
         box = (left + column * (wide + gap), low + 0.45 + (rows - 1 - row) * (high + below), wide, high)
         ax = axes(figure, box, "step" if row == rows - 1 else "", "")
-        ax.set_title(TITLES.get(name, name), fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans", parse_math=False)
+        ax.set_title(
+            TITLES.get(name, name),
+            fontsize=8.5,
+            loc="left",
+            color=INK,
+            fontfamily="DejaVu Sans",
+            parse_math=False,
+        )
         for split, colour, style in (("train", BLUE, "-"), ("validation", ORANGE, "o-")):
             if name in (part := parts[split]):
                 ax.plot(

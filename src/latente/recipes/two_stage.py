@@ -72,8 +72,11 @@ def prior(
     from ..objectives import FitPrior
     from ..trace import rsample
 
-    model, binarise, q = base_of(of, shape, "a prior is fitted to the code")
-    (features,) = q.event_shape
+    model, binarise, features, is_real = base_of(of, shape, "a prior is fitted to the code")
+    if not is_real:
+        raise RunError(
+            f"a prior is fitted to codes of real numbers, and those of {of['recipe']} lie on a surface"
+        )
     if kind == "mixture" and features > FLOW:
         raise RunError(
             f"kind is mixture, whose full covariances take at most {FLOW} dimensions, and z of this run has {features}"
@@ -114,13 +117,7 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
         raise RunError(f"a classifier tells two classes or more, and this data has {classes}: give --label")
     if labels is not None and labels < classes:
         raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
-    base, binarise, q = base_of(of, shape, "a classifier reads the code")
-    try:
-        (features,) = q.mean[0].shape
-    except NotImplementedError:
-        raise RunError(
-            f"a classifier reads the mean of the code, which {of['recipe']} does not know: build on another run"
-        ) from None
+    base, binarise, features, _ = base_of(of, shape, "a classifier reads the code")
     encoder, head = base.posterior.requires_grad_(True), nn.Linear(features, classes)
     model = models.Classifier(encoder, models.Classes(head))
 
@@ -131,15 +128,21 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
     def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
         some = examples.subset(CODES, run.seed)
         if some.y is not None:
-            z = codes_of(encoder, some, mean, run.seed)
+            try:
+                z = codes_of(encoder, some, mean, run.seed)
+            except NotImplementedError:
+                raise RunError(
+                    f"a classifier reads the mean of the code, which {of['recipe']} does not know: build on another run"
+                ) from None
             head.load_state_dict(logistic_regression(z, some.y, classes).state_dict())
 
     return Plan(model, CrossEntropy(), binarise, pretrain=fit, adopt=adopt, labels=labels)
 
 
-def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binarise, Distribution]:
-    """Makes the model of the run to build on; says how that reads grey levels, and its posterior of an empty example."""
+def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binarise, int, bool]:
+    """Makes the model of the run to build on; says how that reads grey levels, its dimensions, and whether z is any vector."""
     import torch
+    from torch.distributions import constraints
 
     from ..models import VAE
 
@@ -153,11 +156,17 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
         raise RunError(f"{what} of a model with one latent group, which {name} is not: build on another run")
     if plan.model.embed is not None:
         raise RunError(f"{what}, and that of {name} reads labels: build on a run that is not conditional")
-    kind = torch.long if plan.sentences else None
-    q = plan.model.posterior(torch.zeros(1, *shape, dtype=kind), None)
-    if len(q.event_shape) != 1:
-        raise RunError(f"{what} that is a vector, and that of {name} has the shape {list(q.event_shape)}")
-    return plan.model, plan.binarise, q
+    with torch.device("cpu"):  # where a flow has its numbers, also where only shapes are asked for
+        p = plan.model.prior(None)
+    if len(p.event_shape) != 1:
+        raise RunError(f"{what} that is a vector, and that of {name} has the shape {list(p.event_shape)}")
+    try:
+        support = p.support
+    except NotImplementedError:  # of a flow
+        support = constraints.real
+    while isinstance(support, constraints.independent | constraints.MixtureSameFamilyConstraint):
+        support = support.base_constraint
+    return plan.model, plan.binarise, p.event_shape.numel(), support is constraints.real
 
 
 def codes_of(

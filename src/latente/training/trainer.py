@@ -648,7 +648,9 @@ def weighted(terms: Mapping[str, Term], means: Mapping[str, Tensor], share: floa
     for name, term in terms.items():
         if not term.monitor:
             factor = share * term.weight
-            summands.append(means[name] if isinstance(factor, float) and factor == 1.0 else factor * means[name])
+            summands.append(
+                means[name] if isinstance(factor, float) and factor == 1.0 else factor * means[name]
+            )
     first, *others = summands
     return sum(others, start=first)
 
