@@ -65,6 +65,7 @@ def test_a_pixelcnn_sees_the_code_in_every_layer_and_before_the_output():
             parameter.add_(0.3 * torch.randn_like(parameter))
         net.biases.weight.zero_()
         net.planes.layers[-1].weight.zero_()
+    assert len(net.looks) == len(net.layers) == 3
     x, z = torch.rand(1, 1, 5, 3), torch.randn(64, 6)
     whole = net(x, z)
     assert whole.std(0).gt(0).all()

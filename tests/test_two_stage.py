@@ -332,6 +332,20 @@ def test_bases_that_are_refused(name, of, says):
     assert "\n" not in str(caught.value)
 
 
+def test_a_prior_of_real_numbers_is_not_fitted_to_a_sphere():
+    of = {"recipe": "spherical-vae", "arguments": {"shape": [4], "latent": 3}}
+    with pytest.raises(RunError, match="those of spherical-vae lie on a surface"):
+        recipes.make("prior", shape=[4], of=of)
+    assert recipes.make("classifier", shape=[4], of=of, classes=2).model
+
+
+def test_a_prior_for_codes_of_sentences():
+    of = {"recipe": "text-vae", "arguments": {"shape": [4], "latent": 3, "vocabulary": 9}}
+    plan = recipes.make("prior", shape=[4], of=of, components=2)
+    plan.objective.terms(plan.model, torch.tensor([[3, 2, 1, 0]]), None, CLOCK)["rate/z"].value.sum().backward()
+    assert plan.model.prior.prior.loc.grad.ne(0).any()
+
+
 def test_runs_do_not_build_on_runs_for_ever():
     of = {"recipe": "vae", "arguments": {"shape": [4]}}
     for _ in range(2):

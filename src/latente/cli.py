@@ -563,7 +563,7 @@ def spectrum(
     picture: Picture = Path("spectrum.png"),
     beside: Annotated[
         list[Path],
-        typer.Option(metavar="RUN", help="a run on the same data to compare with; may be repeated"),
+        typer.Option(metavar="RUN", help="a run on the same data to compare with", show_default=False),
     ] = [],  # noqa: B006
     seed: Seed = 0,
 ) -> None:

@@ -93,12 +93,10 @@ def train_layers(
         try:
             trainer.fit(examples, resume=out is not None and any(newest(out / CHECKPOINTS)))
         except RunError as error:
-            if folder is None or trainer.stop_signal is None:
-                raise
-            raise RunError(
-                f"interrupted in layer {number} of {len(layers)}, at step {trainer.step} of {trainer.steps}; "
-                f"all is saved, go on with: latente resume {folder.parent}"
-            ) from error
+            said = str(error)
+            if out is not None:  # it is the run that is resumed
+                said = said.replace(f"latente resume {out}", f"latente resume {out.parents[1]}")
+            raise RunError(f"layer {number} of {len(layers)}: {said}") from None
         trained.append(model)
     return trained
 
