@@ -222,6 +222,34 @@ def test_spherical_combinations_conform(network, family, parts, tmp_path):
     conform(plan, (1, 5, 3), tmp_path)
 
 
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-optimal", "pixelcnn"])
+@pytest.mark.parametrize("posterior", ["committed", "normalised"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_posteriors_with_a_floor_conform(network, posterior, likelihood, tmp_path):
+    parts = {"network": network, "posterior": posterior, "likelihood": likelihood}
+    conform(plan_of("vae", (1, 5, 3), **parts), (1, 5, 3), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        {"free_bits": 0.001},
+        {"free_nats": 0.1},
+        {"capacity": 1.0},
+        {"rate": 1.0},
+        {"distortion": 1.0},
+        {"information": 0.5},
+        {"draws": 3, "estimator": "stl"},
+        {"draws": 3, "estimator": "dreg"},
+        {"training": "aggressive"},
+        {"training": "semi-amortised"},
+    ],
+    ids=str,
+)
+def test_remedies_conform(remedy, tmp_path):
+    conform(plan_of("vae", (1, 5, 3), **remedy), (1, 5, 3), tmp_path)
+
+
 @pytest.mark.parametrize("shape", [(7,), (2, 3), (1, 1)], ids=str)
 @pytest.mark.parametrize("likelihood", LIKELIHOODS[:-2])
 @pytest.mark.parametrize("name", ["vae", "autoencoder"])
@@ -376,5 +404,6 @@ def test_combinations_cover_the_catalogue():
     for name, options in zip(
         ("posterior", "prior", "likelihood", "network"), (POSTERIORS, PRIORS, LIKELIHOODS, NETWORKS)
     ):
-        alone = {"posterior": {"categorical"}, "prior": {"uniform"}}.get(name, set())  # a pair of its own
+        apart = {"posterior": {"categorical", "committed", "normalised"}, "prior": {"uniform"}}
+        alone = apart.get(name, set())  # tested in pairs of their own
         assert set(options) | alone == set(schemas[name]["enum"]) - {"auto"}

@@ -123,7 +123,7 @@ def test_an_autoencoder_is_told_what_it_is_not(tmp_path):
     parsed = Page(report.write(run).read_text())
     assert "verdict bad" in {a.get("class") for _, a in parsed.tags}
     assert "Not a generative model" in parsed.text and "a flat prior cannot be sampled" in parsed.text
-    assert report.command(run, {"recipe": "vae"}) in parsed.text
+    assert report.command(run, {"recipe": "prior"}) in parsed.text
     assert "importance-weighted" not in parsed.text.split("What does not apply")[0]
 
 

@@ -342,7 +342,9 @@ def test_a_prior_of_real_numbers_is_not_fitted_to_a_sphere():
 def test_a_prior_for_codes_of_sentences():
     of = {"recipe": "text-vae", "arguments": {"shape": [4], "latent": 3, "vocabulary": 9}}
     plan = recipes.make("prior", shape=[4], of=of, components=2)
-    plan.objective.terms(plan.model, torch.tensor([[3, 2, 1, 0]]), None, CLOCK)["rate/z"].value.sum().backward()
+    plan.objective.terms(plan.model, torch.tensor([[3, 2, 1, 0]]), None, CLOCK)[
+        "rate/z"
+    ].value.sum().backward()
     assert plan.model.prior.prior.loc.grad.ne(0).any()
 
 

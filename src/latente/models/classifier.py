@@ -69,7 +69,7 @@ class Classifier(Model):
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         if x is None:
             raise ValueError("a classifier tells labels and generates nothing: give it x")
-        code = Delta(self.encoder(x, None).mean)
+        code = Delta(self.encoder(x).mean)
         return self.label(trace.latent("z", p=Flat(code.event_shape), q=code))
 
 

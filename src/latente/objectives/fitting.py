@@ -48,6 +48,6 @@ class FitPrior(Objective):
             raise ValueError(f"a prior is fitted to the codes of a VAE, and this is a {type(model).__name__}")
         model.posterior.eval()  # what is frozen drops no units
         with torch.no_grad():
-            q = model.posterior(x, None)
+            q = model.posterior(x)
             z = rsample(q)
         return {"rate/z": Term(kl(Latent(z, model.prior(None), q)))}

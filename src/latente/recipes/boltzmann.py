@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +12,13 @@ from .catalogue import Plan, recipe
 from .stacks import Gibbs, Persistent
 from .vaes import Binarise, Classes, Shape
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..data.examples import Examples
+    from ..settings import Settings
+
+BLOCK = 4096  # examples
 Units = Annotated[int, Field(ge=1, le=1 << 16, description="hidden units")]
 Visible = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
@@ -53,4 +61,10 @@ def rbm(
         binarise = "dynamic" if visible == "bernoulli" and len(shape) == 3 else "none"
     kinds = {"bernoulli": BernoulliUnits(), "gaussian": GaussianUnits()}
     model = RBM(shape, hidden, kinds[visible], kinds[code], chain)
-    return Plan(model, ContrastiveDivergence(gibbs, persistent or None, decay), binarise)
+
+    def start(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        grey = replace(examples, binarise="none")
+        blocks = [slice(i, i + BLOCK) for i in range(0, len(grey), BLOCK)]
+        model.start(sum(grey.batch(block)[0].double().sum(0) for block in blocks) / len(grey))
+
+    return Plan(model, ContrastiveDivergence(gibbs, persistent or None, decay), binarise, pretrain=start)

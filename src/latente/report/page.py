@@ -257,7 +257,7 @@ def figures_of(name: str, g: Latents) -> Iterator[Figure]:
     if g.log_z is not None:
         yield Figure(
             f"log Z{of}",
-            f"{g.log_z.mean:.2f}, exact" if g.log_z.se == 0 else nats(g.log_z),
+            f"{g.log_z.mean:.2f}, exact" if g.log_z.se == 0 else f"{nats(g.log_z)}, by annealing",
             "Of the energy, summed over all states."
             if g.log_z.se == 0
             else "Of the energy, estimated by annealed importance sampling. Its error is that of every log p(x); where the "
