@@ -46,7 +46,6 @@ SHARED = 16  # units to one logarithm
 NUMBERS = 1 << 20  # of one piece of that list: on a CPU it stays in the cache
 CHAINS = 128  # that run side by side for draws from the prior
 APART = 20  # of a chain's length, what lies between two draws of one chain
-RARE = 1e-3  # the least probability that a field is found for: a pixel that was never white may be one day
 REACH = 8  # standard deviations: the end of the line on which a Gaussian unit is summed
 
 
@@ -64,10 +63,6 @@ class Units(abc.ABC):
     @abc.abstractmethod
     def mean(self, f: Tensor) -> Tensor:
         r"""Returns :math:`A'(f)`, the mean of each unit."""
-
-    @abc.abstractmethod
-    def field(self, mean: Tensor) -> Tensor:
-        """Returns the field in which each unit has a mean."""
 
     @abc.abstractmethod
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
@@ -100,9 +95,6 @@ class BernoulliUnits(Units):
     def mean(self, f: Tensor) -> Tensor:
         return f.sigmoid()
 
-    def field(self, mean: Tensor) -> Tensor:
-        return mean.logit(RARE)
-
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
         # 16 random bits a unit, and 8 more for all of them: each number alone is uniform, to 24 bits
         words = torch.empty((mean.numel() + 3) // 4, dtype=torch.int64, device=mean.device)
@@ -128,9 +120,6 @@ class GaussianUnits(Units):
 
     def mean(self, f: Tensor) -> Tensor:
         return f
-
-    def field(self, mean: Tensor) -> Tensor:
-        return mean
 
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
         return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device).add_(mean)
@@ -233,15 +222,6 @@ class RBM(Model):
         self.visible_bias = nn.Parameter(torch.zeros(size))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
         self.found: tuple[list[Tensor], Partition] | None = None
-
-    @torch.no_grad()
-    def start(self, mean: Tensor) -> None:
-        """Sets the visible biases to what each unit needs to have the data's mean by itself, as Hinton (2010) advises.
-
-        Links then learn what the biases cannot tell. Otherwise they learn the mean as well, and fresh chains, which start from the
-        biases alone, start far from the data.
-        """
-        self.visible_bias.copy_(self.visible_units.field(mean.flatten()))
 
     def extra_repr(self) -> str:
         return f"{tuple(self.shape)}, {len(self.hidden_bias)}, {self.visible_units}, {self.hidden_units}"

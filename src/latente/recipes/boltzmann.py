@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,13 +11,6 @@ from .catalogue import Plan, recipe
 from .stacks import Gibbs, Persistent
 from .vaes import Binarise, Classes, Shape
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..data.examples import Examples
-    from ..settings import Settings
-
-BLOCK = 4096  # examples
 Units = Annotated[int, Field(ge=1, le=1 << 16, description="hidden units")]
 Visible = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
@@ -61,10 +53,4 @@ def rbm(
         binarise = "dynamic" if visible == "bernoulli" and len(shape) == 3 else "none"
     kinds = {"bernoulli": BernoulliUnits(), "gaussian": GaussianUnits()}
     model = RBM(shape, hidden, kinds[visible], kinds[code], chain)
-
-    def start(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        grey = replace(examples, binarise="none")
-        blocks = [slice(i, i + BLOCK) for i in range(0, len(grey), BLOCK)]
-        model.start(sum(grey.batch(block)[0].double().sum(0) for block in blocks) / len(grey))
-
-    return Plan(model, ContrastiveDivergence(gibbs, persistent or None, decay), binarise, pretrain=start)
+    return Plan(model, ContrastiveDivergence(gibbs, persistent or None, decay), binarise)
