@@ -389,9 +389,9 @@ def test_values_are_checked():
         with pytest.raises(ValueError, match=r"shape \(3, 1\) lies on no sphere"):
             family(torch.ones(3, 1), kappa)
         with pytest.raises(ValueError, match="loc"):
-            family(torch.ones(1, 3), kappa)
+            family(torch.ones(1, 3), kappa, validate_args=True)
         with pytest.raises(ValueError, match="concentration"):
-            family(axis(3, dtype=torch.float32), -kappa)
+            family(axis(3, dtype=torch.float32), -kappa, validate_args=True)
         q = family(axis(3, dtype=torch.float32), kappa, validate_args=True)
         with pytest.raises(ValueError, match="support"):
             q.log_prob(torch.ones(1, 3))
