@@ -132,7 +132,7 @@ def test_what_a_text_is_known_by(tmp_path):
         ("\n".join(f"w{i}" for i in range(20)).encode(), "no word occurs twice"),
         (gzip.compress(b"so so\n" * 20), "not UTF-8"),
     ],
-    ids=str,
+    ids=("empty", "blank", "one sentence", "latin-1", "no word twice", "packed"),
 )
 def test_what_is_no_text(tmp_path, content, says):
     file = tmp_path / "a.txt"
