@@ -6,7 +6,7 @@ from .classification import CrossEntropy
 from .contrastive import ContrastiveDivergence
 from .controllers import Capacity, Controller, DistortionTarget, RateTarget
 from .elbo import ELBO, IWAE
-from .encoder import Aggressive, SemiAmortised, refine
+from .encoder import Aggressive, Reconstruction, SemiAmortised, refine
 from .fitting import FitPrior
 from .matching import Discrepancy, Information, TotalCorrelation
 from .penalties import Hutchinson, Jacobian, Penalty, SigmoidJacobian, Sparsity
@@ -30,6 +30,7 @@ __all__ = [
     "Objective",
     "Penalty",
     "RateTarget",
+    "Reconstruction",
     "SemiAmortised",
     "SigmoidJacobian",
     "Sparsity",

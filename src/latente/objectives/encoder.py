@@ -1,8 +1,9 @@
 r"""Better training of the encoder: objectives for a posterior that lags behind.
 
 Early in training the decoder changes fast, and one step of the encoder a step of the decoder does not keep up: the approximate
-posterior lags behind the true one, the code is noise to the decoder, and the rate goes where nobody reads it, to zero. Two
-remedies: let the encoder move alone until it lags no more, or refine what it says for each example by gradient steps.
+posterior lags behind the true one, the code is noise to the decoder, and the rate goes where nobody reads it, to zero. Three
+remedies: let the encoder move alone until it lags no more, refine what it says for each example by gradient steps, or train
+it first as that of an autoencoder.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from torch.distributions import Independent, Normal
 
 from ..divergences import base
 from ..schedules import Clock
-from ..trace import Latent, Model, Trace, kl
+from ..trace import Latent, Model, Trace, kl, mean
 from .base import Batches, Objective, Term, Turns
 from .elbo import ELBO
 
-__all__ = ["Aggressive", "SemiAmortised", "refine"]
+__all__ = ["Aggressive", "Reconstruction", "SemiAmortised", "refine"]
 
 REFERENCE = 2048  # examples that the mutual information is measured on
 
@@ -178,6 +179,22 @@ class SemiAmortised(Objective):
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return self.objective.weights(clock)
+
+
+class Reconstruction(Objective):
+    r"""Minimises :math:`-\log p(x | \mathbb{E}_q[z | x])`: a model with posterior and prior, trained as an autoencoder.
+
+    The scale of the posterior is left alone, where the ELBO at :math:`\beta = 0` would drive it to zero.
+
+    Example:
+        >>> from latente import recipes
+        >>> vae = recipes.make("vae", shape=(4,), latent=2).model
+        >>> list(Reconstruction().terms(vae, torch.randn(3, 4), None, Clock(0, 1)))
+        ['distortion']
+    """
+
+    def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
+        return {"distortion": Term(-model(x, y, choose=mean).likelihood.log_prob(x))}
 
 
 def refine(

@@ -10,9 +10,16 @@ from pydantic import Field
 from ..errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ..data.examples import Examples
     from ..models.vae import VAE
     from ..objectives import ELBO, Objective
     from ..schedules import Schedule
+    from ..settings import Settings
+
+    Pretrain = Callable[[Examples, Path | None, Settings, bool], None]
 
 Beta = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
@@ -56,6 +63,13 @@ Training = Annotated[
         description="how the encoder is trained: with the decoder, ahead of it, or refined by gradient steps"
     ),
 ]
+EncoderSteps = Annotated[
+    int,
+    Field(
+        ge=0,
+        description="steps for which the encoder is first trained as an autoencoder's; the decoder then starts anew",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class Remedies:
     distortion: float | None = None
     information: float = 0.0
     training: str = "joint"
+    encoder_steps: int = 0
 
     def objective(self, model: VAE) -> Objective:
         """Makes the objective.
@@ -90,6 +105,18 @@ class Remedies:
         if self.training == "semi-amortised":
             return SemiAmortised(elbo)
         return elbo if self.training == "joint" else Aggressive(elbo, model.posterior)
+
+    def pretrain(self, model: VAE) -> Pretrain | None:
+        """Returns what prepares the fresh weights; None where nothing does."""
+        if not self.encoder_steps:
+            return None
+
+        def start(examples: Examples, folder: Path | None, settings: Settings, progress: bool) -> None:
+            from ..training import train_encoder_first
+
+            train_encoder_first(model, examples, self.encoder_steps, settings, folder, progress)
+
+        return start
 
     def check(self) -> None:
         ways = {

@@ -7,8 +7,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .catalogue import Plan, recipe
-from .remedies import Beta, Draws, Remedies, Warmup
-from .vaes import Binarise, Classes, Hidden, Likelihood, Network, Scale, Shape, encoding, vae
+from .remedies import Beta, Capacity, Draws, FreeNats, Rate, Remedies, Warmup
+from .vaes import (
+    KERNELS,
+    Binarise,
+    Channels,
+    Classes,
+    Hidden,
+    Kernels,
+    Likelihood,
+    Network,
+    Scale,
+    Shape,
+    Skip,
+    encoding,
+    vae,
+)
 
 Ambient = Annotated[
     int,
@@ -38,6 +52,12 @@ def spherical_vae(
     beta: Beta = 1.0,
     warmup: Warmup = 0.25,
     draws: Draws = 1,
+    skip: Skip = False,
+    kernels: Kernels = KERNELS,
+    channels: Channels = 16,
+    free_nats: FreeNats = 0.0,
+    capacity: Capacity = None,
+    rate: Rate = None,
 ) -> Plan:
     """The spherical VAE of Davidson et al. (2018): codes are directions on one sphere or several, uniform a priori."""
     from .. import conditionals, distributions, priors
@@ -52,6 +72,9 @@ def spherical_vae(
         likelihood=likelihood,
         scale=scale,
         binarise=binarise,
+        skip=skip,
+        kernels=kernels,
+        channels=channels,
     )
     families: dict[str, type[distributions.Zonal]] = {
         "von-mises-fisher": distributions.VonMisesFisher,
@@ -65,4 +88,5 @@ def spherical_vae(
         encoding(network, shape, outputs, hidden, 0, 0.0), families[family], spheres, fixed
     )
     model.prior = priors.UniformSphere(latent, spheres)
-    return Plan(model, Remedies(beta, warmup, draws).objective(model), plan.binarise)
+    remedies = Remedies(beta, warmup, draws, free_nats=free_nats, capacity=capacity, rate=rate)
+    return Plan(model, remedies.objective(model), plan.binarise)

@@ -11,6 +11,7 @@ from .remedies import (
     Beta,
     Capacity,
     Draws,
+    EncoderSteps,
     Estimator,
     FreeBits,
     FreeNats,
@@ -75,6 +76,7 @@ def text_vae(
     rate: Rate = None,
     information: Information = 0.0,
     training: Training = "joint",
+    encoder_steps: EncoderSteps = 0,
 ) -> Plan:
     """The sentence VAE of Bowman et al. (2015): an LSTM reads a sentence into z, and another writes it from z."""
     from ..conditionals import Committed, Diagonal, Sentences
@@ -95,6 +97,19 @@ def text_vae(
         ),
     )
     remedies = Remedies(
-        beta, warmup, draws, estimator, free_nats, free_bits, capacity, rate, None, information, training
+        beta,
+        warmup,
+        draws,
+        estimator,
+        free_nats,
+        free_bits,
+        capacity,
+        rate,
+        None,
+        information,
+        training,
+        encoder_steps,
     )
-    return Plan(model, remedies.objective(model), sentences=(words, longest))
+    return Plan(
+        model, remedies.objective(model), pretrain=remedies.pretrain(model), sentences=(words, longest)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from .remedies import (
     Capacity,
     Distortion,
     Draws,
+    EncoderSteps,
     Estimator,
     FreeBits,
     FreeNats,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..priors import Vamp
     from ..settings import Settings
+    from .remedies import Pretrain
 
 Shape = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
@@ -154,6 +155,7 @@ def vae(
     distortion: Distortion = None,
     information: Information = 0.0,
     training: Training = "joint",
+    encoder_steps: EncoderSteps = 0,
 ) -> Plan:
     """The variational autoencoder of Kingma and Welling (2013), with any prior, posterior, likelihood and schedule."""
     from .. import conditionals, priors
@@ -199,12 +201,10 @@ def vae(
     }
     q = read[posterior](encoder)
     p: nn.Module | None = None
-    pretrain = None
     if is_categorical:
         p = priors.Categories(latent, categories)
     elif prior == "vamp" and not context:
         p = priors.Vamp(q, shape, components, (0.0, 1.0) if len(shape) == 3 else None)
-        pretrain = starting(p, components)
     model = VAE(
         posterior=q,
         prior=p or prior_of(prior, latent, context),
@@ -236,7 +236,11 @@ def vae(
         distortion,
         information,
         training,
+        encoder_steps,
     )
+    pretrain = remedies.pretrain(model)
+    if isinstance(p, priors.Vamp):
+        pretrain = starting(p, components, pretrain)
     return Plan(model, remedies.objective(model), binarise, pretrain)
 
 
@@ -306,10 +310,12 @@ def deep_vae(
     )
 
 
-def starting(prior: Vamp, components: int) -> Callable[[Examples, Path | None, Settings, bool], None]:
-    """Lets the pseudo-inputs start at training examples."""
+def starting(prior: Vamp, components: int, before: Pretrain | None) -> Pretrain:
+    """Lets the pseudo-inputs start at training examples, after what prepares the other weights."""
 
     def start(examples: Examples, folder: Path | None, settings: Settings, progress: bool) -> None:
+        if before is not None:
+            before(examples, folder, settings, progress)
         prior.start(examples.subset(components, settings.seed).batch(slice(None))[0])
 
     return start
