@@ -105,6 +105,14 @@ def test_normalised_means_bound_the_rate_of_a_batch():
     assert q.mean.std(0, correction=0)[0].item() == pytest.approx(0.6, abs=1e-3)
 
 
+@pytest.mark.parametrize("size", [1e-1, 1e-3, 1e-5])
+def test_small_means_do_not_slip_under_the_floor(size):
+    net = NormalisedMeans(nn.Linear(5, 2 * 4, bias=False), features=4, spread=0.6)
+    nn.init.normal_(net.net.weight, std=size)
+    loc = net(torch.randn(256, 5)).chunk(2, -1)[0]
+    assert_close(loc.std(0, correction=0), torch.full((4,), 0.6), rtol=1e-3, atol=0)
+
+
 def vae_of(x, vectors, variance):
     """A linear VAE whose variance is fixed, started away from its optimum."""
     torch.manual_seed(1)

@@ -488,7 +488,10 @@ def test_calibration_and_confusions_by_hand():
     right = torch.tensor([True] * 8 + [False] * 2)
     assert calibration_error(torch.full((10,), 0.8), right) == pytest.approx(0, abs=1e-7)
     assert calibration_error(torch.full((10,), 1.0), right) == pytest.approx(0.2)
-    both = torch.tensor([0.9] * 10 + [0.5] * 10), torch.tensor([True] * 5 + [False] * 5 + [True] * 9 + [False])
+    both = (
+        torch.tensor([0.9] * 10 + [0.5] * 10),
+        torch.tensor([True] * 5 + [False] * 5 + [True] * 9 + [False]),
+    )
     assert calibration_error(*both) == pytest.approx(0.4)  # too sure here, not sure enough there
     y, taken = torch.tensor([0, 0, 0, 1, 2, 2]), torch.tensor([1, 1, 0, 1, 0, 2])
     assert confusions(y, taken, ("a", "b", "c")) == (Confusion("a", "b", 2, 3), Confusion("c", "a", 1, 2))

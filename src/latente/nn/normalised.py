@@ -14,6 +14,10 @@ class NormalisedMeans(nn.Module):
     Over a batch :math:`\mathrm{E}[\mu_j^2] = \gamma^2 + b_j^2`, with a learned shift :math:`b`, so the rate is at least
     :math:`d \gamma^2 / 2` nats, and the means differ between examples, which a floor on the rate alone does not see to.
 
+    The floor holds for the true variance alone. The usual guard against division by zero, :math:`10^{-5}`, is a way out of it:
+    an encoder that makes its means small enough is no longer normalised, and sentence models take that way within a few hundred
+    steps. So the guard here is :math:`10^{-16}`.
+
     References:
         | A Batch Normalized Inference Network Keeps the KL Vanishing Away (Zhu et al., 2020)
         | https://arxiv.org/abs/2004.12585
@@ -33,7 +37,7 @@ class NormalisedMeans(nn.Module):
     def __init__(self, net: nn.Module, features: int, spread: float = 0.6) -> None:
         super().__init__()
         self.net, self.spread = net, spread
-        self.norm = nn.BatchNorm1d(features, affine=False)
+        self.norm = nn.BatchNorm1d(features, eps=1e-16, affine=False)
         self.shift = nn.Parameter(torch.zeros(features))
 
     def forward(self, *context: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ the code may cost, or how good the reconstruction has to be. Both are constraint
 controller             problem                                               weight of the rate
 =====================  ====================================================  ==========================================
 `Capacity`             least :math:`D + \gamma |R - C_t|`                     :math:`\gamma \, \mathrm{sign}(R - C_t)`
-`RateTarget`           least :math:`D + R` with :math:`R \geq r`              :math:`1 - u`, with a multiplier :math:`u \geq 0`
+`RateTarget`           least :math:`D + R` with :math:`R \geq r`              :math:`1 - u`, with a damped multiplier :math:`u`
 `DistortionTarget`     least :math:`R` with :math:`D \leq d`                  :math:`1 / \lambda`
 =====================  ====================================================  ==========================================
 
@@ -67,27 +67,34 @@ class Capacity(Controller):
 
 
 class RateTarget(Controller):
-    r"""Keeps the rate at or above :math:`r` by a multiplier: :math:`\beta = 1 - u`.
+    r"""Keeps the rate at or above :math:`r` by a multiplier: :math:`\beta = 1 - (u + \rho (r - R) / r)_+`.
 
     A step is :math:`u \leftarrow (u + \eta (r - R) / r)_+`. Where the bound alone spends :math:`r` nats, the multiplier
-    falls to zero and nothing is changed.
+    falls to zero and nothing is changed. Without :math:`\rho`, the price of the augmented Lagrangian, rate and multiplier chase
+    each other in ever wider circles wherever a rate can be had for nothing.
 
     References:
         | Effective Estimation of Deep Generative Language Models (Pelsmaeker and Aziz, 2020)
         | https://arxiv.org/abs/1904.08194
+        | Multiplier and Gradient Methods (Hestenes, 1969), https://doi.org/10.1007/BF00927673
 
     Arguments:
         nats: The least rate :math:`r`.
         speed: :math:`\eta`: how fast the multiplier follows.
+        damping: :math:`\rho`: what a rate of 0 adds to the multiplier at once.
     """
 
-    def __init__(self, nats: float, speed: float = 0.01) -> None:
+    multiplier: Tensor
+
+    def __init__(self, nats: float, speed: float = 0.01, damping: float = 1.0) -> None:
         super().__init__()
-        self.nats, self.speed = nats, speed
+        self.nats, self.speed, self.damping = nats, speed, damping
+        self.register_buffer("multiplier", torch.zeros(()))
 
     def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
-        u = 1 - self.beta + self.speed * (1 - rate / self.nats)
-        return 1 - u.clamp(0.0, 10.0)
+        missing = 1 - rate / self.nats
+        self.multiplier.add_(self.speed * missing).clamp_(0.0, 10.0)
+        return 1 - (self.multiplier + self.damping * missing).clamp_min(0.0)
 
 
 class DistortionTarget(Controller):

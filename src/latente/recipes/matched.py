@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from .catalogue import Plan, recipe
+from .remedies import critic
 from .vaes import (
     Binarise,
     Classes,
@@ -20,9 +21,6 @@ from .vaes import (
     likelihood_of,
     vae,
 )
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Weight = Annotated[
     float, Field(ge=0, le=1e6, description="what the mismatch of codes and prior costs, in nats")
@@ -149,12 +147,3 @@ def point(
         likelihood=likelihood_of(kind, network, shape, latent, hidden, 0, scale, 0.0),
     )
     return Plan(model, ELBO())
-
-
-def critic(latent: int) -> nn.Module:
-    from torch import nn
-
-    def block(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
-
-    return nn.Sequential(*block(latent, 256), *block(256, 256), nn.Linear(256, 1))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from torch import nn
+
     from ..data.examples import Examples
     from ..models.vae import VAE
     from ..objectives import ELBO, Objective
@@ -57,6 +59,14 @@ Distortion = Annotated[
 Information = Annotated[
     float, Field(ge=0, le=1e3, description="reward of a nat of mutual information within the batch")
 ]
+Mmd = Annotated[
+    float,
+    Field(ge=0, le=1e6, description="what the kernel distance of all codes to the prior costs, in nats"),
+]
+Adversary = Annotated[
+    float,
+    Field(ge=0, le=1e6, description="what codes cost that a critic tells from the prior; see also --beta 0"),
+]
 Training = Annotated[
     Literal["joint", "aggressive", "semi-amortised"],
     Field(
@@ -70,6 +80,9 @@ EncoderSteps = Annotated[
         description="steps for which the encoder is first trained as an autoencoder's; the decoder then starts anew",
     ),
 ]
+
+
+FLOORS = ("free_bits", "free_nats")
 
 
 @dataclass(frozen=True)
@@ -88,16 +101,20 @@ class Remedies:
     information: float = 0.0
     training: str = "joint"
     encoder_steps: int = 0
+    mmd: float = 0.0
+    adversary: float = 0.0
 
-    def objective(self, model: VAE) -> Objective:
-        """Makes the objective.
+    def objective(self, model: VAE, latent: int = 0) -> Objective:
+        """Makes the objective, for codes of some dimensions.
 
         Raises:
             RunError: If two options exclude each other.
         """
-        from ..objectives import IWAE, Aggressive, SemiAmortised
+        from ..objectives import IWAE, Adversarial, Aggressive, SemiAmortised
 
         self.check()
+        if self.adversary:
+            return Adversarial(critic(latent), self.adversary, self.weight())
         if self.draws > 1:
             objective: Objective = IWAE(self.draws, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
             return objective if self.training == "joint" else Aggressive(objective, model.posterior)
@@ -136,14 +153,23 @@ class Remedies:
                 "whole code, not both"
             )
         if self.draws > 1:
-            odd = given + [n for n in ("free_bits", "free_nats", "information") if getattr(self, n)]
+            odd = given + [n for n in (*FLOORS, "information", "mmd", "adversary") if getattr(self, n)]
             odd += ["training"] if self.training == "semi-amortised" else []
             if odd:
                 raise RunError(
                     f"{odd[0]} is {getattr(self, odd[0])} and draws {self.draws}: the IWAE bound has no rate to weigh; "
                     "leave one of them out"
                 )
-        elif self.estimator != "plain":
+        elif self.adversary:
+            odd = [n for n in given if n != "beta"]
+            odd += [n for n in (*FLOORS, "information", "mmd") if getattr(self, n)]
+            odd += ["training"] if self.training != "joint" else []
+            if odd:
+                raise RunError(
+                    f"{odd[0]} is {getattr(self, odd[0])} and adversary {self.adversary}: the critic's objective weighs the "
+                    "rate by beta alone; leave one of them out"
+                )
+        if self.draws == 1 and self.estimator != "plain":
             raise RunError(
                 f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
             )
@@ -152,29 +178,38 @@ class Remedies:
         from .. import divergences, objectives, schedules
         from ..trace import kl
 
-        length: int | float = self.warmup if self.warmup <= 1 else int(self.warmup)
         weight: float | Schedule | objectives.Controller
         if self.capacity is not None:
-            weight = objectives.Capacity(schedules.linear(length, end=self.capacity))
+            weight = objectives.Capacity(schedules.linear(self.length, end=self.capacity))
         elif self.rate is not None:
             weight = objectives.RateTarget(self.rate)
         elif self.distortion is not None:
             weight = objectives.DistortionTarget(self.distortion)
-        elif isinstance(self.beta, str):
-            weight = self.schedule(length)
         else:
-            weight = self.beta
+            weight = self.weight()
         floor = self.free_bits or self.free_nats
-        reward = {"information": objectives.Information(-self.information)} if self.information else None
+        prices: dict[str, objectives.Penalty] = {}
+        if self.information:
+            prices["information"] = objectives.Information(-self.information)
+        if self.mmd:
+            prices["mmd"] = objectives.Discrepancy(self.mmd)
         return objectives.ELBO(
             weight,
             divergence=divergences.FreeBits(floor, by_dimension=bool(self.free_bits)) if floor else kl,
-            penalties=reward,
+            penalties=prices,
         )
 
-    def schedule(self, length: int | float) -> Schedule:
+    @property
+    def length(self) -> int | float:
+        return self.warmup if self.warmup <= 1 else int(self.warmup)
+
+    def weight(self) -> float | Schedule:
+        """Returns the weight of the rate, where no controller sets it."""
         from .. import schedules
 
+        if not isinstance(self.beta, str):
+            return self.beta
+        length = self.length
         half = length / 2 if isinstance(length, float) else length // 2
         named: dict[str, Schedule] = {
             "linear": schedules.linear(length),
@@ -182,4 +217,14 @@ class Remedies:
             "logistic": schedules.logistic(half),
             "cyclical": schedules.cyclical(),
         }
-        return named[str(self.beta)]
+        return named[self.beta]
+
+
+def critic(latent: int) -> nn.Module:
+    """Makes what tells codes from draws of the prior."""
+    from torch import nn
+
+    def block(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
+
+    return nn.Sequential(*block(latent, 256), *block(256, 256), nn.Linear(256, 1))

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..errors import RunError
 from .catalogue import Plan, recipe
 from .remedies import (
+    Adversary,
     Beta,
     Capacity,
     Draws,
@@ -16,11 +18,13 @@ from .remedies import (
     FreeBits,
     FreeNats,
     Information,
+    Mmd,
     Rate,
     Remedies,
     Training,
     Warmup,
 )
+from .spherical import Kappa
 from .vaes import Commitment, Latent, Prior, Shape, Spread, prior_of
 
 Vocabulary = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
@@ -43,9 +47,10 @@ Dropout = Annotated[
     float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
 ]
 Posterior = Annotated[
-    Literal["diagonal", "committed", "normalised"],
+    Literal["diagonal", "committed", "normalised", "von-mises-fisher"],
     Field(
-        description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a batch"
+        description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a "
+        "batch; or directions on a sphere, of concentration --kappa, uniform a priori"
     ),
 ]
 
@@ -77,21 +82,43 @@ def text_vae(
     information: Information = 0.0,
     training: Training = "joint",
     encoder_steps: EncoderSteps = 0,
+    mmd: Mmd = 0.0,
+    adversary: Adversary = 0.0,
+    kappa: Kappa = "learned",
 ) -> Plan:
     """The sentence VAE of Bowman et al. (2015): an LSTM reads a sentence into z, and another writes it from z."""
-    from ..conditionals import Committed, Diagonal, Sentences
+    from ..conditionals import Committed, Diagonal, Sentences, Spherical
     from ..models.vae import VAE
     from ..nn import NormalisedMeans, SentenceDecoder, SentenceEncoder
+    from ..priors import UniformSphere
 
     words, longest = min(words, vocabulary), min(longest, shape[0])
+    fixed = None if kappa == "learned" else float(kappa)
+    on_sphere = posterior == "von-mises-fisher"
+    if on_sphere:
+        needs = {
+            "latent": latent < 2,
+            "prior": prior != "normal",
+            "free_bits": free_bits,
+            "training": training != "joint",
+        }
+        for name in (n for n, is_odd in needs.items() if is_odd):
+            raise RunError(
+                f"posterior is von-mises-fisher, and {name} is not for directions: a code is one point of a sphere in two "
+                f"dimensions or more, with a uniform prior, and no Normal; leave --{name.replace('_', '-')} out"
+            )
+    elif fixed is not None:
+        raise RunError(f"kappa is {kappa} and posterior {posterior}: choose --posterior von-mises-fisher")
+    outputs = latent + (fixed is None) if on_sphere else 2 * latent
     read = {
         "diagonal": lambda net: Diagonal(net),
         "committed": lambda net: Committed(net, commitment),
         "normalised": lambda net: Diagonal(NormalisedMeans(net, latent, spread)),
+        "von-mises-fisher": lambda net: Spherical(net, concentration=fixed),
     }
     model = VAE(
-        posterior=read[posterior](SentenceEncoder(words, 2 * latent, embedding, hidden, dropout)),
-        prior=prior_of(prior, latent, 0),
+        posterior=read[posterior](SentenceEncoder(words, outputs, embedding, hidden, dropout)),
+        prior=UniformSphere(latent) if on_sphere else prior_of(prior, latent, 0),
         likelihood=Sentences(
             SentenceDecoder(latent, words, embedding, hidden, skip, word_dropout, dropout), longest
         ),
@@ -109,7 +136,12 @@ def text_vae(
         information,
         training,
         encoder_steps,
+        mmd,
+        adversary,
     )
     return Plan(
-        model, remedies.objective(model), pretrain=remedies.pretrain(model), sentences=(words, longest)
+        model,
+        remedies.objective(model, latent),
+        pretrain=remedies.pretrain(model),
+        sentences=(words, longest),
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from ..errors import RunError
 from .catalogue import Plan, recipe
 from .remedies import (
+    Adversary,
     Beta,
     Capacity,
     Distortion,
@@ -18,6 +19,7 @@ from .remedies import (
     FreeBits,
     FreeNats,
     Information,
+    Mmd,
     Rate,
     Remedies,
     Training,
@@ -156,6 +158,8 @@ def vae(
     information: Information = 0.0,
     training: Training = "joint",
     encoder_steps: EncoderSteps = 0,
+    mmd: Mmd = 0.0,
+    adversary: Adversary = 0.0,
 ) -> Plan:
     """The variational autoencoder of Kingma and Welling (2013), with any prior, posterior, likelihood and schedule."""
     from .. import conditionals, priors
@@ -237,11 +241,13 @@ def vae(
         information,
         training,
         encoder_steps,
+        mmd,
+        adversary,
     )
     pretrain = remedies.pretrain(model)
     if isinstance(p, priors.Vamp):
         pretrain = starting(p, components, pretrain)
-    return Plan(model, remedies.objective(model), binarise, pretrain)
+    return Plan(model, remedies.objective(model, size), binarise, pretrain)
 
 
 @recipe()
