@@ -15,6 +15,8 @@ sigma too large          :math:`\sigma^2` is above the variances of the data:   
                          no code pays
 a rate for nothing       the rate stands at a floor that was asked for, and codes    normalised means
                          do not differ between examples
+uniform directions       the concentrations on the spheres stand at their floor,     a fixed concentration
+                         where the posterior is hardly more than the prior
 =======================  ==========================================================  =====================================
 
 Two measurements make the difference, beside those of the evaluation. *Refining* moves the posterior of each example by gradient
@@ -39,6 +41,7 @@ import torch
 from pydantic import TypeAdapter
 
 from ..data import Data, Examples
+from ..distributions import NormalMixture, Spheres, UniformSphere, VonMisesFisher, Zonal
 from ..objectives import refine
 from ..trace import Model, kl
 from .bounds import Estimate, draw, importance_weighted, moved, still
@@ -54,6 +57,8 @@ SHARE = 0.25  # of the whole gap of the bound that counts
 PARKED = 0.05  # nats of a dimension that is charged and says nothing
 ACTIVE = 1e-2
 SURE = 3.0  # standard errors
+LOOSE = 1.5  # concentration: a learnt one is above 1
+WORTH = 5.0  # nats: the rate of a fixed concentration that is advised
 SIGMA = "sigma too large for any code"
 
 
@@ -75,6 +80,21 @@ class Refinement:
 
 
 @dataclass(frozen=True)
+class Directions:
+    r"""Holds what codes on spheres are like.
+
+    Arguments:
+        dimensions: The dimensions :math:`m` of the space around each sphere.
+        concentration: :math:`\kappa`, over examples and spheres.
+        resultant: The length of the mean direction, the mean over spheres: 1 where all examples have the same one.
+    """
+
+    dimensions: int
+    concentration: Estimate
+    resultant: float
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Holds an evaluation and what tells one illness from another; what a model does not have is None.
 
@@ -84,6 +104,8 @@ class Diagnosis:
         codeless: −log p(x) of the decoder without a code.
         saved: What the code saves against it, example by example.
         variances: The variances of the data along its principal axes, the largest first, for a Normal likelihood.
+        directions: What codes on spheres are like.
+        components: How many components of a VampPrior the codes use: the perplexity of their mean shares.
         absent: Why a figure is None, by its name.
         findings: What is to be said, causes before symptoms.
     """
@@ -93,6 +115,8 @@ class Diagnosis:
     codeless: Estimate | None
     saved: Estimate | None
     variances: tuple[float, ...] | None
+    directions: Directions | None
+    components: float | None
     absent: dict[str, str]
     findings: tuple[Finding, ...] = ()
 
@@ -148,7 +172,8 @@ def diagnose(
     variances = (
         spectrum(data.train.fixed().subset(5000, seed)) if evaluation.likelihood.family == "Normal" else None
     )
-    found = Diagnosis(evaluation, refinement, codeless, saved, variances, absent)
+    directions, components = shapes(model, held.subset(evaluation.examples, seed), seed)
+    found = Diagnosis(evaluation, refinement, codeless, saved, variances, directions, components, absent)
     return replace(found, findings=tuple(findings(found)))
 
 
@@ -219,6 +244,24 @@ def spectrum(examples: Examples) -> tuple[float, ...]:
     x = examples.batch(slice(None))[0].flatten(1).double()
     values = torch.linalg.svdvals(x - x.mean(0)).square() / len(x)
     return tuple(values.tolist())
+
+
+def shapes(model: Model, examples: Examples, seed: int) -> tuple[Directions | None, float | None]:
+    """Measures what only some families have: the directions of codes on spheres, and the components of a mixture in use."""
+    x, y = moved(model, *examples.batch(slice(None)))
+    with still(model, seed):
+        groups = list(model(x, y).latents.values())
+    directions = components = None
+    for g in groups:
+        if isinstance(g.q, Spheres) and isinstance(g.q.base_dist, Zonal):
+            loc, concentration = g.q.base_dist.loc, g.q.base_dist.concentration.double()
+            mean = concentration.expand(loc.shape[:-1]).mean(-1)
+            directions = Directions(
+                loc.shape[-1], Estimate.of(mean), loc.double().mean(0).norm(dim=-1).mean().item()
+            )
+        if isinstance(g.p, NormalMixture):
+            components = g.p.used(g.z).item()
+    return directions, components
 
 
 # ---------------------------------------------------------------------------------------------------- findings
@@ -316,7 +359,8 @@ def encoder_lags(d: Diagnosis) -> Finding | None:
 
 
 def decoder_too_strong(d: Diagnosis) -> Finding | None:
-    if not is_idle(d) or lags(d) or not is_autoregressive(d) or parked(d):
+    is_explained = uniform_directions(d) is not None or bool(parked(d))
+    if not is_idle(d) or lags(d) or not is_autoregressive(d) or is_explained:
         return None
     saved = d.saved
     said = (
@@ -334,7 +378,7 @@ def decoder_too_strong(d: Diagnosis) -> Finding | None:
 def rate_for_nothing(d: Diagnosis) -> Finding | None:
     dims = parked(d)
     rate = d.evaluation.rate
-    if rate.mean < 0.1 or not (is_idle(d) or len(dims) > total(d) / 2):
+    if rate.mean < 0.1 or uniform_directions(d) is not None or not (is_idle(d) or len(dims) > total(d) / 2):
         return None
     where = (
         f"{len(dims)} of {total(d)} dimensions are charged and do not move with the data"
@@ -351,12 +395,51 @@ def rate_for_nothing(d: Diagnosis) -> Finding | None:
     )
 
 
+def uniform_directions(d: Diagnosis) -> Finding | None:
+    found = d.directions
+    if found is None or not is_idle(d) or found.concentration.mean > LOOSE:
+        return None
+    kappa = concentration_of(WORTH, found.dimensions)
+    return Finding(
+        "uniform directions",
+        "certain",
+        f"The concentration is {show(found.concentration)}, at its floor of 1, and the rate {show(d.evaluation.rate)} nats: on "
+        f"a sphere in {found.dimensions} dimensions that is hardly more than the uniform prior, and shuffled codes lose "
+        f"{show(d.evaluation.shuffle.other)}.",
+        f"Fix the concentration: at {kappa} the rate is {WORTH:.0f} nats whatever the encoder says.",
+        {"kappa": float(kappa)},
+    )
+
+
+def concentration_of(nats: float, m: int) -> int:
+    """Returns the least whole concentration with a rate of so many nats, on a sphere in m dimensions.
+
+    Example:
+        >>> concentration_of(2.4383, 11), concentration_of(5.0, 3)
+        (10, 202)
+    """
+    loc = torch.eye(m, dtype=torch.float64)[0]
+    low, high = 1, 2
+    while rate_at(high, loc) < nats:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if rate_at(middle, loc) < nats else (low, middle)
+    return high
+
+
+def rate_at(kappa: int, loc: torch.Tensor) -> float:
+    q = VonMisesFisher(loc, torch.tensor(float(kappa), dtype=loc.dtype))
+    return torch.distributions.kl_divergence(q, UniformSphere(loc)).item()
+
+
 def total(d: Diagnosis) -> int:
     return sum(g.dimensions for g in d.evaluation.latents.values())
 
 
 RULES: tuple[Callable[[Diagnosis], Finding | None], ...] = (
     sigma_kills,
+    uniform_directions,
     encoder_lags,
     decoder_too_strong,
     rate_for_nothing,
