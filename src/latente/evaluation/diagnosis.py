@@ -277,6 +277,10 @@ def lags(d: Diagnosis) -> bool:
     r = d.refinement
     if r is None or r.gap.mean < SURE * r.gap.se:
         return False
+    if (
+        is_idle(d) and r.refined.mean <= r.rate.mean
+    ):  # the bound rises since the code costs less, not since it says more
+        return False
     return r.gap.mean > max(LAG, SHARE * r.total.mean) or (
         r.gap.mean > LAG / 5 and r.refined.mean > 2 * r.rate.mean + 0.1
     )
@@ -359,7 +363,7 @@ def encoder_lags(d: Diagnosis) -> Finding | None:
 
 
 def decoder_too_strong(d: Diagnosis) -> Finding | None:
-    is_explained = uniform_directions(d) is not None or bool(parked(d))
+    is_explained = uniform_directions(d) is not None or rate_for_nothing(d) is not None
     if not is_idle(d) or lags(d) or not is_autoregressive(d) or is_explained:
         return None
     saved = d.saved
@@ -378,7 +382,7 @@ def decoder_too_strong(d: Diagnosis) -> Finding | None:
 def rate_for_nothing(d: Diagnosis) -> Finding | None:
     dims = parked(d)
     rate = d.evaluation.rate
-    if rate.mean < 0.1 or uniform_directions(d) is not None or not (is_idle(d) or len(dims) > total(d) / 2):
+    if rate.mean < FAINT or uniform_directions(d) is not None or not (is_idle(d) or len(dims) > total(d) / 2):
         return None
     where = (
         f"{len(dims)} of {total(d)} dimensions are charged and do not move with the data"

