@@ -350,6 +350,39 @@ def test_mistakes_are_answered_by_name_value_and_remedy(arguments, says):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"adversary": 1.0, "rate": 2.0}, "rate is 2.0 and adversary 1.0"),
+        ({"adversary": 1.0, "mmd": 2.0}, "mmd is 2.0 and adversary 1.0"),
+        ({"adversary": 1.0, "free_bits": 0.1}, "free_bits is 0.1 and adversary 1.0"),
+        ({"adversary": 1.0, "training": "aggressive"}, "training is aggressive and adversary 1.0"),
+        ({"draws": 4, "mmd": 2.0}, "mmd is 2.0 and draws 4"),
+        ({"draws": 4, "adversary": 2.0}, "adversary is 2.0 and draws 4"),
+    ],
+    ids=str,
+)
+def test_remedies_that_exclude_each_other(given, says):
+    with pytest.raises(RunError, match=says):
+        recipes.make("vae", shape=(4,), **given)
+
+
+def test_the_mismatch_has_a_price_in_any_recipe():
+    x = torch.rand(16, 4)
+    plan = recipes.make("vae", shape=(4,), latent=2, beta=0.5, mmd=7.0, information=2.0)
+    terms = plan.objective.terms(plan.model, x, None, CLOCK)
+    assert {n: t.weight for n, t in terms.items()} == {
+        "distortion": 1.0,
+        "rate/z": 0.5,
+        "information": -2.0,
+        "mmd": 7.0,
+    }
+    plan = recipes.make("vae", shape=(4,), latent=2, beta=0.0, adversary=3.0)
+    terms = plan.objective.terms(plan.model, x, None, CLOCK)
+    assert (terms["doubt"].weight, terms["rate/z"].weight) == (3.0, 0.0)
+    assert set(plan.objective.players(plan.model)) == {"model", "critic"}
+
+
 def test_what_is_missing_or_unknown():
     with pytest.raises(RunError, match="recipe 'vae' needs the argument 'shape'"):
         recipes.make("vae")

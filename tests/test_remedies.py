@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from latente import recipes
 from latente.conditionals import Committed, Diagonal, FixedNormal
+from latente.data import Examples
 from latente.divergences import FreeBits
 from latente.models import VAE
 from latente.nn import NormalisedMeans
@@ -25,6 +26,7 @@ from latente.objectives import (
     DistortionTarget,
     Information,
     RateTarget,
+    Reconstruction,
     SemiAmortised,
     TotalCorrelation,
     prior_draws,
@@ -34,8 +36,9 @@ from latente.objectives import (
 from latente.objectives.matching import discrepancy
 from latente.priors import Standard
 from latente.schedules import Clock, constant, linear
+from latente.settings import settings
 from latente.trace import Latent, Trace, kl
-from latente.training import Trainer
+from latente.training import Trainer, train_encoder_first
 from test_objectives import linear_vae, solved
 
 CLOCK = Clock(0, 10)
@@ -143,6 +146,19 @@ def test_a_rate_target_is_reached_where_the_bound_spends_less_and_left_alone_whe
     last = settled(vae_of(x, vectors, 0.5), ELBO(beta=RateTarget(nats, speed=0.02)), x)
     assert last["rate/z"] == pytest.approx(max(own, nats), rel=0.04)
     assert (last["beta"] < 0.9) == (nats > own)
+
+
+def test_a_rate_that_costs_nothing_is_held_without_swings(gaussian):
+    x, vectors = gaussian
+    model = vae_of(x, vectors, 0.5)
+    with torch.no_grad():
+        model.likelihood.net.weight.zero_()  # the decoder is deaf: nothing but the target asks for a rate
+    model.likelihood.requires_grad_(False)
+    trainer = Trainer(
+        model, ELBO(beta=RateTarget(5.0)), steps=600, lr=1e-2, lr_schedule="constant", log_every=10, threads=1
+    )
+    rates = [line["rate/z"] for line in trainer.fit(x)][30:]
+    assert min(rates) > 4.0 and max(rates) < 6.0
 
 
 def test_a_distortion_target_is_reached_at_the_least_rate(gaussian):
@@ -461,6 +477,43 @@ def test_semi_amortised_gradients_flow_through_the_steps(gaussian):
                 p[index] += 1e-5
             assert gradient[index].item() == pytest.approx((above - below) / 2e-5, rel=1e-4, abs=1e-7)
     assert loss() < sum(term.value.mean() for term in ELBO().terms(model, x, None, CLOCK).values())
+
+
+def test_an_encoder_goes_first(tmp_path):
+    x = Examples(torch.rand(300, 1, 4, 4).round())
+    how = settings(lr_schedule="constant", checkpoint_every=5, batch=32, threads=1)
+
+    def prepared(steps, folder=None):
+        torch.manual_seed(0)
+        model = recipes.make("vae", shape=(1, 4, 4), latent=3, hidden=[8], prior="mixture").model
+        before = {name: t.clone() for name, t in model.state_dict().items()}
+        train_encoder_first(model, x, steps, how, folder)
+        return before, model.state_dict()
+
+    before, whole = prepared(20, tmp_path / "whole")
+    for name, t in whole.items():
+        assert t.equal(before[name]) == (not name.startswith("posterior")), name
+    prepared(10, tmp_path / "parts")
+    _, parts = prepared(20, tmp_path / "parts")
+    assert all(parts[name].equal(whole[name]) for name in whole)
+    assert all(t.equal(whole[name]) for name, t in prepared(20)[1].items())
+
+
+def test_an_encoder_that_went_first_reconstructs(gaussian):
+    x, vectors = gaussian
+    model = vae_of(x, vectors, 0.5)
+    with torch.no_grad():
+        model.posterior.net.weight.mul_(0.01)
+    decoder = [p.clone() for p in model.likelihood.parameters()]
+
+    def error():
+        return Reconstruction().terms(model, x, None, CLOCK)["distortion"].value.mean().item()
+
+    before, scale = error(), model.posterior(x[:1], None).stddev
+    Trainer(model, Reconstruction(), steps=300, lr=1e-2, batch=500, threads=1).fit(x)
+    assert error() < before - 1
+    assert model.posterior(x[:1], None).stddev.equal(scale)  # no noise was there to be brought down
+    assert not all(p.equal(q) for p, q in zip(model.likelihood.parameters(), decoder))
 
 
 def test_what_cannot_be_refined():

@@ -480,6 +480,8 @@ def test_what_does_not_fit_is_refused(rhyme, tmp_path):
             {"prior": "mixture"},
             {"word_dropout": 1.0},
         ),
+        *({"posterior": "von-mises-fisher"}, {"posterior": "von-mises-fisher", "kappa": 9.0, "skip": True}),
+        *({"beta": 0.0, "mmd": 10.0}, {"beta": 0.0, "adversary": 1.0}, {"beta": "linear", "adversary": 1.0}),
     ],
     ids=str,
 )
@@ -488,6 +490,38 @@ def test_remedies_work_with_sentences(run, remedy):
     trainer = Trainer(plan.model, plan.objective, steps=2, batch=8, threads=1)
     line = trainer.fit(run.data.train, run.data.validation)[-1]
     assert math.isfinite(line["loss"]) and line["distortion"] > 0
+
+
+def test_sentences_from_a_sphere(rhyme, tmp_path):
+    how = {"steps": 40, "lr": 3e-3, "batch": 8, "threads": 1, "evaluate_every": 40}
+    given = {**SMALL, "posterior": "von-mises-fisher", "kappa": 20.0}
+    run = runs.train("text-vae", str(rhyme), tmp_path / "run", arguments=given, **how)
+    rates = [line["rate/z"] for line in run.metrics()]
+    assert max(rates) == pytest.approx(min(rates), rel=1e-5)  # it is a constant, and above 0
+    assert min(rates) > 1
+    found = pictures.texts.interpolations(run.model, run.data, between=(RHYME[0], RHYME[2]))
+    assert "0.50" in str(found)
+    e = run.evaluate(k=5, examples=20)
+    assert abs(e.nll.mean + e.elbo.mean) < 3 and e.latents["z"].prior == "UniformSphere"
+    table = codes.encode(run.model, run.data.test)
+    norms = sum(table[f"z_{i}"] ** 2 for i in range(SMALL["latent"]))
+    assert norms == pytest.approx(np.ones(len(norms)), rel=1e-5)  # a code is a direction
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"posterior": "von-mises-fisher", "latent": 1}, "latent is not for directions"),
+        ({"posterior": "von-mises-fisher", "prior": "mixture"}, "prior is not for directions"),
+        ({"posterior": "von-mises-fisher", "free_bits": 0.1}, "leave --free-bits out"),
+        ({"posterior": "von-mises-fisher", "training": "aggressive"}, "leave --training out"),
+        ({"kappa": 3.0}, "kappa is 3.0 and posterior diagonal"),
+    ],
+    ids=str,
+)
+def test_what_a_sphere_does_not_take(given, says):
+    with pytest.raises(RunError, match=says):
+        recipes.make("text-vae", shape=[9], vocabulary=20, **given)
 
 
 def test_the_bound_holds_for_any_number_of_draws(run):
