@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 from typer.testing import CliRunner
 
-from latente import cli, doctor, recipes, runs
+from latente import cli, doctor, recipes, report, runs
 from latente.conditionals import Spherical
 from latente.data.digits import digits
 from latente.errors import LatenteError
@@ -74,8 +74,8 @@ def test_a_healthy_run(plain, healthy):
     assert problems == [] and found.verdict.startswith("Nothing is wrong")
     assert found.saved.mean > 10 and found.refinement.gap.mean < 10 and not found.absent
     assert found.refinement.total.mean >= found.refinement.gap.mean
-    stored = json.loads((plain.path / "diagnosis.json").read_text())
-    assert stored["codeless"]["mean"] == found.codeless.mean and stored["directions"] is None
+    stored = doctor.stored(plain)
+    assert stored == found and stored.directions is None
 
 
 def test_an_encoder_that_was_set_back_lags(plain, folder):
@@ -132,7 +132,7 @@ def test_an_autoencoder_is_not_refined(train):
     found, problems = diagnosed(train("point", recipe="autoencoder"))
     assert problems == ["not a generative model"]
     assert found.refinement is found.codeless is found.saved is None
-    assert set(found.absent) == {"refinement", "codeless"}
+    assert set(found.absent) >= {"refinement", "codeless", "nll"}
 
 
 # ------------------------------------------------------------------------------------ the rules, on changed figures
@@ -273,11 +273,23 @@ def test_the_commands(plain, folder, monkeypatch):
     monkeypatch.chdir(folder)
     said = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20"])
     assert said.exit_code == 0 and "gain of refined posteriors" in said.output
-    assert "Nothing is wrong with the code" in said.output
+    assert "Nothing is wrong" in said.output and "what the code saves" in said.output
     as_json = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20", "--json"])
     assert json.loads(as_json.output)["refinement"]["gap"]["mean"] > 0
     table = CliRunner().invoke(cli.app, ["compare", "plain", "plain", "--json"])
     assert [row["name"] for row in json.loads(table.output)] == ["plain", "plain"]
+
+
+def test_the_report_shows_what_the_doctor_found(train, folder):
+    run = train("reported", "shuffled.npz", steps=100, free_nats=4.0)
+    page = report.write(run).read_text()
+    assert "without a code" not in page
+    diagnosed(run)
+    page = report.write(run).read_text()
+    assert "−log p(x) without a code" in page and "A rate for nothing" in page
+    assert "--posterior normalised" in page
+    run.evaluate(k=10, examples=50)  # newer figures than those of the diagnosis
+    assert doctor.stored(run) is None and "without a code" not in report.write(run).read_text()
 
 
 def test_what_has_no_code_to_diagnose(folder):

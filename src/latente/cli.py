@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .data import Examples
     from .doctor import Row
     from .evaluation import Classification, Evaluation
-    from .evaluation.bounds import Estimate
     from .evaluation.diagnosis import Diagnosis
     from .runs import Run
 
@@ -315,7 +314,8 @@ def evaluate(
         show_evaluation(opened, found)
 
 
-def show_evaluation(run: Run, found: Evaluation | Classification) -> None:
+def show_evaluation(run: Run, found: Evaluation | Classification | Diagnosis) -> None:
+    from .evaluation.diagnosis import Diagnosis
     from .report import figures, try_next
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -323,7 +323,8 @@ def show_evaluation(run: Run, found: Evaluation | Classification) -> None:
         table.add_row(figure.name, figure.value)
     for name, why in found.absent.items():
         table.add_row(name.replace("_", " "), f"none: {why}")
-    out.print(f"{run.title}, {found.examples} {found.split} examples")
+    of = found.evaluation if isinstance(found, Diagnosis) else found
+    out.print(f"{run.title}, {of.examples} {of.split} examples")
     out.print(table)
     out.print(f"\n{found.verdict}", markup=False)
     for finding in found.findings:
@@ -344,7 +345,6 @@ def diagnose(
 ) -> None:
     """Says why a code is as it is, how sure that is, and what to try; --try tries it."""
     from . import doctor
-    from .report import try_next
     from .runs import Run
 
     opened = Run.open(run)
@@ -352,43 +352,11 @@ def diagnose(
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
     else:
-        show_diagnosis(opened, found)
-        for finding in found.findings:
-            out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
-            if command := try_next(opened, finding):
-                out.print(f"  {command}", markup=False)
-        if not any(finding.problem for finding in found.findings):
-            out.print("\nNothing is wrong with the code.")
+        show_evaluation(opened, found)
     if try_them:
         out.print(f"\nremedies, {steps} steps each, in {opened.path / 'remedies'}:")
         changes = doctor.remedies(opened, found)
         show_rows(list(doctor.try_remedies(opened, changes, steps=steps, progress=True)))
-
-
-def show_diagnosis(run: Run, found: Diagnosis) -> None:
-    e, table = found.evaluation, Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-
-    def figure(name: str, value: Estimate | None, of: str = "") -> None:
-        table.add_row(
-            name, f"{value.mean:.2f} ± {value.se:.2f} nats{of}" if value else f"none: {found.absent[of]}"
-        )
-
-    figure("rate", e.rate)
-    figure("−ELBO, β = 1", -e.elbo)
-    figure("loss with another's code", e.shuffle.other)
-    if found.refinement is None:
-        figure("gain of refined posteriors", None, "refinement")
-    else:
-        r = found.refinement
-        figure("gain of refined posteriors", r.gap, f", of {r.total.mean:.2f} that the bound misses")
-        table.add_row("rate, refined", f"{r.rate.mean:.2f} to {r.refined.mean:.2f} nats")
-    if found.codeless is None or found.saved is None:
-        figure("−log p(x) without a code", None, "codeless")
-    else:
-        figure("−log p(x) without a code", found.codeless)
-        figure("what the code saves", found.saved)
-    out.print(f"{run.title}, {e.examples} {e.split} examples")
-    out.print(table)
 
 
 @app.command()

@@ -21,7 +21,9 @@ from .evaluation.diagnosis import diagnose as measure
 from .runs import Run
 from .training.checkpoint import write_whole
 
-__all__ = ["Row", "compare", "diagnose", "remedies", "try_remedies"]
+__all__ = ["Row", "compare", "diagnose", "remedies", "stored", "try_remedies"]
+
+DIAGNOSIS = "diagnosis.json"
 
 USUAL: tuple[dict[str, Any], ...] = (
     {"training": "aggressive"},
@@ -82,8 +84,17 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
         baseline_steps=baseline_steps,
         seed=run.settings.seed,
     )
-    write_whole(run.path / "diagnosis.json", json.dumps(found.to_json(), indent=1).encode())
+    write_whole(run.path / DIAGNOSIS, json.dumps(found.to_json(), indent=1).encode())
     return found
+
+
+def stored(run: Run) -> Diagnosis | None:
+    """Returns the stored diagnosis, if `diagnose` was run since the run was last evaluated."""
+    file, evaluation = run.path / DIAGNOSIS, run.evaluation()
+    if not file.exists() or evaluation is None:
+        return None
+    found = Diagnosis.of_json(json.loads(file.read_bytes()))
+    return found if found.evaluation == evaluation else None
 
 
 def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, Any]]:

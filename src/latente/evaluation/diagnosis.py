@@ -35,6 +35,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ class Diagnosis:
         variances: The variances of the data along its principal axes, the largest first, for a Normal likelihood.
         directions: What codes on spheres are like.
         components: How many components of a VampPrior the codes use: the perplexity of their mean shares.
-        absent: Why a figure is None, by its name.
+        absent: Why a figure is None, by its name; those of the evaluation too.
         findings: What is to be said, causes before symptoms.
     """
 
@@ -132,7 +133,21 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `json.dumps` takes."""
-        return TypeAdapter(Diagnosis).dump_python(self, mode="json")
+        return adapter().dump_python(self, mode="json")
+
+    @staticmethod
+    def of_json(content: dict[str, Any]) -> Diagnosis:
+        """Reads what `to_json` gave.
+
+        Raises:
+            pydantic.ValidationError: If a figure is missing or of another type.
+        """
+        return adapter().validate_python(content)
+
+
+@cache
+def adapter() -> TypeAdapter[Diagnosis]:
+    return TypeAdapter(Diagnosis)
 
 
 def diagnose(
@@ -157,7 +172,7 @@ def diagnose(
         seed: The seed of all draws.
     """
     held = getattr(data, evaluation.split).fixed()
-    absent: dict[str, str] = {}
+    absent = dict(evaluation.absent)
     refinement = codeless = saved = None
     try:
         refinement = refinable(model, held.subset(examples, seed), steps, seed)

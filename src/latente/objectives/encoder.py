@@ -29,8 +29,8 @@ class Aggressive(Objective):
     r"""Moves the encoder alone until its loss stops falling, then the decoder once, as long as that raises the information.
 
     While it is active a step is: encoder steps on fresh batches, at most `most` of them, until the mean loss of a block of
-    `block` steps is worse than that of the block before; then one decoder step. Every `every` steps the mutual information of
-    code and example is measured; when it has not risen `patience` times, both move together from then on.
+    `block` steps is worse than that of the block before; then one decoder step. The mutual information of code and example is
+    measured now and then; when it has not risen `patience` times, both move together from then on.
 
     The information is :math:`R - \mathrm{KL}(\mathcal{N}(m, S) \,\|\, p)`, where :math:`m` and :math:`S` are the moments of the
     aggregate posterior. It has no noise of sampling, and no ceiling at the logarithm of a batch: the estimator in use elsewhere
@@ -45,7 +45,8 @@ class Aggressive(Objective):
         encoder: The encoder: a module of the model, e.g. `vae.posterior`.
         most: The most encoder steps a step.
         block: The encoder steps a block.
-        every: The steps between measurements of the information, e.g. those of an epoch.
+        every: The time between measurements of the information: a share of the run, or a number of steps, e.g. those of an
+            epoch.
         patience: How many measurements may fail to rise.
     """
 
@@ -59,7 +60,7 @@ class Aggressive(Objective):
         encoder: nn.Module,
         most: int = 30,
         block: int = 10,
-        every: int = 200,
+        every: int | float = 0.05,
         patience: int = 3,
     ) -> None:
         super().__init__()
@@ -101,7 +102,8 @@ class Aggressive(Objective):
                 before, total = total, 0.0
             x, y = next(batches)
         yield "decoder", self.terms(model, *first, clock)
-        if (clock.step + 1) % self.every == 0:
+        every = self.every if isinstance(self.every, int) else max(1, round(self.every * clock.steps))
+        if (clock.step + 1) % every == 0:
             answer = yield "", {"information": Term(self.information(model, batches, len(first[0])))}
             self.judge(answer(), clock)
 

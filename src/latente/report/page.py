@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from .. import __version__, pictures
+from .. import __version__, doctor, pictures
 from ..errors import LatenteError
 from ..evaluation import Classification, Evaluation, Finding, Latents
 from ..evaluation.bounds import Estimate
 from ..evaluation.classification import share
+from ..evaluation.diagnosis import Diagnosis
 from ..evaluation.verdicts import has_energy, has_flat_prior, has_points, score_of
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
@@ -36,7 +37,8 @@ BUDGET = 400_000  # numbers of one grid of images: the page stays under about 3 
 def write(run: Run, path: Path | str | None = None) -> Path:
     """Writes the report of a run as one page, and returns where it is.
 
-    Evaluates the run first, if that was not done since its weights were written.
+    Evaluates the run first, if that was not done since its weights were written. What the doctor found is part of it, if it was
+    asked.
 
     Arguments:
         run: The run.
@@ -48,7 +50,7 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     need("matplotlib.figure")
     path = run.path / NAME if path is None else Path(path)
     evaluation = run.evaluation() or run.evaluate()
-    content = render(run, evaluation)
+    content = render(run, evaluation, doctor.stored(run) or evaluation)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content.encode())
@@ -57,11 +59,13 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     return path
 
 
-def render(run: Run, evaluation: Evaluation | Classification) -> str:
+def render(
+    run: Run, evaluation: Evaluation | Classification, judged: Evaluation | Classification | Diagnosis
+) -> str:
     loader = jinja2.PackageLoader("latente", "report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     shown, omitted = drawn(run, evaluation)
-    problems = [f for f in evaluation.findings if f.problem]
+    problems = [f for f in judged.findings if f.problem]
     return environment.get_template("page.html").render(
         recipe=run.record["recipe"],
         benchmark=run.data.benchmark,
@@ -69,12 +73,12 @@ def render(run: Run, evaluation: Evaluation | Classification) -> str:
         grade=grade(problems),
         headline=headline(problems),
         problems=len(problems),
-        verdict="" if problems else plain(evaluation.verdict),
-        findings=[(f, try_next(run, f)) for f in evaluation.findings],
+        verdict="" if problems else plain(judged.verdict),
+        findings=[(f, try_next(run, f)) for f in judged.findings],
         evaluation=evaluation,
-        figures=list(figures(evaluation)),
+        figures=list(figures(judged)),
         sections=shown,
-        omitted=omitted + [f"{name.replace('_', ' ')}: {why}" for name, why in evaluation.absent.items()],
+        omitted=omitted + [f"{name.replace('_', ' ')}: {why}" for name, why in judged.absent.items()],
         command=command(run),
         facts=list(facts(run)),
     )
@@ -130,9 +134,15 @@ def nats(value: Estimate) -> str:
     return f"{value.mean:.2f} ± {value.se:.2f} nats"
 
 
-def figures(e: Evaluation | Classification) -> Iterator[Figure]:
+def figures(e: Evaluation | Classification | Diagnosis) -> Iterator[Figure]:
     """Lists the figures, each with what it means."""
-    return of_labels(e) if isinstance(e, Classification) else of_bounds(e)
+    if isinstance(e, Classification):
+        yield from of_labels(e)
+    elif isinstance(e, Diagnosis):
+        yield from of_bounds(e.evaluation)
+        yield from of_causes(e)
+    else:
+        yield from of_bounds(e)
 
 
 def of_labels(c: Classification) -> Iterator[Figure]:
@@ -250,6 +260,49 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
         return
     beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
     yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
+
+
+def of_causes(d: Diagnosis) -> Iterator[Figure]:
+    if d.refinement is not None:
+        r = d.refinement
+        yield Figure(
+            "gain of refined posteriors",
+            f"{nats(r.gap)}, of {r.total.mean:.2f} that the bound misses",
+            "What the bound gains when each posterior is moved by gradient steps: the encoder's share of the gap.",
+        )
+        yield Figure(
+            "rate, refined",
+            f"{r.rate.mean:.2f} to {r.refined.mean:.2f} nats",
+            "If it rises with the bound, the encoder does not say what the decoder could use.",
+        )
+    if d.codeless is not None and d.saved is not None:
+        yield Figure(
+            "−log p(x) without a code",
+            nats(d.codeless),
+            "What the decoder reaches when it is trained on, on codes that know nothing of the example.",
+        )
+        yield Figure("what the code saves", nats(d.saved), "Against that, example by example.")
+    if d.variances is not None:
+        scale = d.evaluation.likelihood.scale
+        against = "" if scale is None else f"; βσ² is {d.evaluation.beta.last * scale**2:.3g}"
+        yield Figure(
+            "principal variances of the data",
+            ", ".join(f"{value:.3g}" for value in d.variances[:SHOWN]) + against,
+            "The largest ones. With a linear decoder a direction whose variance is below βσ² gets no code.",
+        )
+    if d.directions is not None:
+        yield Figure(
+            "concentration of directions",
+            f"{d.directions.concentration.mean:.2f} ± {d.directions.concentration.se:.2f}; their mean has length "
+            f"{d.directions.resultant:.2f}",
+            "How sure the code is of its directions, and whether all examples have the same one: a length of 1.",
+        )
+    if d.components is not None:
+        yield Figure(
+            "components of the prior in use",
+            f"{d.components:.1f}",
+            "The perplexity of their mean shares among codes.",
+        )
 
 
 def figures_of(name: str, g: Latents) -> Iterator[Figure]:
