@@ -248,6 +248,18 @@ def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, health
         assert all(plain.record["arguments"][name] != value for name, value in change.items())
 
 
+def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
+    strong = next(findings(family(unused, "Words")))
+    assert strong.change == {"posterior": "normalised"} and doctor.at_hand(plain, strong) is strong
+    record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "normalised"}}
+    other = doctor.at_hand(replace(plain, record=record), strong)
+    assert other.change == {"training": "aggressive"} and "try training = aggressive" in other.advice
+    sphere = {**plain.record, "recipe": "spherical-vae"}
+    assert doctor.at_hand(replace(plain, record=sphere), strong).change == {"skip": True}
+    sigma = replace(strong, change={"likelihood": "gaussian-optimal"})
+    assert doctor.at_hand(replace(plain, record={**record, "recipe": "rbm"}), sigma) is sigma
+
+
 def test_remedies_are_tried_side_by_side(train, folder):
     run = train("tried", steps=60)
     rows = list(doctor.try_remedies(run, [{"skip": True}, {"beta": 1.0, "rate": 2.0}], steps=40))

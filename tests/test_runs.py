@@ -7,15 +7,17 @@ import struct
 import time
 import zlib
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from latente import Model, load, make, save
+from latente import Model, load, make, runs, save
 from latente.errors import RunError
 from latente.runs import Run
+from latente.training import machine
 
 
 @pytest.fixture
@@ -206,3 +208,22 @@ def test_random_bytes_are_refused(tmp_path):
         for content in (noise, struct.pack("<Q", 192) + noise, struct.pack("<Q", 40) + zlib.compress(noise)):
             (tmp_path / "odd.safetensors").write_bytes(content)
             refusal(tmp_path / "odd.safetensors")
+
+
+def test_a_model_that_does_not_fit_in_memory_is_refused_before_it_is_made(tmp_path, monkeypatch):
+    x = np.arange(20 * 40 * 40).reshape(20, 40, 40).astype(np.uint8)  # grey ramps
+    np.savez(tmp_path / "x.npz", x=x)
+    monkeypatch.setattr(machine, "free_memory", lambda: 20_000_000)
+    weights = sum(p.numel() for p in make("vae", shape=(1, 40, 40)).model.parameters())
+    assert 16 * weights > 20_000_000
+    with pytest.raises(
+        RunError, match=rf"{weights:,} weights .*\(1, 40, 40\).* 0.0 GB are free: use smaller"
+    ):
+        runs.train("vae", str(tmp_path / "x.npz"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    runs.train("vae", str(tmp_path / "x.npz"), tmp_path / "run", arguments={"hidden": [50]}, steps=1)
+
+
+def test_free_memory_is_said_where_it_is_known():
+    free = machine.free_memory()
+    assert free is None or free > 1_000_000

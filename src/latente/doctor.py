@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import recipes, runs
@@ -18,6 +18,7 @@ from .errors import LatenteError, RunError
 from .evaluation.classification import Classification
 from .evaluation.diagnosis import Diagnosis
 from .evaluation.diagnosis import diagnose as measure
+from .evaluation.verdicts import Finding
 from .runs import Run
 from .training.checkpoint import write_whole
 
@@ -84,6 +85,7 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
         baseline_steps=baseline_steps,
         seed=run.settings.seed,
     )
+    found = replace(found, findings=tuple(at_hand(run, f) for f in found.findings))
     write_whole(run.path / DIAGNOSIS, json.dumps(found.to_json(), indent=1).encode())
     return found
 
@@ -97,14 +99,30 @@ def stored(run: Run) -> Diagnosis | None:
     return found if found.evaluation == evaluation else None
 
 
+def at_hand(run: Run, finding: Finding) -> Finding:
+    """Puts another remedy in the place of a usual one that the run has already, or its recipe does not take."""
+    if finding.change not in USUAL or is_new(run, finding.change):
+        return finding
+    for change in USUAL:
+        if is_new(run, change):
+            ((name, value),) = change.items()
+            advice = f"{finding.advice} This run does so already, or cannot: try {name.replace('_', ' ')} = {value}."
+            return replace(finding, change=change, advice=advice)
+    return replace(finding, change={})
+
+
+def is_new(run: Run, change: Mapping[str, Any]) -> bool:
+    """Tells whether a change is one that the run's recipe takes, and that the run has not made."""
+    own = recipes.parameters(run.record["recipe"])
+    return change.keys() <= own.keys() and all(run.record["arguments"].get(n) != v for n, v in change.items())
+
+
 def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, Any]]:
     """Lists changes to try: first what the findings name, then the usual ones that the run's recipe has."""
-    own = recipes.parameters(run.record["recipe"])
     named = [f.change for f in diagnosis.findings if f.change and f.problem]
     found: list[dict[str, Any]] = []
     for change in [*named, *USUAL]:
-        is_new = all(run.record["arguments"].get(name) != value for name, value in change.items())
-        if change.keys() <= own.keys() and is_new and change not in found:
+        if is_new(run, change) and change not in found:
             found.append(change)
     return found[:most]
 

@@ -43,7 +43,7 @@ from .recipes import Plan
 from .schedules import Clock, Schedule
 from .settings import Settings, settings
 from .trace import Model
-from .training import Trainer, processes
+from .training import Trainer, machine, processes
 from .training.checkpoint import newest, read_tensors, write_whole
 from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 
@@ -436,8 +436,26 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) 
     }
     arguments = {n: value for n, value in answers.items() if n in known} | arguments
     recipes.check(recipe, arguments)
+    check_size(recipe, arguments)
     seed(number)
     return recipes.make(recipe, **arguments)
+
+
+def check_size(recipe: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses a model that this machine has no memory to train, before any is taken.
+
+    Raises:
+        RunError: If weights, gradients and the two moments of the optimiser take more than is free.
+    """
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in recipes.make(recipe, **arguments).model.parameters())
+    free, needed = machine.free_memory(), 16 * weights
+    if free is not None and needed > free:
+        raise RunError(
+            f"{recipe} would have {weights:,} weights for examples of shape {tuple(arguments['shape'])}; training them takes "
+            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: use smaller images, --network conv where the recipe has "
+            "it, or a smaller --hidden"
+        )
 
 
 def save(model: Model, path: Path | str) -> None:

@@ -288,6 +288,8 @@ def holes(e: Evaluation) -> Finding | None:
             "Train with more Gibbs steps, so that the model meets more of its samples.",
             {"gibbs": 5},
         )
+    elif g.prior == "UniformSphere":
+        advice, change = "A uniform prior cannot follow the codes: try spheres of fewer dimensions.", {}
     else:
         advice = "Let the prior follow the codes: a mixture or a flow."
         change = {"recipe": "prior"} if has_points(e) else {"prior": "mixture"}

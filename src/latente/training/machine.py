@@ -11,7 +11,7 @@ import torch
 
 from ..errors import RunError
 
-__all__ = ["device", "free_cores", "keep_freed_memory", "seed"]
+__all__ = ["device", "free_cores", "free_memory", "keep_freed_memory", "seed"]
 
 
 def device(name: str) -> torch.device:
@@ -45,6 +45,15 @@ def free_cores() -> int:
     except (OSError, ValueError):
         pass
     return cores
+
+
+def free_memory() -> int | None:
+    """Returns the bytes that this machine can still give out; None where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, ValueError, StopIteration):
+        return None
 
 
 def keep_freed_memory() -> None:
