@@ -378,7 +378,9 @@ def test_shuffled_codes_keep_their_margins():
 def test_aggressive_turns_and_when_they_end():
     torch.manual_seed(0)
     plan = recipes.make("vae", shape=(6,), latent=3, hidden=[8])
-    objective = Aggressive(plan.objective, plan.model.posterior, most=6, block=2, every=1, patience=2)
+    objective = Aggressive(
+        plan.objective, plan.model.posterior, most=6, block=2, every=1, patience=2, longest=8
+    )
     players = objective.players(plan.model)
     assert {id(p) for p in players["encoder"]} == {id(p) for p in plan.model.posterior.parameters()}
     assert len(players["encoder"]) + len(players["decoder"]) == len(list(plan.model.parameters()))
@@ -402,6 +404,9 @@ def test_aggressive_turns_and_when_they_end():
     step([3, 2, 4, 4], 1.9, 3)
     assert not objective.active and objective.best == 2.0
     assert step([], 0.0, 4) == ["encoder decoder"]
+    objective.active.fill_(True)
+    assert step([3, 2, 4, 4], 2.5, 7)[0] == "encoder"
+    assert step([], 0.0, 8) == ["encoder decoder"] and not objective.active
 
 
 def test_the_information_has_no_ceiling():
@@ -424,7 +429,9 @@ def test_an_aggressive_run_is_resumed_exactly(tmp_path):
     def run(out, steps, **more):
         torch.manual_seed(0)
         plan = recipes.make("vae", shape=(1, 4, 4), latent=3, hidden=[8])
-        objective = Aggressive(plan.objective, plan.model.posterior, most=4, block=2, every=3, patience=1)
+        objective = Aggressive(
+            plan.objective, plan.model.posterior, most=4, block=2, every=3, patience=1, longest=9
+        )
         settings = {"lr_schedule": "constant", "checkpoint_every": 4, "batch": 32, "threads": 1}
         Trainer(plan.model, objective, out=out, steps=steps, **settings).fit(x, **more)
         return plan.model.state_dict(), objective.state_dict()
