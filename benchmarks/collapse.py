@@ -11,6 +11,7 @@ LATENTE_DATA=FOLDER python benchmarks/collapse.py runs/collapse --picture    (do
 
 import argparse
 import json
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ def trained(name, seed, options):
     figures = folder / "benchmark.json"
     if figures.exists():
         return json.loads(figures.read_text())
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
     steps = round(options.steps * SHARES.get(name, 1.0))
     started = time.perf_counter()
     run = runs.train(

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 from typer.testing import CliRunner
 
 from latente import cli, doctor, recipes, report, runs
-from latente.conditionals import Spherical
+from latente.conditionals import Diagonal, FixedNormal, Spherical
+from latente.data import Examples
 from latente.data.digits import digits
 from latente.errors import LatenteError
 from latente.evaluation import Estimate
@@ -22,6 +23,8 @@ from latente.evaluation.diagnosis import (
     shapes,
     spectrum,
 )
+from latente.models import VAE
+from latente.priors import Vamp
 from latente.report import try_next
 
 pytest.importorskip("mlxtend")
@@ -155,7 +158,7 @@ def unused(healthy):
         latents={"z": silent},
         findings=(),
     )
-    settled = Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01))
+    settled = Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01), 60)
     return replace(d, evaluation=e, refinement=settled, saved=Estimate(0.0, 0.1))
 
 
@@ -163,22 +166,27 @@ def named(d):
     return [f.name for f in findings(d) if f.problem]
 
 
-def family(d, name):
+def strong(d):
     e = d.evaluation
-    return replace(d, evaluation=replace(e, likelihood=replace(e.likelihood, family=name)))
+    return replace(d, evaluation=replace(e, likelihood=replace(e.likelihood, autoregressive=True)))
 
 
-@pytest.mark.parametrize("name", ["Words", "Autoregressive"])
-def test_a_strong_decoder(unused, name):
+def test_a_strong_decoder(unused):
     assert named(unused) == ["nothing to say"]
-    assert named(family(unused, name)) == ["the decoder is too strong"]
+    assert named(strong(unused)) == ["the decoder is too strong"]
+
+
+def test_which_decoders_are_strong(train):
+    run = train("pixels", steps=20, likelihood="pixelcnn", kernels=[3], channels=4)
+    e = run.evaluate(k=2, examples=20)
+    assert e.likelihood.autoregressive and e.likelihood.family == "Bernoulli"
 
 
 def test_a_strong_decoder_is_not_blamed_for_a_lagging_encoder(unused):
-    lag = Refinement(Estimate(6.0, 0.2), NATS, Estimate(5.0, 0.1), Estimate(7.0, 0.2))
-    assert named(replace(family(unused, "Words"), refinement=lag)) == ["the encoder lags"]
+    lag = Refinement(Estimate(6.0, 0.2), NATS, Estimate(5.0, 0.1), Estimate(7.0, 0.2), 60)
+    assert named(replace(strong(unused), refinement=lag)) == ["the encoder lags"]
     faint = replace(lag, gap=Estimate(0.4, 0.3))  # within its noise
-    assert named(replace(family(unused, "Words"), refinement=faint)) == ["the decoder is too strong"]
+    assert named(replace(strong(unused), refinement=faint)) == ["the decoder is too strong"]
 
 
 @pytest.mark.parametrize("parked", [0, 8])
@@ -188,16 +196,20 @@ def test_charged_dimensions_that_do_not_move(unused, parked):
     z = replace(z, kl=tuple(0.5 if j < parked else 0.0 for j in range(z.dimensions)))
     rate = Estimate(0.5 * parked + 0.01, 0.01)
     d = replace(unused, evaluation=replace(e, rate=rate, rates={"z": rate}, latents={"z": z}))
-    assert named(family(d, "Words")) == (["a rate for nothing"] if parked else ["the decoder is too strong"])
+    assert named(strong(d)) == (["a rate for nothing"] if parked else ["the decoder is too strong"])
 
 
 def test_uniform_directions(unused):
-    loose, tight = (Directions(11, Estimate(kappa, 0.01), 0.3) for kappa in (1.1, 10.0))
-    assert named(replace(family(unused, "Words"), directions=tight)) == ["the decoder is too strong"]
-    d = replace(family(unused, "Words"), directions=loose)
+    loose, tight = (Directions("VonMisesFisher", 1, 11, Estimate(kappa, 0.01), 0.3) for kappa in (1.1, 10.0))
+    assert named(replace(strong(unused), directions=tight)) == ["the decoder is too strong"]
+    d = replace(strong(unused), directions=loose)
     assert named(d) == ["uniform directions"]
     kappa = next(findings(d)).change["kappa"]
     assert kappa == concentration_of(5.0, 11) > 10
+    two = replace(loose, family="PowerSpherical", spheres=2)
+    kappa = next(findings(replace(d, directions=two))).change["kappa"]
+    assert kappa == concentration_of(2.5, 11, "PowerSpherical")
+    assert named(replace(unused, directions=loose)) == ["nothing to say"]
 
 
 def test_beta_above_one_explains_a_code_that_is_not_used(unused):
@@ -214,25 +226,25 @@ def test_what_directions_are_measured_as():
 
     model = recipes.make("spherical-vae", shape=(4,), latent=3, spheres=2, hidden=[8]).model
     model.posterior = Spherical(Constant(), spheres=2)
-    from latente.data import Examples
-
     found, components = shapes(model, Examples(torch.randn(40, 4)), 0)
-    assert found.dimensions == 3 and components is None
+    assert (found.family, found.spheres, found.dimensions) == ("VonMisesFisher", 2, 3) and components is None
     assert found.concentration.mean == pytest.approx(1 + np.log1p(np.exp(3.0)), rel=1e-5)
     assert found.resultant == pytest.approx(0.5, abs=1e-6)
 
 
 def test_the_components_of_a_vampprior_in_use():
-    from latente.data import Examples
-
-    model = recipes.make("vae", shape=(4,), latent=2, hidden=[8], prior="vamp", components=7).model
-    _, used = shapes(model, Examples(torch.randn(50, 4)), 0)
-    assert 1 <= used <= 7
+    q = Diagonal(torch.nn.Linear(4, 4))
+    model = VAE(q, Vamp(q, (4,), components=3, bounds=None), FixedNormal(torch.nn.Linear(2, 4), 1.0))
+    with torch.no_grad():  # z is the first two columns, almost without noise
+        q.net.weight.copy_(torch.eye(4)[:, :2] @ torch.eye(4)[:2])
+        q.net.bias.copy_(torch.tensor([0.0, 0.0, -4.0, -4.0]))
+        model.prior.inputs.copy_(torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0], [0, 9.0, 0, 0]]))
+    x = torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0]]).repeat(100, 1)
+    assert shapes(model, Examples(x), 0)[1] == pytest.approx(2, abs=1e-3)
+    assert shapes(model, Examples(x[::2]), 0)[1] == pytest.approx(1, abs=1e-3)
 
 
 def test_the_spectrum_of_the_data():
-    from latente.data import Examples
-
     x = torch.randn(400, 6) @ torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.5, 0.2, 0.1]))
     expected = torch.linalg.eigvalsh(x.double().T.cov(correction=0)).flip(0)
     assert_close(torch.tensor(spectrum(Examples(x)), dtype=torch.float64), expected)
@@ -249,15 +261,39 @@ def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, health
 
 
 def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
-    strong = next(findings(family(unused, "Words")))
-    assert strong.change == {"posterior": "normalised"} and doctor.at_hand(plain, strong) is strong
+    found = next(findings(strong(unused)))
+    assert found.change == {"posterior": "normalised"} and doctor.at_hand(plain, found) is found
     record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "normalised"}}
-    other = doctor.at_hand(replace(plain, record=record), strong)
+    other = doctor.at_hand(replace(plain, record=record), found)
     assert other.change == {"training": "aggressive"} and "try training = aggressive" in other.advice
-    sphere = {**plain.record, "recipe": "spherical-vae"}
-    assert doctor.at_hand(replace(plain, record=sphere), strong).change == {"skip": True}
-    sigma = replace(strong, change={"likelihood": "gaussian-optimal"})
+    sphere = recipes.make("spherical-vae", shape=[1, 14, 14], kappa=9.0).model.made_by
+    assert doctor.at_hand(replace(plain, record={**plain.record, **sphere}), found).change == {"skip": True}
+    sigma = replace(found, change={"likelihood": "gaussian-optimal"})
     assert doctor.at_hand(replace(plain, record={**record, "recipe": "rbm"}), sigma) is sigma
+
+
+@pytest.mark.parametrize(
+    "given", [{"beta": "linear"}, {"capacity": 3.0}, {"draws": 4}, {"beta": 0.5, "adversary": 1.0}]
+)
+def test_remedies_go_with_what_the_run_has(plain, unused, given):
+    record = {**plain.record, "arguments": {**plain.record["arguments"], **given}}
+    run = replace(plain, record=record)
+    asked = doctor.remedies(run, replace(unused, findings=tuple(findings(unused))), most=9)
+    assert asked and {"rate": 5.0} not in asked
+    for change in asked:
+        recipes.make("vae", **{**record["arguments"], **change})
+    rate = next(findings(unused))
+    assert rate.change == {"rate": 5.0} and doctor.at_hand(run, rate).change == asked[0]
+
+
+def test_a_damaged_diagnosis_is_none(plain, healthy):
+    doctor.diagnose(plain, examples=20, steps=5, baseline_steps=5)
+    file = plain.path / "diagnosis.json"
+    content = json.loads(file.read_text())
+    del content["directions"]
+    for text in (json.dumps(content), "{", ""):
+        file.write_text(text)
+        assert doctor.stored(plain) is None
 
 
 def test_remedies_are_tried_side_by_side(train, folder):
@@ -267,6 +303,9 @@ def test_remedies_are_tried_side_by_side(train, folder):
     assert len({row.benchmark for row in rows}) == 1 and all(row.nll > 0 for row in rows)
     again = runs.Run.open(run.path / "remedies" / "skip-True")
     assert again.record["arguments"]["skip"] and again.settings.steps == 40
+    flow = train("flow", steps=20, prior="flow")
+    tried = doctor.try_remedies(flow, [{"training": "aggressive"}, {"skip": True}], steps=10)
+    assert [row.name for row in tried] == ["as it was", "skip True"]
     left_out = list(
         doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
     )  # which the recipe refuses

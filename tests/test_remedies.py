@@ -506,7 +506,7 @@ def test_an_encoder_goes_first(tmp_path):
     assert all(t.equal(whole[name]) for name, t in prepared(20)[1].items())
 
 
-def test_an_encoder_that_went_first_reconstructs(gaussian):
+def test_reconstruction_is_learnt_by_the_means_alone(gaussian):
     x, vectors = gaussian
     model = vae_of(x, vectors, 0.5)
     with torch.no_grad():

@@ -6,6 +6,7 @@ import resource
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,6 +225,51 @@ def test_a_model_that_does_not_fit_in_memory_is_refused_before_it_is_made(tmp_pa
     runs.train("vae", str(tmp_path / "x.npz"), tmp_path / "run", arguments={"hidden": [50]}, steps=1)
 
 
-def test_free_memory_is_said_where_it_is_known():
-    free = machine.free_memory()
-    assert free is None or free > 1_000_000
+@pytest.mark.parametrize("limit", ["max", "300000000"])
+def test_free_memory_is_that_of_the_machine_or_of_its_control_group(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    if not Path("/proc/meminfo").exists():
+        pytest.skip("this system does not say how much memory is free")
+    whole = machine.free_memory()
+    assert whole > 500_000_000
+    (tmp_path / "memory.max").write_text(limit + "\n")
+    (tmp_path / "memory.current").write_text("200000000\n")
+    assert machine.free_memory() == pytest.approx(whole if limit == "max" else 100_000_000, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"posterior": "full", "free_bits": 0.1}, "free bits by dimension need"),
+        ({"posterior": "full", "information": 1.0}, "MultivariateNormal: use a diagonal one"),
+        ({"posterior": "full", "training": "semi-amortised"}, "diagonal Normal"),
+        ({"prior": "mixture", "free_bits": 0.1}, "free bits by dimension need"),
+        ({"prior": "flow", "training": "aggressive"}, "use --prior mixture"),
+        ({"prior": "mixture", "beta": 0.0}, "leave one out"),
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_go_together_are_refused_before_anything_is_written(tmp_path, given, says):
+    np.save(tmp_path / "x.npy", np.arange(200.0).reshape(50, 4))
+    with pytest.raises(RunError, match=says):
+        runs.train("vae", str(tmp_path / "x.npy"), tmp_path / "run", arguments={"latent": 2, **given})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "last"),
+    [
+        ({"beta": 0.3}, 0.3),
+        ({"beta": 0.3, "training": "aggressive"}, 0.3),
+        ({"beta": 0.3, "training": "semi-amortised"}, 0.3),
+        ({"beta": 0.0, "adversary": 1.0}, 0.0),
+    ],
+    ids=str,
+)
+def test_the_weight_of_the_rate_is_known_whoever_wraps_the_bound(tmp_path, given, last):
+    np.save(tmp_path / "x.npy", np.arange(200.0).reshape(50, 4))
+    given = {"latent": 2, "hidden": [4], **given}
+    run = runs.train(
+        "vae", str(tmp_path / "x.npy"), tmp_path / "run", arguments=given, steps=2, threads=1, batch=16
+    )
+    assert run.beta() == (last, last)

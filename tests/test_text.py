@@ -490,6 +490,8 @@ def test_remedies_work_with_sentences(run, remedy):
     trainer = Trainer(plan.model, plan.objective, steps=2, batch=8, threads=1)
     line = trainer.fit(run.data.train, run.data.validation)[-1]
     assert math.isfinite(line["loss"]) and line["distortion"] > 0
+    for option, term in (("mmd", "mmd"), ("adversary", "doubt"), ("information", "information")):
+        assert (term in line) == (option in remedy)
 
 
 def test_sentences_from_a_sphere(rhyme, tmp_path):
@@ -515,6 +517,8 @@ def test_sentences_from_a_sphere(rhyme, tmp_path):
         ({"posterior": "von-mises-fisher", "prior": "mixture"}, "prior is not for directions"),
         ({"posterior": "von-mises-fisher", "free_bits": 0.1}, "leave --free-bits out"),
         ({"posterior": "von-mises-fisher", "training": "aggressive"}, "leave --training out"),
+        ({"posterior": "von-mises-fisher", "information": 1.0}, "leave --information out"),
+        ({"posterior": "von-mises-fisher", "kappa": 9.0, "rate": 5.0}, "rate is 5.0 and kappa 9.0"),
         ({"kappa": 3.0}, "kappa is 3.0 and posterior diagonal"),
     ],
     ids=str,

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from . import recipes, runs
 from .errors import LatenteError, RunError
 from .evaluation.classification import Classification
@@ -95,7 +97,10 @@ def stored(run: Run) -> Diagnosis | None:
     file, evaluation = run.path / DIAGNOSIS, run.evaluation()
     if not file.exists() or evaluation is None:
         return None
-    found = Diagnosis.of_json(json.loads(file.read_bytes()))
+    try:
+        found = Diagnosis.of_json(json.loads(file.read_bytes()))
+    except ValueError:  # damaged, or of another version
+        return None
     return found if found.evaluation == evaluation else None
 
 
@@ -112,9 +117,17 @@ def at_hand(run: Run, finding: Finding) -> Finding:
 
 
 def is_new(run: Run, change: Mapping[str, Any]) -> bool:
-    """Tells whether a change is one that the run's recipe takes, and that the run has not made."""
-    own = recipes.parameters(run.record["recipe"])
-    return change.keys() <= own.keys() and all(run.record["arguments"].get(n) != v for n, v in change.items())
+    """Tells whether a change is one that the run's recipe takes beside its other arguments, and that the run has not made."""
+    recipe, arguments = run.record["recipe"], run.record["arguments"]
+    own = recipes.parameters(recipe)
+    if not change.keys() <= own.keys() or any(arguments.get(n) == v for n, v in change.items()):
+        return False
+    try:
+        with torch.device("meta"):
+            recipes.make(recipe, **{**arguments, **change})
+    except RunError:
+        return False
+    return True
 
 
 def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, Any]]:
@@ -132,7 +145,7 @@ def try_remedies(
 ) -> Iterator[Row]:
     """Trains the run anew for a while, as it was and with each change, in its folder `remedies`.
 
-    Yields the figures of each as they come; a change that its recipe refuses is left out.
+    Yields the figures of each as they come; a change that its recipe refuses, or that diverges, is left out.
 
     Arguments:
         run: The run.
@@ -160,7 +173,7 @@ def try_remedies(
                 progress=progress,
                 **{**how, "steps": steps, "evaluate_every": every},
             )
-        except RunError:
+        except LatenteError:
             if not change:
                 raise
             continue

@@ -19,6 +19,7 @@ memory is taken for weights, the names and shapes in the file are held against t
 
 from __future__ import annotations
 
+import copy
 import datetime
 import hashlib
 import json
@@ -180,7 +181,7 @@ class Run:
 
     def beta(self) -> tuple[float, float]:
         """Returns the weight of the rate that was last in force, and the one it was to end with."""
-        objective = self.objective
+        objective = self.objective.core
         if isinstance(objective, FitPrior):  # what trained the codes
             last, limit = self.record["of"]["beta"]
             return last, limit
@@ -283,12 +284,14 @@ def train(
         loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
         if base is not None:
             loaded = like(loaded, base)
-    plan = plan_for(recipe, loaded, asked, chosen.seed)
+    plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
         loaded = loaded.abridged(*plan.sentences)
     if plan.labels is not None:
         loaded = restricted(loaded, few(loaded.train, plan.labels, chosen.seed))
+    if base is None:
+        try_on(plan, loaded.train, recipe)
     assert plan.model.made_by is not None
     record = {
         **plan.model.made_by,
@@ -419,7 +422,7 @@ def seed(number: int) -> None:
     np.random.seed(number % 2**32)
 
 
-def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) -> Plan:
+def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Settings) -> Plan:
     """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
     known = recipes.parameters(recipe)
     if (loaded.kind == "text") != ("vocabulary" in known):
@@ -436,26 +439,48 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], number: int) 
     }
     arguments = {n: value for n, value in answers.items() if n in known} | arguments
     recipes.check(recipe, arguments)
-    check_size(recipe, arguments)
-    seed(number)
+    check_size(recipe, arguments, chosen)
+    seed(chosen.seed)
     return recipes.make(recipe, **arguments)
 
 
-def check_size(recipe: str, arguments: Mapping[str, Any]) -> None:
-    """Refuses a model that this machine has no memory to train, before any is taken.
+def check_size(recipe: str, arguments: Mapping[str, Any], chosen: Settings) -> None:
+    """Refuses a model that this machine has no memory for, before any is taken.
 
     Raises:
-        RunError: If weights, gradients and the two moments of the optimiser take more than is free.
+        RunError: If its weights, and where it is trained on the CPU its gradients and the moments of the optimiser, take more
+            than is free.
     """
     with torch.device("meta"):
-        weights = sum(p.numel() for p in recipes.make(recipe, **arguments).model.parameters())
-    free, needed = machine.free_memory(), 16 * weights
+        parameters = list(recipes.make(recipe, **arguments).model.parameters())
+    weights, moved = (sum(p.numel() for p in parameters if p.requires_grad >= only) for only in (False, True))
+    moments = int(bool(chosen.momentum)) if chosen.optimizer == "sgd" else 2
+    here = machine.device(chosen.device).type == "cpu"
+    free, needed = machine.free_memory(), 4 * (weights + moved * (1 + moments) * here)
     if free is not None and needed > free:
-        raise RunError(
-            f"{recipe} would have {weights:,} weights for examples of shape {tuple(arguments['shape'])}; training them takes "
-            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: use smaller images, --network conv where the recipe has "
-            "it, or a smaller --hidden"
+        smaller = (
+            "fewer --words"
+            if "vocabulary" in arguments
+            else "smaller images, --network conv where the recipe has it,"
         )
+        raise RunError(
+            f"{recipe} would have {weights:,} weights for examples of shape {tuple(arguments['shape'])}, which take "
+            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: use {smaller} or a smaller --hidden"
+        )
+
+
+def try_on(plan: Plan, examples: Examples, recipe: str) -> None:
+    """Takes two examples through a copy of the model and its objective, so that parts that do not go together are refused.
+
+    Raises:
+        RunError: If the objective cannot be computed for this model.
+    """
+    model, objective = copy.deepcopy((plan.model, plan.objective))
+    with torch.random.fork_rng(devices=[]):
+        try:
+            objective.terms(model.eval(), *examples.batch(slice(0, 2)), Clock(0, 1))
+        except (ValueError, NotImplementedError) as error:
+            raise RunError(f"{recipe} cannot be trained as asked: {error}") from None
 
 
 def save(model: Model, path: Path | str) -> None:

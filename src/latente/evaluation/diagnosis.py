@@ -42,7 +42,7 @@ import torch
 from pydantic import TypeAdapter
 
 from ..data import Data, Examples
-from ..distributions import NormalMixture, Spheres, UniformSphere, VonMisesFisher, Zonal
+from ..distributions import NormalMixture, PowerSpherical, Spheres, VonMisesFisher, Zonal
 from ..objectives import refine
 from ..trace import Model, kl
 from .bounds import Estimate, draw, importance_weighted, moved, still
@@ -72,12 +72,14 @@ class Refinement:
         rate: The rate of the encoder's posteriors.
         refined: The rate of the refined ones.
         total: :math:`\log p(x) - \mathrm{ELBO}`, with :math:`\log p(x)` by importance weights from the refined posteriors.
+        examples: The number of examples.
     """
 
     gap: Estimate
     rate: Estimate
     refined: Estimate
     total: Estimate
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,15 @@ class Directions:
     r"""Holds what codes on spheres are like.
 
     Arguments:
-        dimensions: The dimensions :math:`m` of the space around each sphere.
+        family: The family of the posterior on each sphere.
+        spheres: The number of spheres.
+        dimensions: The dimensions :math:`m` of the space around each.
         concentration: :math:`\kappa`, over examples and spheres.
         resultant: The length of the mean direction, the mean over spheres: 1 where all examples have the same one.
     """
 
+    family: str
+    spheres: int
     dimensions: int
     concentration: Estimate
     resultant: float
@@ -217,6 +223,7 @@ def refinable(model: Model, examples: Examples, steps: int, seed: int) -> Refine
         Estimate.of(before.rate),
         Estimate.of(refined.mean(0)),
         Estimate.of(evidence - before.elbo),
+        len(x),
     )
 
 
@@ -265,17 +272,27 @@ def shapes(model: Model, examples: Examples, seed: int) -> tuple[Directions | No
     """Measures what only some families have: the directions of codes on spheres, and the components of a mixture in use."""
     x, y = moved(model, *examples.batch(slice(None)))
     with still(model, seed):
-        groups = list(model(x, y).latents.values())
+        walks = [
+            model(x[i : i + BATCH], None if y is None else y[i : i + BATCH]).latents
+            for i in range(0, len(x), BATCH)
+        ]
     directions = components = None
-    for g in groups:
+    for name, g in walks[0].items():
+        q = [walk[name].q for walk in walks]
         if isinstance(g.q, Spheres) and isinstance(g.q.base_dist, Zonal):
-            loc, concentration = g.q.base_dist.loc, g.q.base_dist.concentration.double()
-            mean = concentration.expand(loc.shape[:-1]).mean(-1)
+            loc = torch.cat([d.base_dist.loc for d in q if isinstance(d, Spheres)]).double()
+            each = [
+                d.base_dist.concentration.expand(d.base_dist.batch_shape) for d in q if isinstance(d, Spheres)
+            ]
             directions = Directions(
-                loc.shape[-1], Estimate.of(mean), loc.double().mean(0).norm(dim=-1).mean().item()
+                type(g.q.base_dist).__name__,
+                loc.shape[1],
+                loc.shape[2],
+                Estimate.of(torch.cat(each).double().mean(-1)),
+                loc.mean(0).norm(dim=-1).mean().item(),
             )
         if isinstance(g.p, NormalMixture):
-            components = g.p.used(g.z).item()
+            components = g.p.used(torch.cat([walk[name].z for walk in walks])).item()
     return directions, components
 
 
@@ -313,7 +330,7 @@ def parked(d: Diagnosis) -> list[int]:
 
 
 def is_autoregressive(d: Diagnosis) -> bool:
-    return d.evaluation.likelihood.family in ("Autoregressive", "Sentences", "Words")
+    return d.evaluation.likelihood.autoregressive
 
 
 def sigma_kills(d: Diagnosis) -> Finding | None:
@@ -416,40 +433,40 @@ def rate_for_nothing(d: Diagnosis) -> Finding | None:
 
 def uniform_directions(d: Diagnosis) -> Finding | None:
     found = d.directions
-    if found is None or not is_idle(d) or found.concentration.mean > LOOSE:
+    if found is None or not is_idle(d) or found.concentration.mean > LOOSE or nothing_to_say(d) is not None:
         return None
-    kappa = concentration_of(WORTH, found.dimensions)
+    kappa = concentration_of(WORTH / found.spheres, found.dimensions, found.family)
     return Finding(
         "uniform directions",
-        "certain",
-        f"The concentration is {show(found.concentration)}, at its floor of 1, and the rate {show(d.evaluation.rate)} nats: on "
-        f"a sphere in {found.dimensions} dimensions that is hardly more than the uniform prior, and shuffled codes lose "
-        f"{show(d.evaluation.shuffle.other)}.",
+        "likely",
+        f"The concentration is {show(found.concentration)}, and a learnt one is never below 1; the rate is "
+        f"{show(d.evaluation.rate)} nats. In {found.dimensions} dimensions that is hardly more than the uniform prior, and "
+        f"shuffled codes lose {show(d.evaluation.shuffle.other)}.",
         f"Fix the concentration: at {kappa} the rate is {WORTH:.0f} nats whatever the encoder says.",
         {"kappa": float(kappa)},
     )
 
 
-def concentration_of(nats: float, m: int) -> int:
+def concentration_of(nats: float, m: int, family: str = "VonMisesFisher") -> int:
     """Returns the least whole concentration with a rate of so many nats, on a sphere in m dimensions.
 
     Example:
         >>> concentration_of(2.4383, 11), concentration_of(5.0, 3)
         (10, 202)
     """
+    of = {"VonMisesFisher": VonMisesFisher, "PowerSpherical": PowerSpherical}[family]
     loc = torch.eye(m, dtype=torch.float64)[0]
+
+    def is_less(kappa: int) -> bool:
+        return of(loc, torch.tensor(float(kappa), dtype=loc.dtype)).kl_to_uniform().item() < nats
+
     low, high = 1, 2
-    while rate_at(high, loc) < nats:
+    while is_less(high):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if rate_at(middle, loc) < nats else (low, middle)
+        low, high = (middle, high) if is_less(middle) else (low, middle)
     return high
-
-
-def rate_at(kappa: int, loc: torch.Tensor) -> float:
-    q = VonMisesFisher(loc, torch.tensor(float(kappa), dtype=loc.dtype))
-    return torch.distributions.kl_divergence(q, UniformSphere(loc)).item()
 
 
 def total(d: Diagnosis) -> int:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from ..data import Data, Examples
-from ..distributions import Autoregressive, OptimalNormal
+from ..distributions import Autoregressive, OptimalNormal, Words
 from ..errors import TrainingError
 from ..trace import Model, Trace
 from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
@@ -79,12 +79,14 @@ class Likelihood:
         scale: The root mean square of sigma, for Normal families.
         residual: The root mean squared error of its mean on held-out data.
         train_residual: The same on training data.
+        autoregressive: Whether it predicts each pixel or word from those before it.
     """
 
     family: str
     scale: float | None
     residual: float | None
     train_residual: float | None
+    autoregressive: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,6 +283,7 @@ class Decoded:
     codes: dict[str, Tensor]
     family: str
     scale: float | None
+    autoregressive: bool
 
 
 def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
@@ -308,6 +311,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
         {name: torch.cat([part[name] for part in drawn]) for name in drawn[0]},
         family(likelihood.given(data) if isinstance(likelihood, Autoregressive) else likelihood),
         math.sqrt(sum(variances) / len(x)) if variances else None,
+        isinstance(likelihood, Autoregressive | Words),
     )
 
 
@@ -338,7 +342,7 @@ def use_of_codes(
         None if prior is None else Estimate.of(own.log_likelihood - prior.log_likelihood),
     )
     residuals = root(own.squares), root(decode(model, *seen).squares)
-    return shuffle, Likelihood(own.family, own.scale, *residuals)
+    return shuffle, Likelihood(own.family, own.scale, *residuals, own.autoregressive)
 
 
 def bits_per_dim(nats: float, likelihood: str, x: Tensor) -> tuple[float | None, dict[str, str]]:

@@ -102,5 +102,9 @@ class Adversarial(Objective):
         yield "critic", {"critic": Term(F.softplus(-odds) + F.softplus(others))}
         yield "model", self.terms(model, x, y, clock)
 
+    @property
+    def core(self) -> Objective:
+        return self.elbo
+
     def weights(self, clock: Clock) -> dict[str, float]:
         return self.elbo.weights(clock)

@@ -69,6 +69,11 @@ class Objective(nn.Module, abc.ABC):
         x, y = next(batches)
         yield "model", self.terms(model, x, y, clock)
 
+    @property
+    def core(self) -> Objective:
+        """The objective that weighs the rate: itself, or what it wraps."""
+        return self
+
     def weights(self, clock: Clock) -> dict[str, float]:
         """Returns the scheduled weights in force, by name, for the log."""
         return {}

@@ -72,9 +72,15 @@ class ELBO(Objective):
         with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
             encoded = encoded.detach().requires_grad_(encoded.is_floating_point())
             trace = model(encoded, y)
-            prices = {name: (price(trace, encoded), price.weight) for name, price in self.penalties.items()}
-        penalties = {name: Term(value, weight, held=weight) for name, (value, weight) in prices.items()}
-        return self.bound(trace, x, clock, model.training) | penalties
+            prices = self.prices(trace, encoded)
+        return self.bound(trace, x, clock, model.training) | prices
+
+    def prices(self, trace: Trace, x: Tensor) -> dict[str, Term]:
+        """Returns the terms of the penalties; `x` is what was encoded."""
+        return {
+            name: Term(price(trace, x), price.weight, held=price.weight)
+            for name, price in self.penalties.items()
+        }
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
         """Returns the terms of a pass; a controller learns from them where `learn` is true."""

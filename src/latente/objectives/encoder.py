@@ -132,6 +132,10 @@ class Aggressive(Objective):
         mismatch = 0.5 * ((s.diagonal() / spread).sum() + offset - len(m) + spread.log().sum() - s.logdet())
         return (rate - mismatch).clamp_min(0.0).view(1)
 
+    @property
+    def core(self) -> Objective:
+        return self.objective.core
+
     def weights(self, clock: Clock) -> dict[str, float]:
         return self.objective.weights(clock) | {"aggressive": float(self.active)}
 
@@ -165,7 +169,8 @@ class SemiAmortised(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         weight = self.objective.weights(clock)["beta"]
-        with torch.enable_grad():
+        # the fused recurrent kernels of cuDNN have no second derivative, and none at all in evaluation
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             q, name = refined(
                 model,
                 x,
@@ -177,7 +182,12 @@ class SemiAmortised(Objective):
                 weight,
                 create_graph=model.training,
             )
-        return self.objective.bound(model(y=y, size=len(x), given={name: q}), x, clock, model.training)
+        trace = model(y=y, size=len(x), given={name: q})
+        return self.objective.bound(trace, x, clock, model.training) | self.objective.prices(trace, x)
+
+    @property
+    def core(self) -> Objective:
+        return self.objective
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return self.objective.weights(clock)

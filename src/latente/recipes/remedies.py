@@ -83,6 +83,7 @@ EncoderSteps = Annotated[
 
 
 FLOORS = ("free_bits", "free_nats")
+LEARNED = ("mixture", "flow", "vamp")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Remedies:
     encoder_steps: int = 0
     mmd: float = 0.0
     adversary: float = 0.0
+    prior: str = "normal"
 
     def objective(self, model: VAE, latent: int = 0) -> Objective:
         """Makes the objective, for codes of some dimensions.
@@ -146,6 +148,15 @@ class Remedies:
         if len(given) > 1:
             raise RunError(
                 f"{' and '.join(given)} each set the weight of the rate: give one of them, and leave the others out"
+            )
+        if self.beta == 0.0 and self.prior in LEARNED:
+            raise RunError(
+                f"beta is 0 and prior {self.prior}: a prior is learned from the rate that codes are charged; leave one out"
+            )
+        if self.training == "aggressive" and self.prior == "flow":
+            raise RunError(
+                "training is aggressive and prior flow: the information that ends it takes a prior whose mean and variance are "
+                "known; use --prior mixture, or leave one of them out"
             )
         if self.free_bits and self.free_nats:
             raise RunError(

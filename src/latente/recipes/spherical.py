@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ..errors import RunError
 from .catalogue import Plan, recipe
 from .remedies import Beta, Capacity, Draws, FreeNats, Rate, Remedies, Warmup
 from .vaes import (
@@ -34,6 +35,19 @@ Kappa = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["learned"],
     Field(description="concentration of q(z|x): learned from x on each sphere, above 1, or one number"),
 ]
+
+
+def refuse_targets(kappa: float | None, **targets: float | None) -> None:
+    """Refuses targets for a rate that does not move.
+
+    Raises:
+        RunError: If one is given beside a fixed concentration.
+    """
+    for name, nats in targets.items():
+        if kappa is not None and nats:
+            raise RunError(
+                f"{name} is {nats} and kappa {kappa}: at a fixed concentration the rate is a constant; leave one out"
+            )
 
 
 @recipe()
@@ -81,6 +95,7 @@ def spherical_vae(
         "power-spherical": distributions.PowerSpherical,
     }
     fixed = None if kappa == "learned" else float(kappa)
+    refuse_targets(fixed, rate=rate, capacity=capacity, free_nats=free_nats)
     outputs = spheres * (latent + (fixed is None))
     model = plan.model
     assert isinstance(model, VAE)

@@ -24,7 +24,7 @@ from .remedies import (
     Training,
     Warmup,
 )
-from .spherical import Kappa
+from .spherical import Kappa, refuse_targets
 from .vaes import Commitment, Latent, Prior, Shape, Spread, prior_of
 
 Vocabulary = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
@@ -100,6 +100,7 @@ def text_vae(
             "latent": latent < 2,
             "prior": prior != "normal",
             "free_bits": free_bits,
+            "information": information,
             "training": training != "joint",
         }
         for name in (n for n, is_odd in needs.items() if is_odd):
@@ -107,6 +108,7 @@ def text_vae(
                 f"posterior is von-mises-fisher, and {name} is not for directions: a code is one point of a sphere in two "
                 f"dimensions or more, with a uniform prior, and no Normal; leave --{name.replace('_', '-')} out"
             )
+        refuse_targets(fixed, rate=rate, capacity=capacity, free_nats=free_nats)
     elif fixed is not None:
         raise RunError(f"kappa is {kappa} and posterior {posterior}: choose --posterior von-mises-fisher")
     outputs = latent + (fixed is None) if on_sphere else 2 * latent
@@ -138,6 +140,7 @@ def text_vae(
         encoder_steps,
         mmd,
         adversary,
+        prior,
     )
     return Plan(
         model,

@@ -243,6 +243,7 @@ def vae(
         encoder_steps,
         mmd,
         adversary,
+        prior,
     )
     pretrain = remedies.pretrain(model)
     if isinstance(p, priors.Vamp):

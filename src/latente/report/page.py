@@ -110,7 +110,8 @@ def plain(verdict: str) -> str:
 
 def try_next(run: Run, finding: Finding) -> str:
     """Returns the command with a finding's change; nothing where the run's recipe has no such argument."""
-    if not finding.change or finding.change == {"recipe": run.record["recipe"]}:
+    made = {**run.record["settings"], **run.record["arguments"], "recipe": run.record["recipe"]}
+    if not finding.change or all(made.get(name) == value for name, value in finding.change.items()):
         return ""
     try:
         return command(run, finding.change)
@@ -268,7 +269,8 @@ def of_causes(d: Diagnosis) -> Iterator[Figure]:
         yield Figure(
             "gain of refined posteriors",
             f"{nats(r.gap)}, of {r.total.mean:.2f} that the bound misses",
-            "What the bound gains when each posterior is moved by gradient steps: the encoder's share of the gap.",
+            f"What the bound gains when the posteriors of {r.examples} examples are moved by gradient steps: the encoder's share "
+            "of the gap.",
         )
         yield Figure(
             "rate, refined",

@@ -60,7 +60,7 @@ def train_encoder_first(
         ['posterior']
     """
     fresh = {part: copy.deepcopy(getattr(model, part).state_dict()) for part in ("likelihood", "prior")}
-    own = replace(settings, steps=steps, epochs=None, seed=mixed(settings.seed, 0))
+    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed(settings.seed, 0))
     trainer = Trainer(model, Reconstruction(), out=folder, progress=progress, **vars(own))
     if trainer.progress.wanted:
         trainer.progress.say("the encoder first")

@@ -13,6 +13,8 @@ from ..errors import RunError
 
 __all__ = ["device", "free_cores", "free_memory", "keep_freed_memory", "seed"]
 
+CGROUP = Path("/sys/fs/cgroup")
+
 
 def device(name: str) -> torch.device:
     """Returns the device of a name; "auto" is the accelerator where there is one.
@@ -40,7 +42,7 @@ def free_cores() -> int:
     """Counts the cores this process may use: its affinity, cut to the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = (CGROUP / "cpu.max").read_text().split()
         cores = min(cores, max(1, int(quota) // int(period)))
     except (OSError, ValueError):
         pass
@@ -48,12 +50,19 @@ def free_cores() -> int:
 
 
 def free_memory() -> int | None:
-    """Returns the bytes that this machine can still give out; None where it does not say."""
+    """Returns the bytes that this process can still take, of the machine or of its control group; None where neither says."""
+    found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        found.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
     except (OSError, ValueError, StopIteration):
-        return None
+        pass
+    try:
+        most, now = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(most - now)
+    except (OSError, ValueError):  # "max": there is no limit
+        pass
+    return min(found, default=None)
 
 
 def keep_freed_memory() -> None:
