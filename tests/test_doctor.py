@@ -24,6 +24,7 @@ from latente.evaluation.diagnosis import (
     spectrum,
 )
 from latente.models import VAE
+from latente.nn import MLP
 from latente.priors import Vamp
 from latente.report import try_next
 
@@ -233,11 +234,11 @@ def test_what_directions_are_measured_as():
 
 
 def test_the_components_of_a_vampprior_in_use():
-    q = Diagonal(torch.nn.Linear(4, 4))
-    model = VAE(q, Vamp(q, (4,), components=3, bounds=None), FixedNormal(torch.nn.Linear(2, 4), 1.0))
+    q = Diagonal(MLP((4,), (4,), []))
+    model = VAE(q, Vamp(q, (4,), components=3, bounds=None), FixedNormal(MLP((2,), (4,), []), 1.0))
     with torch.no_grad():  # z is the first two columns, almost without noise
-        q.net.weight.copy_(torch.eye(4)[:, :2] @ torch.eye(4)[:2])
-        q.net.bias.copy_(torch.tensor([0.0, 0.0, -4.0, -4.0]))
+        q.net.layers[-1].weight.copy_(torch.eye(4)[:, :2] @ torch.eye(4)[:2])
+        q.net.layers[-1].bias.copy_(torch.tensor([0.0, 0.0, -4.0, -4.0]))
         model.prior.inputs.copy_(torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0], [0, 9.0, 0, 0]]))
     x = torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0]]).repeat(100, 1)
     assert shapes(model, Examples(x), 0)[1] == pytest.approx(2, abs=1e-3)
