@@ -7,6 +7,7 @@ LATENTE_DATA=FOLDER python benchmarks/doctor.py runs/doctor
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,11 @@ def set_back(run):
 def examined(name, options):
     illness, (recipe, source, given, settings), broken = CASES[name]
     folder = options.folder / name.replace(" ", "-").replace(",", "").replace(".", "-")
-    if (folder / "model.safetensors").exists():
+    ready = folder / "broken"  # a mark that it is
+    if ready.exists():
         run = runs.Run.open(folder)
     else:
+        shutil.rmtree(folder, ignore_errors=True)
         source = shuffled_pixels(options.folder) if name.startswith("pixels") else source
         every = dict.fromkeys(("evaluate_every", "checkpoint_every"), settings["steps"])
         run = runs.train(
@@ -78,6 +81,7 @@ def examined(name, options):
             threads=options.threads,
         )
         run = set_back(run) if name.startswith("encoder") else run
+        ready.touch()
     torch.set_num_threads(options.threads)
     found = doctor.diagnose(run)
     problems = [f for f in found.findings if f.problem]
