@@ -2,7 +2,8 @@
 
 The recipe `text-vae` with 1,000 words, sentences cut at 20, LSTMs of 64 units, 16 latent dimensions; batches of 64, learning rate
 3e-3, three seeds. All have as many steps of the decoder; the time they take is beside them. Semi-amortised training alone has a
-tenth of the steps, and a plain run of as many beside it, since each of its steps costs as much as dozens of plain ones. All figures are those of beta = 1 on test sentences. Runs that are there already are not trained again.
+tenth of the steps, since each of its steps costs as much as dozens of plain ones; a plain run of as many stands beside it. All
+figures are those of beta = 1 on test sentences. Runs that are there already are not trained again.
 
 LATENTE_DATA=FOLDER python benchmarks/collapse.py runs/collapse
 LATENTE_DATA=FOLDER python benchmarks/collapse.py runs/collapse --picture    (docs/pictures/remedies.png from what is stored)
