@@ -14,6 +14,7 @@ from latente import recipes
 from latente.conditionals import Committed, Diagonal, FixedNormal
 from latente.data import Examples
 from latente.divergences import FreeBits
+from latente.errors import RunError
 from latente.models import VAE
 from latente.nn import NormalisedMeans
 from latente.objectives import (
@@ -504,6 +505,15 @@ def test_an_encoder_goes_first(tmp_path):
     _, parts = prepared(20, tmp_path / "parts")
     assert all(parts[name].equal(whole[name]) for name in whole)
     assert all(t.equal(whole[name]) for name, t in prepared(20)[1].items())
+
+
+def test_an_interrupted_encoder_names_the_run(tmp_path, monkeypatch):
+    model = recipes.make("vae", shape=(4,), latent=2, hidden=[8]).model
+    monkeypatch.setattr(Trainer, "interrupted", lambda t: t.step == 3)
+    says = rf"^the encoder first: interrupted at step 3 of 20; .* latente resume {tmp_path}/run$"
+    with pytest.raises(RunError, match=says):
+        folder = tmp_path / "run" / "pretraining"
+        train_encoder_first(model, Examples(torch.rand(60, 4)), 20, settings(threads=1), folder)
 
 
 def test_reconstruction_is_learnt_by_the_means_alone(gaussian):

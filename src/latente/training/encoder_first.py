@@ -13,12 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.examples import Examples
-from ..errors import RunError
 from ..models import VAE
 from ..objectives import Reconstruction
 from ..settings import Settings
-from .checkpoint import newest
-from .trainer import CHECKPOINTS, Trainer, mixed
+from .parts import fit_part
+from .trainer import Trainer, mixed
 
 __all__ = ["train_encoder_first"]
 
@@ -62,14 +61,6 @@ def train_encoder_first(
     fresh = {part: copy.deepcopy(getattr(model, part).state_dict()) for part in ("likelihood", "prior")}
     own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed(settings.seed, 0))
     trainer = Trainer(model, Reconstruction(), out=folder, progress=progress, **vars(own))
-    if trainer.progress.wanted:
-        trainer.progress.say("the encoder first")
-    try:
-        trainer.fit(examples, resume=folder is not None and any(newest(folder / CHECKPOINTS)))
-    except RunError as error:
-        said = str(error)
-        if folder is not None:  # it is the run that is resumed
-            said = said.replace(f"latente resume {folder}", f"latente resume {folder.parent}")
-        raise RunError(f"the encoder first: {said}") from None
+    fit_part(trainer, examples, "the encoder first", None if folder is None else folder.parent)
     for part, weights in fresh.items():
         getattr(model, part).load_state_dict(weights)

@@ -20,12 +20,11 @@ import torch
 from torch import Tensor
 
 from ..data.examples import Examples
-from ..errors import RunError
 from ..objectives import Objective
 from ..settings import Settings
 from ..trace import Model, mean
-from .checkpoint import newest
-from .trainer import CHECKPOINTS, CHUNK, Trainer, mixed
+from .parts import fit_part
+from .trainer import CHUNK, Trainer, mixed
 
 __all__ = ["Layer", "train_layers"]
 
@@ -86,17 +85,11 @@ def train_layers(
             model = layer.model()
         out = None if folder is None else folder / f"layer-{number}"
         trainer = Trainer(model, layer.objective(), out=out, progress=progress, **vars(settings))
-        if trainer.progress.wanted:
-            trainer.progress.say(f"layer {number} of {len(layers)}")
         if trained:
             examples = codes(trained[-1], examples, trainer.device)
-        try:
-            trainer.fit(examples, resume=out is not None and any(newest(out / CHECKPOINTS)))
-        except RunError as error:
-            said = str(error)
-            if out is not None:  # it is the run that is resumed
-                said = said.replace(f"latente resume {out}", f"latente resume {out.parents[1]}")
-            raise RunError(f"layer {number} of {len(layers)}: {said}") from None
+        fit_part(
+            trainer, examples, f"layer {number} of {len(layers)}", None if out is None else out.parents[1]
+        )
         trained.append(model)
     return trained
 

@@ -1,0 +1,35 @@
+"""Trains what is only a part of a run: it has a folder of its own there, and is gone on with when the run is resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data.examples import Examples
+from ..errors import RunError
+from .checkpoint import newest
+from .trainer import CHECKPOINTS, Trainer
+
+__all__ = ["fit_part"]
+
+
+def fit_part(trainer: Trainer, examples: Examples, name: str, run: Path | None) -> None:
+    """Trains a part to its end, from what its folder holds of it already.
+
+    Arguments:
+        trainer: The part's own trainer.
+        examples: What the part is trained on.
+        name: What it is called in messages.
+        run: The folder of the run, which is what a user resumes; None if nothing is kept.
+
+    Raises:
+        TrainingError: If losses or gradients stay non-finite.
+        RunError: If it was interrupted or cannot be written.
+    """
+    if trainer.progress.wanted:
+        trainer.progress.say(name)
+    out = trainer.out
+    try:
+        trainer.fit(examples, resume=out is not None and any(newest(out / CHECKPOINTS)))
+    except RunError as error:
+        said = str(error).replace(f"latente resume {out}", f"latente resume {run}")
+        raise RunError(f"{name}: {said}") from None
