@@ -20,9 +20,9 @@ from latente import runs
 from latente.training import machine
 
 CONTENDERS = {
-    "no critic": ("adversarial-autoencoder", {"weight": 0.0}),
-    "adversarial": ("adversarial-autoencoder", {}),
-    "Wasserstein": ("wasserstein-autoencoder", {"hidden": [1000, 1000]}),
+    "no critic": ("adversarial-autoencoder", {"hidden": [400], "weight": 0.0}),
+    "adversarial": ("adversarial-autoencoder", {"hidden": [400]}),
+    "Wasserstein": ("wasserstein-autoencoder", {"hidden": [400]}),
 }
 
 
@@ -56,7 +56,7 @@ def measured(run):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--threads", type=int, default=machine.free_cores())
     options = parser.parse_args()
