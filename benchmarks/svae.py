@@ -1,7 +1,7 @@
 """Spherical against Normal codes of the same dimension: the table of Davidson et al. (2018), dynamic MNIST.
 
 Their nets (784-256-128-d and back), Adam, a linear warm-up. Theirs ran at 1e-3 with batches of 64 until the bound stopped
-rising; here the budget is a tenth of that, so batches are 128 and the learning rate starts at 3e-3 and falls along a cosine. A
+rising; here the budget is far smaller, so batches are 128 and the learning rate starts at 3e-3 and falls along a cosine. A
 code of d dimensions lies on the sphere in d + 1. Runs that are there already are not trained again.
 
 LATENTE_DATA=FOLDER python benchmarks/svae.py runs/svae --dimensions 2 5 10 --seeds 0 1 2
