@@ -47,7 +47,7 @@ def measured(run):
     found, se = accuracy(codes)
     return {
         "accuracy_percent": round(found, 2),
-        "se": round(se, 2),
+        "se": round(float(se), 2),
         "squared_error": round(error, 2),
         "standard_deviations": [round(v, 3) for v in codes.std(0).tolist()],
     }
@@ -57,6 +57,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--latent", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--threads", type=int, default=machine.free_cores())
     options = parser.parse_args()
@@ -68,11 +69,18 @@ if __name__ == "__main__":
         every = dict.fromkeys(("evaluate_every", "checkpoint_every"), options.steps)
         started = time.perf_counter()
         how = {"steps": options.steps, "threads": options.threads, **every}
-        run = runs.train(recipe, "mnist", folder, arguments=arguments, **how)
+        given = {"latent": options.latent, **arguments}
+        run = runs.train(recipe, "mnist", folder, arguments=given, **how)
         rows[name] = {"seconds": round(time.perf_counter() - started), **measured(run)}
         print(name, rows[name], flush=True)
     if len(rows) == len(CONTENDERS):
-        floor = accuracy(np.random.default_rng(9).standard_normal((10000, 8)))[0]
+        floor = accuracy(np.random.default_rng(9).standard_normal((10000, options.latent)))[0]
         store(
-            "aae", {"steps": options.steps, "latent": 8, "draws_against_draws": round(floor, 2), "runs": rows}
+            "aae",
+            {
+                "steps": options.steps,
+                "latent": options.latent,
+                "draws_against_draws": round(floor, 2),
+                "runs": rows,
+            },
         )

@@ -44,7 +44,7 @@ def adversarial_autoencoder(
     network: Network = "mlp",
     likelihood: Likelihood = "auto",
     scale: Scale = 0.1,
-    weight: Weight = 1.0,
+    weight: Weight = 50.0,
 ) -> Plan:
     """The adversarial autoencoder of Makhzani et al. (2015): a critic makes the codes look like draws of N(0, I)."""
     from ..objectives import Adversarial
