@@ -2,13 +2,13 @@
 
 A network of scikit-learn (two layers of 128, early stopping) learns from half of the codes of test images and as many draws,
 and is judged by its accuracy on the other half: 50 % is not at all. Two runs go with it, so that the figure means something: the
-same autoencoder without a critic, and the Wasserstein autoencoder, which has a kernel in its place.
+same autoencoder without a critic, and the Wasserstein autoencoder, which has a kernel in its place. Runs that are there already
+are not trained again.
 
 LATENTE_DATA=FOLDER python benchmarks/aae.py runs/aae
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -67,20 +67,13 @@ if __name__ == "__main__":
         recipe, arguments = CONTENDERS[name]
         folder = options.folder / name.replace(" ", "-")
         every = dict.fromkeys(("evaluate_every", "checkpoint_every"), options.steps)
-        started = time.perf_counter()
         how = {"steps": options.steps, "threads": options.threads, **every}
         given = {"latent": options.latent, **arguments}
-        run = runs.train(recipe, "mnist", folder, arguments=given, **how)
-        rows[name] = {"seconds": round(time.perf_counter() - started), **measured(run)}
-        print(name, rows[name], flush=True)
-    if len(rows) == len(CONTENDERS):
-        floor = accuracy(np.random.default_rng(9).standard_normal((10000, options.latent)))[0]
-        store(
-            "aae",
-            {
-                "steps": options.steps,
-                "latent": options.latent,
-                "draws_against_draws": round(floor, 2),
-                "runs": rows,
-            },
+        is_there = (folder / "model.safetensors").exists()
+        run = (
+            runs.Run.open(folder) if is_there else runs.train(recipe, "mnist", folder, arguments=given, **how)
         )
+        rows[name] = {"steps": run.settings.steps, **measured(run)}
+        print(name, rows[name], flush=True)
+    floor = accuracy(np.random.default_rng(9).standard_normal((10000, options.latent)))[0]
+    store("aae", {"latent": options.latent, "draws_against_draws": round(floor, 2), "runs": rows})
