@@ -14,7 +14,7 @@ from latente.conditionals import Diagonal, FixedNormal, Spherical
 from latente.data import Examples
 from latente.data.digits import digits
 from latente.errors import LatenteError
-from latente.evaluation import Estimate
+from latente.evaluation import Estimate, Finding
 from latente.evaluation.diagnosis import (
     Directions,
     Refinement,
@@ -285,6 +285,14 @@ def test_remedies_go_with_what_the_run_has(plain, unused, given):
         recipes.make("vae", **{**record["arguments"], **change})
     rate = next(findings(unused))
     assert rate.change == {"rate": 5.0} and doctor.at_hand(run, rate).change == asked[0]
+
+
+def test_no_command_is_shown_that_would_be_refused(plain, healthy):
+    holes = Finding("holes in the prior", "likely", "", "", {"prior": "mixture"})
+    assert "--prior mixture" in try_next(plain, holes)
+    for given in ({"free_bits": 0.1}, {"beta": 0.0, "mmd": 1.0}, {"prior": "mixture"}):
+        record = {**plain.record, "arguments": {**plain.record["arguments"], **given}}
+        assert try_next(replace(plain, record=record), holes) == ""
 
 
 def test_a_damaged_diagnosis_is_none(plain, healthy):

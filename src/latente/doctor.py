@@ -24,7 +24,7 @@ from .evaluation.verdicts import Finding
 from .runs import Run
 from .training.checkpoint import write_whole
 
-__all__ = ["Row", "compare", "diagnose", "remedies", "stored", "try_remedies"]
+__all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "stored", "try_remedies"]
 
 DIAGNOSIS = "diagnosis.json"
 

@@ -153,6 +153,11 @@ class Remedies:
             raise RunError(
                 f"beta is 0 and prior {self.prior}: a prior is learned from the rate that codes are charged; leave one out"
             )
+        if self.free_bits and self.prior in LEARNED:
+            raise RunError(
+                f"free bits by dimension need a prior that is independent over dimensions, and prior is {self.prior}: give the "
+                "whole code a floor, --free-nats, or leave one out"
+            )
         if self.training == "aggressive" and self.prior == "flow":
             raise RunError(
                 "training is aggressive and prior flow: the information that ends it takes a prior whose mean and variance are "

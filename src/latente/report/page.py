@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from .. import __version__, doctor, pictures
+from .. import __version__, doctor, pictures, recipes
 from ..errors import LatenteError
 from ..evaluation import Classification, Evaluation, Finding, Latents
 from ..evaluation.bounds import Estimate
@@ -109,12 +109,13 @@ def plain(verdict: str) -> str:
 
 
 def try_next(run: Run, finding: Finding) -> str:
-    """Returns the command with a finding's change; nothing where the run's recipe has no such argument."""
-    made = {**run.record["settings"], **run.record["arguments"], "recipe": run.record["recipe"]}
-    if not finding.change or all(made.get(name) == value for name, value in finding.change.items()):
+    """Returns the command with a finding's change; nothing where the run has it, or its recipe does not take it."""
+    change, recipe = finding.change, run.record["recipe"]
+    is_own = change.keys() <= recipes.parameters(recipe).keys()
+    if not change or change == {"recipe": recipe} or (is_own and not doctor.is_new(run, change)):
         return ""
     try:
-        return command(run, finding.change)
+        return command(run, change)
     except LatenteError:
         return ""
 
