@@ -15,8 +15,7 @@ class NormalisedMeans(nn.Module):
     :math:`d \gamma^2 / 2` nats, and the means differ between examples, which a floor on the rate alone does not see to.
 
     The floor holds for the true variance alone. The usual guard against division by zero, :math:`10^{-5}`, is a way out of it:
-    an encoder that makes its means small enough is no longer normalised, and sentence models take that way within a few hundred
-    steps. So the guard here is :math:`10^{-16}`.
+    an encoder that makes its means small enough is no longer normalised. So the guard here is :math:`10^{-16}`.
 
     References:
         | A Batch Normalized Inference Network Keeps the KL Vanishing Away (Zhu et al., 2020)
