@@ -27,6 +27,7 @@ from latente.models import VAE
 from latente.nn import MLP
 from latente.priors import Vamp
 from latente.report import try_next
+from latente.training import Trainer
 
 pytest.importorskip("mlxtend")
 NATS = Estimate(0.01, 0.01)
@@ -319,6 +320,16 @@ def test_remedies_are_tried_side_by_side(train, folder):
         doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
     )  # which the recipe refuses
     assert [row.name for row in left_out] == ["as it was"]
+
+
+def test_an_interruption_ends_all_trials(train, monkeypatch):
+    run = train("stopped", steps=20)
+    monkeypatch.setattr(Trainer, "interrupted", lambda t: t.out.name != "as-it-was" and t.step == 2)
+    rows = doctor.try_remedies(run, [{"skip": True}, {"rate": 2.0}], steps=5)
+    assert next(rows).name == "as it was"
+    with pytest.raises(LatenteError, match="interrupted at step 2 of 5"):
+        next(rows)
+    assert not (run.path / "remedies" / "rate-2.0").exists()
 
 
 def test_runs_side_by_side(plain, train):

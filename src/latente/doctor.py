@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from . import recipes, runs
-from .errors import LatenteError, RunError
+from .errors import Interrupted, LatenteError, RunError
 from .evaluation.classification import Classification
 from .evaluation.diagnosis import Diagnosis
 from .evaluation.diagnosis import diagnose as measure
@@ -173,8 +173,8 @@ def try_remedies(
                 progress=progress,
                 **{**how, "steps": steps, "evaluate_every": every},
             )
-        except LatenteError:
-            if not change:
+        except LatenteError as error:
+            if not change or isinstance(error, Interrupted):
                 raise
             continue
         yield row(tried, name)

@@ -4,7 +4,7 @@ Each says in one or two sentences which argument or file is meant, what was foun
 command line prints `str(error)` and no stack trace. Everything else that is raised is a mistake of ours.
 """
 
-__all__ = ["DataError", "LatenteError", "RunError", "TrainingError"]
+__all__ = ["DataError", "Interrupted", "LatenteError", "RunError", "TrainingError"]
 
 
 class LatenteError(Exception):
@@ -21,3 +21,7 @@ class RunError(LatenteError):
 
 class TrainingError(LatenteError, RuntimeError):
     """Reports a training that cannot go on."""
+
+
+class Interrupted(RunError):
+    """Says that a run was stopped from outside, and what is saved."""

@@ -32,4 +32,4 @@ def fit_part(trainer: Trainer, examples: Examples, name: str, run: Path | None) 
         trainer.fit(examples, resume=out is not None and any(newest(out / CHECKPOINTS)))
     except RunError as error:
         said = str(error).replace(f"latente resume {out}", f"latente resume {run}")
-        raise RunError(f"{name}: {said}") from None
+        raise type(error)(f"{name}: {said}") from None

@@ -30,7 +30,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ..conditionals import Conditional
 from ..data.examples import Examples
-from ..errors import RunError, TrainingError
+from ..errors import Interrupted, RunError, TrainingError
 from ..objectives import ELBO, Objective, Term, Turns
 from ..schedules import Clock, cosine
 from ..settings import Settings, settings
@@ -283,7 +283,7 @@ class Trainer:
             if self.ended or interrupted or self.step % s.checkpoint_every == 0:
                 self.save(must=self.ended or interrupted)
             if interrupted:
-                raise RunError(
+                raise Interrupted(
                     f"interrupted at step {self.step} of {self.steps}; "
                     + (
                         f"all is saved, go on with: latente resume {self.out}"
