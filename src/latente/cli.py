@@ -163,7 +163,7 @@ def command(name: str) -> None:
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if "of" in own else "digits",
+            default=None if "of" in own else "kanji" if "bad" in own else "digits",
             annotation=Annotated[
                 str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
             ],
@@ -212,7 +212,7 @@ def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> No
     stands_for: dict[str, Any] = (
         {"of": {"recipe": "vae", "arguments": {"shape": [1, 28, 28]}}} if "of" in arguments else {}
     )
-    stands_for |= {"vocabulary": 1} if "vocabulary" in recipes.parameters(name) else {"classes": 1}
+    stands_for |= {n: 1 for n in ("classes", "vocabulary") if n in recipes.parameters(name)}
     recipes.check(name, {"shape": [1, 28, 28], **arguments, **stands_for})
     settings(**how)
 

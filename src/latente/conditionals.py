@@ -24,7 +24,7 @@ from . import distributions
 from .distributions import BernoulliEvent, Delta, DiscretizedLogisticMixture, Levels, OptimalNormal
 
 if TYPE_CHECKING:
-    from .nn import PixelCNN, SentenceDecoder
+    from .nn import PixelCNN, SentenceDecoder, StrokeDecoder
 
 __all__ = [
     "Autoregressive",
@@ -34,6 +34,7 @@ __all__ = [
     "Conditional",
     "ContinuousBernoulli",
     "Diagonal",
+    "Drawings",
     "FixedNormal",
     "FullCovariance",
     "LogisticMixture",
@@ -472,3 +473,28 @@ class Sentences(Conditional):
         z, *_ = context
         assert z is not None
         return distributions.Words(self.net, z, self.longest)
+
+
+class Drawings(Conditional):
+    r"""Lets a network draw point by point from :math:`z`, :math:`p(x | z) = \prod_t p(x_t | x_{<t}, z)`.
+
+    Arguments:
+        net: The network, e.g. :class:`~latente.nn.StrokeDecoder`.
+        longest: The rows :math:`L` of a drawing, of which the last is an end.
+
+    Example:
+        >>> from latente.nn import StrokeDecoder
+        >>> p = Drawings(StrokeDecoder(latent=3, units=8), longest=7)(torch.randn(5, 3))
+        >>> p.sample().shape
+        torch.Size([5, 7, 3])
+    """
+
+    def __init__(self, net: StrokeDecoder, longest: int) -> None:
+        super().__init__(net, event_dim=2)
+        self.net: StrokeDecoder = net
+        self.longest = longest
+
+    def forward(self, *context: Tensor | None) -> distributions.Strokes:
+        z, *_ = context
+        assert z is not None
+        return distributions.Strokes(self.net, z, self.longest)

@@ -55,6 +55,11 @@ __all__ = ["Run", "load", "resume", "save", "train"]
 
 RECORD, SPLIT, EVENTS, EVALUATION = "run.json", "split.npz", "events.jsonl", "evaluation.json"
 PRETRAINING = "pretraining"
+RECIPE_OF = {"text": "text-vae", "drawings": "sketch-rnn"}  # by kinds of data that no other recipe reads
+DATA_OF = {
+    "text": "ptb, or a text file with a sentence a line",
+    "drawings": "kanji, or a folder of SVG files, an .ndjson of Quick, Draw!, or an .npz of strokes",
+}
 LABELLED = "labelled"  # rows of the training examples, in split.npz
 
 
@@ -114,6 +119,7 @@ class Run:
             label=about["label"] if known else label,
             indices=self.split(),
             fingerprint=about["fingerprint"] if known else None,
+            **loading(self.record["recipe"], self.record["arguments"]),
         )
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
 
@@ -281,7 +287,8 @@ def train(
         path = Path(source).expanduser()
         if source not in data.SOURCES and path.exists():
             source = str(path.resolve())
-        loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed)
+        how = loading(recipe, asked)
+        loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
         if base is not None:
             loaded = like(loaded, base)
     plan = plan_for(recipe, loaded, asked, chosen)
@@ -314,6 +321,14 @@ def train(
     run.__dict__["data"] = loaded
     fit(run, plan, trainer)
     return run
+
+
+def loading(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those arguments of a recipe, checked, by which its drawings are loaded; nothing for other recipes."""
+    if not recipes.parameters(recipe).keys() >= recipes.OF_LOADING:
+        return {}
+    checked = recipes.check(recipe, {"shape": [1, 3], **arguments})
+    return {name: checked[name] for name in recipes.OF_LOADING}
 
 
 def like(loaded: Data, base: Run) -> Data:
@@ -405,7 +420,8 @@ def fit(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
             shown = trainer.progress.wanted
             with trainer.threads():
                 plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
-    trainer.fit(run.data.train, run.data.validation, resume=resumed)
+    train = replace(run.data.train, augment=plan.augment)
+    trainer.fit(train, run.data.validation, resume=resumed)
     log_event(run, "finished", step=trainer.step, seconds=round(time.monotonic() - started, 3))
 
 
@@ -425,12 +441,9 @@ def seed(number: int) -> None:
 def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Settings) -> Plan:
     """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
     known = recipes.parameters(recipe)
-    if (loaded.kind == "text") != ("vocabulary" in known):
-        hint = (
-            "use text-vae"
-            if loaded.kind == "text"
-            else "give --data ptb, or a text file with a sentence a line"
-        )
+    reads = "text" if "vocabulary" in known else "drawings" if "bad" in known else ""
+    if reads != (loaded.kind if loaded.kind in RECIPE_OF else ""):
+        hint = f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
         raise RunError(f"recipe {recipe!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}")
     answers = {
         "shape": list(loaded.shape),

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Clock", "Schedule", "constant", "cosine", "cyclical", "linear", "logistic"]
+__all__ = ["Clock", "Schedule", "constant", "cosine", "cyclical", "linear", "logistic", "saturating"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,21 @@ def cosine(length: int | float = 0.25, *, start: float = 0.0, end: float = 1.0) 
         return end + (start - end) * (1 + math.cos(math.pi * min(1.0, clock.part(length)))) / 2
 
     return Schedule(at, end)
+
+
+def saturating(decay: float, *, start: float = 0.0, end: float = 1.0) -> Schedule:
+    r"""Rises from `start` towards `end`: what is missing is multiplied by `decay` at each step.
+
+    References:
+        | A Neural Representation of Sketch Drawings (Ha and Eck, 2017)
+        | https://arxiv.org/abs/1704.03477
+
+    Example:
+        >>> beta = saturating(0.5)
+        >>> [beta(Clock(step, 100)) for step in range(4)]
+        [0.0, 0.5, 0.75, 0.875]
+    """
+    return Schedule(lambda clock: end + (start - end) * decay**clock.step, end)
 
 
 def logistic(middle: int | float = 0.125, *, steepness: float = 10.0, end: float = 1.0) -> Schedule:

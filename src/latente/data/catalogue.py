@@ -14,6 +14,10 @@ SOURCES: dict[str, str] = {
     "frey": "Frey faces, 28x20 grey, 1,965 frames of one face: from LATENTE_DATA",
     "cifar10": "CIFAR-10, 32x32 colour, 25,000 of its 60,000 images, 10 classes: from LATENTE_DATA",
     "ptb": "Penn Treebank, 42,068 / 3,370 / 3,761 sentences, 10,000 words: from LATENTE_DATA",
+    "kanji": "KanjiVG, 11,662 Japanese characters drawn stroke by stroke: comes with latente[drawings], needs no download",
+    "sheep": "The Sheep Market, 7,400 / 300 / 300 drawings of sheep: from LATENTE_DATA",
+    "omniglot-strokes": "Omniglot, 30,000 / 1,000 / 1,000 characters stroke by stroke: from LATENTE_DATA",
+    "quickdraw": "Quick, Draw!, 10,541 drawings of 345 things: from LATENTE_DATA",
     "yelp": "Yelp reviews, 190,153 short sentences, negative or positive: from LATENTE_DATA",
 }
 """What `load` knows by name, and a line about each."""

@@ -17,13 +17,16 @@ probability by less than 2e-5 and keeps black and white exact; one 64-bit draw s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from latente.data.catalogue import CAVEATS, SOURCES
+from latente.distributions.strokes import lengths_of
 from latente.distributions.words import END, UNKNOWN
 from latente.errors import DataError
 
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Binarise", "Data", "Examples", "Kind"]
 
 Binarise = Literal["none", "static", "dynamic"]
-Kind = Literal["images", "table", "vectors", "text"]
+Kind = Literal["images", "table", "vectors", "text", "drawings"]
 
 _ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
-_POOL = 50  # batches whose sentences are sorted by length together
+_POOL = 50  # batches whose sentences or drawings are sorted by length together
 
 
 def _bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -55,10 +58,12 @@ class Examples:
     """Holds the rows of one split and hands them out in batches.
 
     Arguments:
-        x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, int32 for sentences, else float32.
+        x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, int32 for sentences, else float32;
+            only drawings have shape (N, L, 3).
         y: The labels, int64 of shape (N,), or None.
         binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
             already.
+        augment: Changes each batch at random, as for training; `fixed` leaves it out.
 
     Raises:
         DataError: If x and y differ in length.
@@ -74,6 +79,7 @@ class Examples:
     x: Tensor
     y: Tensor | None = None
     binarise: Binarise = "none"
+    augment: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.y is not None and len(self.y) != len(self.x):
@@ -85,7 +91,7 @@ class Examples:
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
         """Returns the rows of an index, bytes scaled to [0, 1], and their labels.
 
-        A dynamic draw takes its bits from torch's global generator.
+        A dynamic draw and an augmentation take their bits from torch's global generator.
 
         Arguments:
             index: Row numbers, int64 of shape (B,), or a slice.
@@ -97,20 +103,29 @@ class Examples:
             y = None if self.y is None else self.y.index_select(0, index)
         if self.binarise == "dynamic":
             return _bernoulli(x), y
+        if self.augment is not None:
+            return self.augment(x), y
         return (x.div(255) if x.dtype == torch.uint8 else x), y
 
+    @cached_property
+    def lengths(self) -> Tensor | None:
+        """The words of each sentence or the points of each drawing, on the CPU; None for examples of one size."""
+        if self.x.dtype == torch.int32:
+            return (self.x > 0).sum(1).cpu()
+        return lengths_of(self.x).cpu() if self.x.dim() == 3 else None
+
     def shuffled(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Returns the rows in random order; the sentences of a batch are of nearly one length.
+        """Returns the rows in random order; the sentences or drawings of a batch are of nearly one length.
 
         Arguments:
             batch: The rows of a batch. Those that fill no batch come last.
             generator: What the order is drawn from.
         """
         order = torch.randperm(len(self), generator=generator)
-        if self.x.dtype != torch.int32:
+        lengths = self.lengths
+        if lengths is None:
             return order
         whole = len(self) // batch * batch
-        lengths = (self.x > 0).sum(1).cpu()
         pools = order[:whole].split(_POOL * batch)
         batches = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools]).view(-1, batch)
         return torch.cat(
@@ -120,11 +135,11 @@ class Examples:
     def fixed(self, seed: int = 0) -> Examples:
         """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255.
 
-        Examples that are not drawn dynamically are returned as they are. The global generator is not
+        Examples that are not drawn dynamically are returned as they are, without augmentation. The global generator is not
         touched, and the draw is the same on every device.
         """
         if self.binarise != "dynamic":
-            return self
+            return self if self.augment is None else replace(self, augment=None)
         generator = torch.Generator().manual_seed(seed)
         x = torch.empty(self.x.shape, dtype=torch.uint8)
         for grey, drawn in zip(self.x.split(_ROWS), x.split(_ROWS), strict=True):
@@ -162,16 +177,18 @@ class Data:
         train: The examples to learn from.
         validation: The examples to choose by.
         test: The examples to report.
-        kind: `images` (shape C, H, W), `table` (named columns), `vectors` (shape D) or `text` (shape L).
+        kind: `images` (shape C, H, W), `table` (named columns), `vectors` (shape D), `text` (shape L) or `drawings`
+            (shape L, 3).
         classes: The names of the labels, indexed by y; empty without labels.
         columns: The names of a table's features; empty otherwise.
         location: What was subtracted from each feature, float64 of shape (D,): the training split's mean.
             None where x was not standardised.
         scale: What it was then divided by, float64 of shape (D,): the training split's standard deviation,
-            and 1 for a feature that is constant there.
+            and 1 for a feature that is constant there. Both directions of a pen have one.
         fingerprint: The SHA-256 of the content as loaded.
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
         words: The words of a text by number, three marks before them; empty otherwise.
+        note: What was done to the source's examples before they were split; empty otherwise.
     """
 
     name: str
@@ -187,10 +204,11 @@ class Data:
     fingerprint: str
     indices: dict[str, np.ndarray]
     words: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one example: (C, H, W) for images, (L,) for sentences, (D,) otherwise."""
+        """The shape of one example: (C, H, W) for images, (L,) for sentences, (L, 3) for drawings, (D,) otherwise."""
         return tuple(self.train.x.shape[1:])
 
     @property
@@ -287,6 +305,7 @@ class Data:
             "scale": None if self.scale is None else self.scale.tolist(),
             "fingerprint": self.fingerprint,
             "binarise": self.train.binarise,
+            "note": self.note,
         }
 
     def inverse(self, x: Tensor) -> Tensor:

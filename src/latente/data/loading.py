@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,17 @@ from latente.data.mnist import fashion, mnist
 from latente.data.named import cifar10, frey, omniglot
 from latente.data.raw import Raw, blocks, interpret
 from latente.data.static_mnist import static_mnist
+from latente.data.strokes import (
+    cleaned,
+    is_ndjson,
+    is_strokes,
+    omniglot_strokes,
+    quickdraw,
+    read_ndjson,
+    read_strokes,
+    sheep,
+)
+from latente.data.svg import is_svg_folder, kanji, read_svg, read_svgs
 from latente.data.tables import read_csv, read_parquet
 from latente.data.text import (
     is_text,
@@ -42,6 +53,7 @@ from latente.data.text import (
     vocabulary,
     yelp,
 )
+from latente.distributions.strokes import FINISHED
 from latente.errors import DataError
 
 __all__ = ["from_arrays", "load", "read"]
@@ -56,10 +68,18 @@ _NAMED: dict[str, Callable[[], Raw]] = {
     "cifar10": cifar10,
     "ptb": ptb,
     "yelp": yelp,
+    "kanji": kanji,
+    "sheep": sheep,
+    "omniglot-strokes": omniglot_strokes,
+    "quickdraw": quickdraw,
 }
 _SPLITS = ("train", "validation", "test")
 _LEAST = 10
-_KNOWN = ".npy, .npz, .csv, .tsv, .parquet, .txt, idx files (packed by gzip or not) and folders of images"
+LONGEST = 250  # points of a drawing
+_KNOWN = (
+    ".npy, .npz, .csv, .tsv, .parquet, .txt, .svg, .ndjson, idx files (packed by gzip or not) and folders of images, of texts or "
+    "of SVG files"
+)
 
 
 def _unknown(source: str) -> DataError:
@@ -78,12 +98,20 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
         return read_csv(path, label, wanted)
     if suffix in (".parquet", ".pq"):
         return read_parquet(path, label, wanted)
-    if suffix == ".npz":
+    if suffix == ".npz" and not is_strokes(path):
         return read_npz(path, label)
     if label is not None:
         raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
     if path.is_dir():
+        if is_svg_folder(path):
+            return read_svgs(path)
         return read_texts(path) if is_text_folder(path) else folders.read_folder(path)
+    if suffix == ".npz":
+        return read_strokes(path)
+    if suffix == ".svg":
+        return read_svg(path)
+    if is_ndjson(path):
+        return read_ndjson(path)
     if is_text(path):
         return read_text(path)
     if suffix == ".npy":
@@ -188,6 +216,8 @@ class _Scaling:
 def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
     if raw.kind in ("images", "text") or (raw.kind == "vectors" and _lies_in_unit(raw.x)):
         return None
+    if raw.kind == "drawings":
+        return _pen_scaling(raw.x[rows])
     with np.errstate(over="ignore", invalid="ignore"):
         location, scale = _moments(raw.x, rows)
     if not (np.isfinite(location).all() and np.isfinite(scale).all()):
@@ -195,6 +225,12 @@ def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
         name = repr(raw.columns[column]) if raw.columns else str(column + 1)
         raise DataError(f"{where}: the values of column {name} are too large to square; rescale or drop it.")
     return _Scaling(location, scale)
+
+
+def _pen_scaling(x: np.ndarray) -> _Scaling:
+    """Returns one scale for both directions: the standard deviation of all moves."""
+    moves = x[x[..., 2] < FINISHED][:, :2]
+    return _Scaling(np.zeros(3), np.array([1.0, 1.0, 0.0]) * moves.std(dtype=np.float64) + np.array([0.0, 0.0, 1.0]))
 
 
 def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> Examples:
@@ -207,7 +243,9 @@ def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> E
     return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, "static" if raw.binary else "none")
 
 
-def _prepare(raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fingerprint: str) -> Data:
+def _prepare(
+    raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fingerprint: str, note: str = ""
+) -> Data:
     if raw.kind == "text":
         raw = renumbered(raw, vocabulary(raw, split["train"], source))
     scaling = _scaling(raw, split["train"], source)
@@ -226,12 +264,13 @@ def _prepare(raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fin
         fingerprint=fingerprint,
         indices=split,
         words=raw.words,
+        note=note,
     )
 
 
 def _check_rows(raw: Raw, source: str) -> None:
     if len(raw.x) < _LEAST:
-        noun = "sentence" if raw.kind == "text" else "row"
+        noun = {"text": "sentence", "drawings": "drawing"}.get(raw.kind, "row")
         rows = f"1 {noun}" if len(raw.x) == 1 else f"{len(raw.x)} {noun}s"
         raise DataError(f"{source} has {rows}: give at least {_LEAST}, to train, choose and test on.")
 
@@ -245,13 +284,15 @@ def load(
     label: str | None = None,
     indices: Mapping[str, np.ndarray] | None = None,
     fingerprint: str | None = None,
+    longest: int = LONGEST,
+    bad: Literal["drop", "refuse"] = "drop",
 ) -> Data:
     """Loads a named data set, a file or a folder, and splits it.
 
     Arguments:
-        source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, .txt (a sentence a line), an
-            idx file, or a folder of images (sub-folders are classes), idx files or train.txt, valid.txt and
-            test.txt. A name wins over a file of that name; write ./mnist for the latter.
+        source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, .txt (a sentence a line),
+            .ndjson, .svg, an idx file, or a folder of images or SVG files (sub-folders are classes), of idx files or
+            of train.txt, valid.txt and test.txt. A name wins over a file of that name; write ./mnist for the latter.
         validation: The fraction of rows to choose by. This, `test` and `seed` are for what the source
             leaves open: the official splits of mnist, mnist-static, fashion, omniglot and cifar10 are not
             touched.
@@ -260,6 +301,8 @@ def load(
         label: The column of a table, or the array of an .npz, that holds the labels.
         indices: The split that a run recorded, to be used instead of a new one.
         fingerprint: The fingerprint that a run recorded.
+        longest: The most points of a drawing; longer ones are simplified.
+        bad: Whether drawings from which nothing can be learnt are left out ("drop") or an error ("refuse").
 
     Raises:
         DataError: If the source is unknown, missing, unreadable or no data set, or its content is not what
@@ -275,16 +318,18 @@ def load(
         ('faces', (1, 8, 8), 14, 4, 2)
     """
     source = os.fspath(source)
-    raw = _read(source, label)
-    _check_rows(raw, source)
+    raw, note = _read(source, label), ""
     now = _fingerprint(raw)
+    if raw.kind == "drawings":
+        raw, note = cleaned(raw, source, longest, bad)
+    _check_rows(raw, source)
     if fingerprint is not None and fingerprint != now:
         raise DataError(
             f"{source} has changed since the run was made (fingerprint {fingerprint[:12]} then, "
             f"{now[:12]} now): put back the data it was made with, or start a new run."
         )
     split = _deal(raw, validation, test, seed) if indices is None else _recorded(raw, indices, source)
-    return _prepare(raw, _name(source), source, split, now)
+    return _prepare(raw, _name(source), source, split, now, note)
 
 
 def from_arrays(
@@ -321,9 +366,12 @@ def from_arrays(
 
 def _check_like(raw: Raw, like: Mapping[str, Any], source: str) -> None:
     found, expected = list(raw.x.shape[1:]), list(like["shape"])
-    if raw.kind == like["kind"] == "text":
+    if raw.kind == like["kind"] and raw.kind in ("text", "drawings"):
         return
-    if any((raw.kind == k) != (like["kind"] == k) for k in ("images", "text")) or found != expected:
+    if (
+        any((raw.kind == k) != (like["kind"] == k) for k in ("images", "text", "drawings"))
+        or found != expected
+    ):
         raise DataError(
             f"{source} holds {raw.kind} of shape {tuple(found)} where the run was trained on {like['kind']} "
             f"of shape {tuple(expected)}: give data of that shape."
@@ -379,6 +427,12 @@ def read(
         return _examples(raw, slice(None), _scaling(raw, np.arange(len(raw.x)), source))
     raw = _read(source, label, tuple(like["columns"]))
     _check_like(raw, like, source)
+    if raw.kind == "drawings":
+        width = like["shape"][0]
+        raw, _ = cleaned(raw, source, width - 1, "refuse")
+        x = np.full((len(raw.x), width, 3), (0, 0, FINISHED), np.float32)
+        x[:, : raw.x.shape[1]] = raw.x
+        raw = replace(raw, x=x)
     raw = replace(raw, y=_codes_like(raw, like["classes"], source))
     if raw.kind == "text":
         raw, width = renumbered(raw, like["words"]), like["shape"][0]

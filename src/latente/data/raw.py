@@ -8,7 +8,8 @@ shape say:
   [0, 1]; an image set of two values only is kept as bytes 0 and 255.
 * (N, D) are vectors, or a table where the columns have names.
 
-Sentences are rows of whole numbers (N, L) from the start: see :mod:`latente.data.text`.
+Sentences are rows of whole numbers (N, L) from the start, see :mod:`latente.data.text`; drawings are rows of points (N, L, 3),
+see :mod:`latente.data.strokes`.
 
 Nothing here makes a second copy of the data as floats.
 """
@@ -33,7 +34,7 @@ class Raw:
     """Holds a whole source.
 
     Arguments:
-        x: uint8 or float32 images (N, C, H, W), float vectors (N, D), or int32 sentences (N, L).
+        x: uint8 or float32 images (N, C, H, W), float vectors (N, D), int32 sentences (N, L), or float32 drawings (N, L, 3).
         y: int64 labels (N,), or None.
         kind: What x is.
         classes: The names of the labels.

@@ -11,6 +11,7 @@ from .optimal import OptimalNormal
 from .power_spherical import PowerSpherical
 from .sphere import Spheres, UniformSphere, Zonal, between, onto
 from .standard import StandardNormal
+from .strokes import Strokes
 from .von_mises_fisher import VonMisesFisher
 from .words import Words
 
@@ -30,6 +31,7 @@ __all__ = [
     "PowerSpherical",
     "Spheres",
     "StandardNormal",
+    "Strokes",
     "UniformSphere",
     "VonMisesFisher",
     "Words",

@@ -2,7 +2,8 @@
 
 from .boltzmann import RBM
 from .classifier import Classes, Classifier
+from .decoder_only import DecoderOnly
 from .stacks import Affine, Ways, unroll
 from .vae import VAE
 
-__all__ = ["RBM", "VAE", "Affine", "Classes", "Classifier", "Ways", "unroll"]
+__all__ = ["RBM", "VAE", "Affine", "Classes", "Classifier", "DecoderOnly", "Ways", "unroll"]

@@ -23,7 +23,7 @@ from ..distributions.words import END, UNKNOWN
 __all__ = ["SentenceDecoder", "SentenceEncoder"]
 
 CELLS = 1 << 24  # log-odds of one block of words: 64 MB
-ROWS = 128  # sentences of nearly one length that are read together
+ROWS = 128  # sequences of nearly one length that are read together
 
 
 def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,12 +32,12 @@ def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
     return x[:, : int(lengths.max())].long(), lengths
 
 
-def by_length(f: Callable[..., Tensor], x: Tensor, *others: Tensor) -> Tensor:
-    """Applies a function to sentences, and what goes with each, in parts of nearly one length."""
-    if len(x) <= ROWS:
-        return f(x, *others)
-    order = (x > 0).sum(-1).argsort(stable=True)
-    return torch.cat([f(x[i], *(o[i] for o in others)) for i in order.split(ROWS)])[order.argsort()]
+def by_length(f: Callable[..., Tensor], lengths: Tensor, *tensors: Tensor) -> Tensor:
+    """Applies a function to sequences, and what goes with each, in parts of nearly one length."""
+    if len(lengths) <= ROWS:
+        return f(*tensors)
+    order = lengths.argsort(stable=True)
+    return torch.cat([f(*(t[i] for t in tensors)) for i in order.split(ROWS)])[order.argsort()]
 
 
 class SentenceEncoder(nn.Module):
@@ -65,7 +65,7 @@ class SentenceEncoder(nn.Module):
         self.head = nn.Linear(hidden, outputs)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return by_length(self.read, x)
+        return by_length(self.read, (x > 0).sum(-1), x)
 
     def read(self, x: Tensor) -> Tensor:
         x, lengths = trimmed(x)
@@ -117,7 +117,7 @@ class SentenceDecoder(nn.Module):
         self.head = nn.Linear(hidden + more, vocabulary)
 
     def forward(self, z: Tensor, x: Tensor) -> Tensor:
-        return by_length(self.score, x, z)
+        return by_length(self.score, (x > 0).sum(-1), x, z)
 
     def score(self, x: Tensor, z: Tensor) -> Tensor:
         x, _ = trimmed(x)

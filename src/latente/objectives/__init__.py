@@ -5,6 +5,7 @@ from .base import Batches, Objective, Term, Turns
 from .classification import CrossEntropy
 from .contrastive import ContrastiveDivergence
 from .controllers import Capacity, Controller, DistortionTarget, RateTarget
+from .drawings import SketchLoss
 from .elbo import ELBO, IWAE
 from .encoder import Aggressive, Reconstruction, SemiAmortised, refine
 from .fitting import FitPrior
@@ -33,6 +34,7 @@ __all__ = [
     "Reconstruction",
     "SemiAmortised",
     "SigmoidJacobian",
+    "SketchLoss",
     "Sparsity",
     "Term",
     "TotalCorrelation",

@@ -6,7 +6,7 @@ documentation; a run is rebuilt by calling the recipe again with the arguments t
 a name found there. Importing this package does not import PyTorch.
 """
 
-from .catalogue import FROM_DATA, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
+from .catalogue import FROM_DATA, OF_LOADING, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
 
 from . import vaes as vaes  # isort: skip  (fills the catalogue)
 from . import matched as matched  # isort: skip
@@ -16,9 +16,11 @@ from . import boltzmann as boltzmann  # isort: skip
 from . import spherical as spherical  # isort: skip
 from . import two_stage as two_stage  # isort: skip
 from . import text as text  # isort: skip
+from . import drawings as drawings  # isort: skip
 
 __all__ = [
     "FROM_DATA",
+    "OF_LOADING",
     "RECIPES",
     "Plan",
     "Recipe",

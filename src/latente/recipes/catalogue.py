@@ -17,6 +17,8 @@ from ..settings import explain
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor
+
     from ..data.examples import Examples
     from ..objectives import Objective
     from ..settings import Settings
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FROM_DATA",
+    "OF_LOADING",
     "RECIPES",
     "Plan",
     "Recipe",
@@ -50,6 +53,7 @@ class Plan:
         adopt: Takes what it needs from a trained model: of a recipe that builds on another run.
         labels: How many labels of the training examples it may use, where not all: the others are then no part of training.
         sentences: How many words of a text it knows, and how long a sentence may be; None for a recipe that reads no text.
+        augment: Changes each batch of training at random.
     """
 
     model: Model
@@ -59,6 +63,7 @@ class Plan:
     adopt: Callable[[Model], None] | None = None
     labels: int | None = None
     sentences: tuple[int, int] | None = None
+    augment: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Recipe:
 Function = TypeVar("Function", bound=Callable[..., Plan])
 RECIPES: dict[str, Recipe] = {}
 FROM_DATA = {"shape", "classes", "vocabulary"}  # arguments that the data answers
+OF_LOADING = {"longest", "bad"}  # arguments by which drawings are loaded
 
 
 def recipe(**settings: Any) -> Callable[[Function], Function]:

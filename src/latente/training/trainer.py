@@ -32,7 +32,7 @@ from ..conditionals import Conditional
 from ..data.examples import Examples
 from ..errors import Interrupted, RunError, TrainingError
 from ..objectives import ELBO, Objective, Term, Turns
-from ..schedules import Clock, cosine
+from ..schedules import Clock, constant, cosine, saturating
 from ..settings import Settings, settings
 from ..trace import Model
 from . import checkpoint, machine, processes
@@ -49,6 +49,11 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adamax": torch.optim.Adamax,
     "sgd": torch.optim.SGD,
+}
+LR_SCHEDULES = {
+    "constant": constant(),
+    "cosine": cosine(1.0, start=1.0, end=0.01),
+    "exponential": saturating(0.9999, start=1.0, end=0.01),
 }
 FUSED = {"adam", "adamw", "sgd"}
 
@@ -357,6 +362,8 @@ class Trainer:
             norm = norm_of([p.grad for p in group if p.grad is not None])
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
+            if self.settings.clip_value is not None:
+                torch.nn.utils.clip_grad_value_(group, self.settings.clip_value)
             bad = (norm + loss).isfinite().logical_not().float()
             self.streak.add_(bad).mul_(bad)
             self.skipped.add_(bad)
@@ -382,7 +389,7 @@ class Trainer:
         s = self.settings
         if clock.step < s.lr_warmup:
             return (clock.step + 1) / s.lr_warmup
-        return cosine(1.0, start=1.0, end=0.01)(clock) if s.lr_schedule == "cosine" else 1.0
+        return LR_SCHEDULES[s.lr_schedule](clock)
 
     @torch.no_grad()
     def update_average(self, average: dict[str, Tensor]) -> None:

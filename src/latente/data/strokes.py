@@ -1,0 +1,387 @@
+"""Drawings as points: lines of points to offsets and back, simplification, and the files of this and other projects.
+
+A drawing is kept as rows (dx, dy, p), see :mod:`latente.distributions.strokes`; many of them as one array of rows, one drawing
+after the other, and the offsets at which each begins. That is also the file format: an .npz without a pickle, with `train` and
+`train_offsets`, `valid` and `test` likewise, or `strokes` and `offsets`, and `split` and `label` beside them. Also read are
+
+* the .npz files of sketch-rnn, whose pickle is read but not run (:mod:`latente.data.pickled`);
+* the .ndjson files of Quick, Draw!: simplified drawings as they are, raw ones after Google's recipe.
+
+Google's recipe for raw drawings (https://github.com/googlecreativelab/quickdraw-dataset): to the origin, the longer side to 255,
+a point every unit, then Ramer, Douglas and Peucker's simplification with a tolerance of 2.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latente.data.named import locate
+from latente.data.pickled import arrays
+from latente.data.raw import Raw, labels
+from latente.distributions.strokes import FINISHED, LIFTED
+from latente.errors import DataError
+
+__all__ = [
+    "SIDE",
+    "TOLERANCE",
+    "cleaned",
+    "drawing_of",
+    "fitted",
+    "is_ndjson",
+    "is_strokes",
+    "joined",
+    "lines_of",
+    "omniglot_strokes",
+    "padded",
+    "quickdraw",
+    "raw_of",
+    "rdp",
+    "read_ndjson",
+    "read_strokes",
+    "sheep",
+    "simplified",
+    "write_strokes",
+]
+
+Lines = Sequence[np.ndarray]
+SIDE, TOLERANCE = 255.0, 2.0  # of Google's recipe
+_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+
+
+def drawing_of(lines: Lines) -> np.ndarray:
+    """Writes lines, each of points (n, 2), as rows (dx, dy, p), float64.
+
+    The first point is the origin and is not kept. Where it is a line of its own, a dot, a move of length 0 keeps its lift.
+
+    Example:
+        >>> drawing_of([np.array([[0, 0], [3, 0]]), np.array([[3, 1], [5, 1]])]).tolist()
+        [[3.0, 0.0, 1.0], [0.0, 1.0, 0.0], [2.0, 0.0, 1.0]]
+    """
+    lines = [np.asarray(line, np.float64).reshape(-1, 2) for line in lines if len(line)]
+    if not lines:
+        return np.empty((0, 3))
+    if len(lines[0]) == 1:
+        lines = [lines[0].repeat(2, 0), *lines[1:]]
+    points = np.concatenate(lines)
+    lifted = np.zeros(len(points))
+    lifted[np.cumsum([len(line) for line in lines]) - 1] = LIFTED
+    return np.column_stack([np.diff(points, axis=0), lifted[1:]])
+
+
+def lines_of(drawing: np.ndarray) -> list[np.ndarray]:
+    """Returns the lines of rows (dx, dy, p), each of points (n, 2), in the units of the rows; what follows an end is left out.
+
+    Example:
+        >>> [line.tolist() for line in lines_of(np.array([[3, 0, 1], [0, 1, 0], [2, 0, 1], [0, 0, 2]]))]
+        [[[0.0, 0.0], [3.0, 0.0]], [[3.0, 1.0], [5.0, 1.0]]]
+    """
+    drawing = np.asarray(drawing, np.float64)
+    drawing = drawing[: int((drawing[:, 2] < FINISHED).sum())]
+    points = np.concatenate([np.zeros((1, 2)), drawing[:, :2].cumsum(0)])
+    ends = np.flatnonzero(drawing[:, 2] == LIFTED) + 2
+    return [line for line in np.split(points, ends) if len(line)]
+
+
+def rdp(line: np.ndarray, tolerance: float) -> np.ndarray:
+    """Drops points of a line that lie within a tolerance of what is left (Ramer, 1972; Douglas and Peucker, 1973)."""
+    try:
+        from simplification.cutil import simplify_coords
+    except ImportError:
+        raise DataError("simplifying drawings takes simplification: pip install 'latente[drawings]'.") from None
+    return np.asarray(simplify_coords(np.ascontiguousarray(line, np.float64), tolerance)) if len(line) > 2 else line
+
+
+def fitted(lines: Lines, side: float = SIDE) -> list[np.ndarray]:
+    """Moves lines to the origin, and scales them to a longer side of a given length."""
+    points = np.concatenate(lines)
+    low, extent = points.min(0), np.ptp(points, axis=0).max()
+    return [(line - low) * (side / extent if extent else 1.0) for line in lines]
+
+
+def simplified(drawing: np.ndarray, longest: int) -> np.ndarray:
+    """Simplifies a drawing until it has at most so many rows, or as far as a tolerance of a tenth of its size goes.
+
+    Arguments:
+        drawing: Rows (dx, dy, p).
+        longest: The most rows.
+    """
+    lines = lines_of(drawing)
+    extent = float(np.ptp(np.concatenate(lines), axis=0).max())
+    tolerance = extent / 1000
+    while len(drawing) > longest and tolerance <= extent / 10:
+        drawing = drawing_of([rdp(line, tolerance) for line in lines])
+        tolerance *= 1.25
+    return drawing
+
+
+def padded(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Lays drawings of one array out as (N, L, 3), float32, each with at least one end."""
+    lengths = np.diff(offsets)
+    x = np.zeros((len(lengths), int(lengths.max(initial=0)) + 1, 3), np.float32)
+    x[..., 2] = FINISHED
+    x[np.arange(x.shape[1]) < lengths[:, None]] = rows
+    return x
+
+
+def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
+    """Makes a source of drawings, each of rows (dx, dy, p).
+
+    Raises:
+        DataError: If there are none, or their third column says anything but 0 and 1.
+    """
+    if not drawings:
+        raise DataError(f"{where} holds no drawings.")
+    for i, drawing in enumerate(drawings):
+        if drawing.ndim != 2 or drawing.shape[1] != 3:
+            raise DataError(
+                f"{where}: drawing {i + 1} has shape {drawing.shape}; give rows (dx, dy, pen lifted), shape (n, 3)."
+            )
+    rows = np.concatenate(drawings).astype(np.float32)
+    offsets = np.cumsum([0, *map(len, drawings)])
+    return flat(rows, offsets, where, **about)
+
+
+def flat(rows: np.ndarray, offsets: np.ndarray, where: str, **about: Any) -> Raw:
+    odd = ~np.isin(rows[:, 2], (0, LIFTED))
+    if odd.any():
+        row = int(odd.argmax())
+        drawing = int(np.searchsorted(offsets, row, "right"))
+        raise DataError(
+            f"{where}: the third column of drawing {drawing} has a {rows[row, 2]:g}: it is 1 where the pen is lifted after a "
+            "point, else 0."
+        )
+    return Raw(padded(rows, offsets), about.pop("y", None), "drawings", **about)
+
+
+def faults(x: np.ndarray, longest: int) -> dict[str, np.ndarray]:
+    """Returns what is wrong with drawings (N, L, 3), and the rows of which it is."""
+    lengths = (x[..., 2] < FINISHED).sum(1)
+    return {
+        "a number that is missing or not finite": ~np.isfinite(x).all((1, 2)),
+        "fewer than two points": lengths < 2,
+        f"more than {longest} points, however simplified": lengths > longest,
+        "all points in one place": (lengths > 1) & ~(x[..., :2] != 0).any((1, 2)),
+    }
+
+
+def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
+    """Simplifies drawings that are too long, and leaves out those from which nothing can be learnt.
+
+    Arguments:
+        raw: The drawings.
+        where: What they are called in messages.
+        longest: The most points of a drawing.
+        bad: "drop" leaves bad drawings out, "refuse" makes them an error.
+
+    Returns:
+        The drawings that are kept, in as few columns as the longest one needs, and a sentence about the others, or nothing.
+
+    Raises:
+        DataError: If there are bad ones and `bad` is "refuse".
+    """
+    x = raw.x
+    long = np.flatnonzero(((x[..., 2] < FINISHED).sum(1) > longest) & np.isfinite(x).all((1, 2)))
+    notes = []
+    if len(long):
+        x = x.copy()
+        for i in long:
+            rows = simplified(x[i], longest)
+            x[i] = (0, 0, FINISHED)
+            x[i, : len(rows)] = rows
+        notes.append(f"{len(long):,} drawings of more than {longest} points were simplified")
+    wrong = np.zeros(len(x), bool)
+    for what, rows in faults(x, longest).items():
+        found = np.flatnonzero(rows & ~wrong)
+        wrong |= rows
+        if len(found):
+            which = ", ".join(str(i + 1) for i in found[:5]) + (", …" if len(found) > 5 else "")
+            notes.append(f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} left out")
+    if wrong.any() and bad == "refuse":
+        raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend them, or let bad ones be dropped (--bad drop).")
+    kept = np.flatnonzero(~wrong)
+    place = np.cumsum(~wrong) - 1
+    width = int((x[kept, :, 2] < FINISHED).sum(1).max(initial=0)) + 1
+    splits = {name: place[rows[~wrong[rows]]] for name, rows in raw.splits.items()}
+    y = None if raw.y is None else raw.y[kept]
+    return replace(raw, x=x[kept, :width], y=y, splits=splits), "; ".join(notes)
+
+
+# ------------------------------------------------------------------------------------------------- .npz
+
+
+def is_strokes(path: Path) -> bool:
+    """Tells an .npz of drawings: with offsets, or with arrays of arrays."""
+    try:
+        with zipfile.ZipFile(path) as z:
+            names = {name.removesuffix(".npy") for name in z.namelist()}
+            if "offsets" in names or "train_offsets" in names:
+                return True
+            return "train" in names and header(z, "train")[0].hasobject
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        return False  # what is wrong with it is said where it is read as an array
+
+
+def header(z: zipfile.ZipFile, name: str) -> tuple[np.dtype, bytes]:
+    """Returns the type of a member of an .npz, and its content."""
+    with z.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return read(file)[2], file.read()
+
+
+def read_strokes(path: Path) -> Raw:
+    """Reads an .npz of drawings, of this project or of sketch-rnn.
+
+    Raises:
+        DataError: If it is damaged, or holds something else than drawings.
+    """
+    try:
+        with zipfile.ZipFile(path) as z:
+            names = {name.removesuffix(".npy") for name in z.namelist()}
+            if "offsets" not in names and "train_offsets" not in names:
+                return joined({s: arrays(header(z, s)[1]) for s in _SPLITS if s in names}, str(path))
+        with np.load(path, allow_pickle=False) as z:
+            if "offsets" in names:
+                return whole(dict(z), str(path))
+            parts = {s: np.split(z[s], z[f"{s}_offsets"][1:-1]) for s in _SPLITS if s in names}
+            return joined(parts, str(path))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, IndexError) as error:
+        raise DataError(f"{path} is no file of drawings, or a damaged one ({error}): save it again.") from None
+
+
+def joined(parts: dict[str, list[np.ndarray]], where: str) -> Raw:
+    """Joins the splits of a source."""
+    ends = np.cumsum([len(part) for part in parts.values()])
+    splits = {_SPLITS[s]: np.arange(end - len(parts[s]), end) for s, end in zip(parts, ends)}
+    splits = {name: rows for name, rows in splits.items() if len(rows)}
+    return raw_of([drawing for part in parts.values() for drawing in part], where, splits=splits)
+
+
+def whole(z: dict[str, np.ndarray], where: str) -> Raw:
+    """Reads drawings that lie in one array, whose split and classes may be told by number."""
+    rows, offsets = z["strokes"], z["offsets"].astype(np.int64)
+    if offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
+        raise ValueError(f"offsets do not go from 0 to {len(rows)}")
+    y, classes = labels(z["label"], where) if "label" in z else (None, ())
+    if "class_names" in z:
+        classes = tuple(str(z["class_names"][int(c)]) for c in classes)
+    splits = {}
+    if "split" in z:
+        splits = {name: np.flatnonzero(z["split"] == i) for i, name in enumerate(_SPLITS.values())}
+    return flat(rows.astype(np.float32), offsets, where, y=y, classes=classes, splits=splits)
+
+
+def write_strokes(path: Path, parts: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Writes drawings, each of rows (dx, dy, p), by split: "train", "valid" and "test".
+
+    Raises:
+        DataError: If the file cannot be written, or is no .npz.
+    """
+    if path.suffix != ".npz":
+        raise DataError(f"{path} ends in {path.suffix or 'nothing'}: drawings are written as .npz.")
+    content = {}
+    for split, drawings in parts.items():
+        content[split] = np.concatenate([np.empty((0, 3)), *drawings]).astype(np.float32)
+        content[f"{split}_offsets"] = np.cumsum([0, *map(len, drawings)])
+    part = path.with_name(f".part.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(part, **content)  # type: ignore[arg-type]
+        part.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+# ---------------------------------------------------------------------------------------------- .ndjson
+
+
+def is_ndjson(path: Path) -> bool:
+    """Tells a file of Quick, Draw! by its name: .ndjson, packed by gzip or not."""
+    return path.name.removesuffix(".gz").endswith(".ndjson")
+
+
+def read_ndjson(path: Path) -> Raw:
+    """Reads the drawings of a Quick, Draw! file; their words are the labels, where there are several.
+
+    Raises:
+        DataError: If the file is damaged, or a line is no drawing.
+    """
+    drawings, words = [], []
+    try:
+        content = path.read_bytes()
+        text = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            about = json.loads(line)
+            drawings.append(quick(about["drawing"]))
+            words.append(str(about.get("word", "")))
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise DataError(f"{path}, line {number} is no drawing ({error}): remove it.") from None
+    if not drawings:
+        raise DataError(f"{path} holds no drawings.")
+    y, classes = labels(np.array(words), str(path)) if len(set(words)) > 1 else (None, ())
+    return raw_of(drawings, str(path), y=y, classes=classes)
+
+
+def quick(strokes: Iterable[Sequence[Sequence[float]]]) -> np.ndarray:
+    """Reads the strokes of one drawing; those with times are raw and are simplified."""
+    strokes = list(strokes)
+    lines = [np.column_stack([np.asarray(s[0], np.float64), np.asarray(s[1], np.float64)]) for s in strokes]
+    if not lines:
+        return np.empty((0, 3))
+    if len(strokes[0]) > 2:
+        lines = [rdp(resampled(line), TOLERANCE) for line in fitted(lines)]
+    return drawing_of([line.round() for line in lines])
+
+
+def resampled(line: np.ndarray) -> np.ndarray:
+    """Puts a point at every unit of the way along a line, and at its end."""
+    steps = np.hypot(*np.diff(line, axis=0).T)
+    along = np.concatenate([[0.0], steps.cumsum()])
+    if along[-1] == 0:
+        return line[:1]
+    places = np.append(np.arange(0, along[-1]), along[-1])
+    return np.column_stack([np.interp(places, along, column) for column in line.T])
+
+
+# ----------------------------------------------------------------------------------------------- named sets
+
+
+def sheep() -> Raw:
+    """Reads the sheep of Aaron Koblin's Sheep Market: 7,400, 300 and 300 drawings.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    return read_strokes(locate("sheep", ("sketch_sheep", "sheep"), "aaron_sheep.npz"))
+
+
+def omniglot_strokes() -> Raw:
+    """Reads the strokes of Omniglot: 30,000, 1,000 and 1,000 characters.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    return read_strokes(locate("omniglot-strokes", ("sketch_omniglot", "omniglot"), "omniglot_strokes.npz"))
+
+
+def quickdraw() -> Raw:
+    """Reads 10,541 drawings of Quick, Draw!, of 345 classes.
+
+    Raises:
+        DataError: If the file is not there.
+    """
+    return read_strokes(locate("quickdraw", ("quickdraw345", "quickdraw"), "quickdraw345_strokes.npz"))

@@ -1,0 +1,126 @@
+"""Drawings from SVG files, and the Japanese characters of KanjiVG.
+
+Every shape of a file becomes lines of points, in the order of the file; where it stands is what transforms and nesting make of
+it. Fills, colours and widths are not looked at. Curves are sampled and then simplified.
+
+A file's drawing is scaled to a longer side of 255, as Quick, Draw! does. The characters of KanjiVG keep the size that they have
+in their box, and are simplified with a tolerance of a hundredth of it. KanjiVG has variants of many characters: all
+variants of one are in one split, which is chosen by a hash of its code.
+
+KanjiVG is by Ulrich Apel, licensed CC BY-SA 3.0, https://kanjivg.tagaini.net; the package `kanjivg` holds its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latente.data.download import cache_folder
+from latente.data.raw import Raw, labels
+from latente.data.strokes import TOLERANCE, drawing_of, fitted, joined, raw_of, rdp, read_strokes, write_strokes
+from latente.errors import DataError
+
+__all__ = ["is_svg_folder", "kanji", "read_svg", "read_svgs"]
+
+_SAMPLES = np.linspace(0, 1, 33)[1:]  # of a curve
+_BOX_TOLERANCE = 1.0  # of KanjiVG, whose box has sides of 109
+_HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a character puts it there
+
+
+def is_svg_folder(folder: Path) -> bool:
+    """Tells a folder with SVG files in it, or in its folders."""
+    return any(folder.glob("*.svg")) or any(folder.glob("*/*.svg"))
+
+
+def lines_in(path: Path) -> list[np.ndarray]:
+    """Returns the lines of all shapes of a file, each of points (n, 2), with :math:`y` downwards.
+
+    Raises:
+        DataError: If the file is no SVG, or cannot be read.
+    """
+    try:
+        import svgelements
+    except ImportError:
+        raise DataError("reading SVG files takes svgelements: pip install 'latente[drawings]'.") from None
+    try:
+        svg = svgelements.SVG.parse(path, reify=True)
+        shapes = [e for e in svg.elements() if isinstance(e, svgelements.Shape)]
+        return [line for shape in shapes for line in lines_of_path(svgelements.Path(shape))]
+    except Exception as error:  # whatever a parser says of a file that is none of its kind
+        raise DataError(f"{path} is no SVG file, or a damaged one ({error}): remove or replace it.") from None
+
+
+def lines_of_path(path: Any) -> list[np.ndarray]:
+    """Returns the lines of a path, a new one for each move of its pen."""
+    lines: list[list[np.ndarray]] = []
+    for segment in path:
+        name = type(segment).__name__
+        if name == "Move" or not lines:
+            lines.append([np.array([[segment.end.x, segment.end.y]])])
+        elif name in ("Line", "Close"):
+            if segment.end is not None:
+                lines[-1].append(np.array([[segment.end.x, segment.end.y]]))
+        else:
+            lines[-1].append(np.asarray(segment.npoint(_SAMPLES), np.float64).reshape(-1, 2))
+    return [np.concatenate(line) for line in lines]
+
+
+def read_svg(path: Path) -> Raw:
+    """Reads the drawing of an SVG file.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    return raw_of([drawing(path)], str(path))
+
+
+def drawing(path: Path) -> np.ndarray:
+    lines = lines_in(path)
+    return drawing_of([rdp(line, TOLERANCE) for line in fitted(lines)]) if lines else np.empty((0, 3))
+
+
+def read_svgs(folder: Path) -> Raw:
+    """Reads the SVG files of a folder, one drawing each; those in sub-folders are labelled by the folder's name.
+
+    Raises:
+        DataError: If one cannot be read.
+    """
+    paths = sorted([*folder.glob("*.svg"), *folder.glob("*/*.svg")])
+    names = np.array([path.parent.name for path in paths])
+    y, classes = (None, ()) if any(path.parent == folder for path in paths) else labels(names, str(folder))
+    return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes)
+
+
+def kanji() -> Raw:
+    """Reads the characters of KanjiVG and their variants; once read, they are kept in the cache.
+
+    Raises:
+        DataError: If the package is not installed.
+    """
+    try:
+        package = metadata.distribution("kanjivg")
+    except metadata.PackageNotFoundError:
+        raise DataError("The data set kanji comes with the package kanjivg: pip install 'latente[drawings]'.") from None
+    cached = cache_folder() / "kanji" / f"kanji-{package.version}.npz"
+    if cached.exists():
+        return read_strokes(cached)
+    parts = read_kanji(Path(str(package.locate_file("kanji"))))
+    with contextlib.suppress(DataError):  # a cache that cannot be written costs time alone
+        write_strokes(cached, parts)
+    return joined(parts, "kanji")
+
+
+def read_kanji(folder: Path) -> dict[str, list[np.ndarray]]:
+    """Returns the characters of KanjiVG's files by split."""
+    parts: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
+    for path in sorted(folder.glob("*.svg")):
+        code = path.stem.partition("-")[0]
+        place = int(hashlib.sha256(code.encode()).hexdigest(), 16) % 100
+        split = next((name for name, end in _HELD_OUT.items() if place < end), "train")
+        parts[split].append(drawing_of([rdp(line, _BOX_TOLERANCE) for line in lines_in(path)]))
+    return parts

@@ -1,0 +1,57 @@
+r"""The loss of sketch-rnn: an ELBO, divided by the number of points of the longest drawing.
+
+With :math:`N` the points of the longest drawing of the data and :math:`d` the dimension of :math:`z`, the paper minimises
+
+.. math:: L_R + w \, \max(L_{KL}, \mathrm{KL}_{min}), \qquad
+    L_R = \tfrac{1}{N} (L_{places} + L_{pen}), \quad L_{KL} = \tfrac{1}{d} \mathrm{KL}(q(z | x) \,\|\, p(z)).
+
+Multiplied by :math:`N` it is the ELBO of nats a drawing with :math:`\beta = w N / d` and :math:`d \, \mathrm{KL}_{min}` free
+nats. So the weight :math:`w` of the rate means another :math:`\beta` for each data set, which this file says.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..distributions import Strokes
+from ..divergences import FreeBits
+from ..schedules import Clock, Schedule
+from ..trace import Trace
+from .base import Term
+from .elbo import ELBO
+
+__all__ = ["SketchLoss"]
+
+
+class SketchLoss(ELBO):
+    r"""Minimises the bound of drawings in nats a point of the longest one.
+
+    The terms are reported in nats a drawing, as everywhere. The best weights are chosen by the loss with the weight of the rate
+    that the schedule ends with, whatever it is at that moment.
+
+    References:
+        | A Neural Representation of Sketch Drawings (Ha and Eck, 2017)
+        | https://arxiv.org/abs/1704.03477
+
+    Arguments:
+        points: The points of the longest drawing, :math:`N`.
+        beta: The weight of the rate in nats a drawing, :math:`w N / d`.
+        free_nats: The rate that costs nothing, :math:`d \, \mathrm{KL}_{min}`.
+        padded: Whether the pen is also charged for the rows that follow a drawing's end, up to :math:`N`, as in the paper.
+            That takes the time of :math:`N` steps for every drawing.
+    """
+
+    def __init__(self, points: int, beta: float | Schedule, free_nats: float, padded: bool = False) -> None:
+        super().__init__(beta, FreeBits(free_nats))
+        self.points, self.padded = points, padded
+
+    def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
+        assert isinstance(trace.likelihood, Strokes) and isinstance(self.beta, Schedule)
+        places, pens = trace.likelihood.costs(x, self.padded)
+        share = 1 / self.points
+        terms = {"distortion": Term(places + pens, share, held=share)}
+        for name, g in trace.latents.items():
+            terms[f"rate/{name}"] = Term(
+                self.divergence(g), share * self.beta(clock), held=share * self.beta.limit
+            )
+        return terms | {"pen": Term(pens.detach(), monitor=True)}
