@@ -55,21 +55,21 @@ Start = Annotated[
 ]
 
 
-@recipe(steps=6000, batch=100, clip_value=1.0)
+@recipe(steps=2400, batch=100, clip_value=1.0)
 def sketch_rnn(
     shape: Shape,
     longest: Longest = 250,
     bad: Bad = "drop",
     latent: Code = 128,
-    cell: DecoderCell = "lstm",
-    encoder_cell: EncoderCell = "lstm",
+    cell: DecoderCell = "layer-norm",
+    encoder_cell: EncoderCell = "layer-norm",
     hidden: Units = 512,
     encoder_hidden: EncoderUnits = 256,
     components: Components = 20,
     dropout: Dropout = 0.1,
     kl_weight: KlWeight = 0.5,
     kl_start: KlStart = 0.01,
-    kl_decay: KlDecay = 0.9995,
+    kl_decay: KlDecay = 0.999,
     kl_floor: KlFloor = 0.2,
     stretch: Stretch = 0.15,
     point_dropout: PointDropout = 0.1,
