@@ -1,0 +1,313 @@
+r"""What a model of drawings draws: samples, reconstructions, endings, and what lies between drawings.
+
+Sketch-rnn is looked at a little colder than it is: a temperature :math:`\tau` below 1 multiplies variances, which takes the tremor
+of points away, and the log-odds of components and of the pen are divided by :math:`(1 + \tau) / 2`, as in sketch-rnn's own demos:
+were they divided by :math:`\tau`, a pen that goes round would hardly ever stop. Each picture says its :math:`\tau`; 1 is the model
+itself.
+
+Ha and Eck, A Neural Representation of Sketch Drawings, 2017, https://arxiv.org/abs/1704.03477.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Data
+from ..distributions import Strokes
+from ..distributions.strokes import lengths_of
+from ..errors import LatenteError
+from ..evaluation.bounds import moved, still
+from ..trace import Model, Trace
+from .codes import cold, examples, mean_of, needs_prior
+from .images import count
+from .ink import Drawing, Sheet
+
+__all__ = ["analogy", "completions", "interpolations", "reconstructions", "samples", "slerp", "temperatures"]
+
+TEMPERATURE = 0.4  # of samples and endings
+CALM = 0.1  # where a picture is to show what a code means
+GROUP = "z"
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    r"""Joins codes along an arc, :math:`\big( \sin((1 - t) \omega) \, a + \sin(t \omega) \, b \big) / \sin \omega`.
+
+    :math:`\omega` is the angle between them. Where it is 0 or half a turn there is no one arc, and the line is taken.
+
+    Arguments:
+        a: The codes at :math:`t = 0`, with shape (..., d).
+        b: The codes at :math:`t = 1`.
+        t: Where between them, broadcast with (..., 1).
+
+    Example:
+        >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([1 / 3]))
+        tensor([0.8660, 0.5000])
+        >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0]), torch.tensor([0.5]))
+        tensor([0., 0.])
+    """
+    omega = torch.cosine_similarity(a, b, -1).clamp(-1, 1).acos().unsqueeze(-1)
+    sine = omega.sin()
+    straight = sine < 1e-3
+    safe = sine.where(~straight, 1.0)
+    arc = (((1 - t) * omega).sin() * a + (t * omega).sin() * b) / safe
+    return torch.where(straight, a + t * (b - a), arc)
+
+
+def drawn(trace: Trace, data: Data, temperature: float, before: Tensor | None = None) -> list[Drawing]:
+    """Draws from a trace's likelihood, in the units of the data; what was given `before` is marked."""
+    if not 0 <= temperature < float("inf"):
+        raise LatenteError(f"the temperature of points is {temperature}: give a number from 0, e.g. 0.4")
+    assert isinstance(trace.likelihood, Strokes)
+    x = trace.likelihood.draw(temperature, (1 + temperature) / 2, before=before)
+    return of_data(x, data, 0 if before is None else len(before))
+
+
+def of_data(x: Tensor, data: Data, given: int = 0) -> list[Drawing]:
+    """Returns the drawings of a tensor (N, L, 3), in the units of the data."""
+    return [Drawing(rows[: int(n)], given) for rows, n in zip(data.inverse(x).numpy(), lengths_of(x.cpu()))]
+
+
+def grid(drawings: Sequence[Drawing], across: int) -> list[Sequence[Drawing]]:
+    return [drawings[i : i + across] for i in range(0, len(drawings), across)]
+
+
+def needs_code(model: Model, what: str) -> None:
+    """Refuses what only a model with a code has."""
+    if not model(size=1).latents:
+        raise LatenteError(
+            f"there are no {what} of a decoder alone, which has no code: see its samples and completions, or train with --latent 128"
+        )
+
+
+def samples(
+    model: Model,
+    data: Data,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    label: int | str | None = None,
+    temperature: float = 1.0,
+    point_temperature: float = TEMPERATURE,
+) -> Sheet:
+    r"""Draws :math:`z \sim p(z)` and drawings from :math:`p(x | z)`.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The number of drawings; 40 by default.
+        seed: The seed of the draws.
+        label: None: the model takes no labels.
+        temperature: What deviations from the prior's mean are multiplied by.
+        point_temperature: :math:`\tau` of each point: 1 is the model's own, 0 the likeliest.
+
+    Raises:
+        LatenteError: If an argument is not right.
+    """
+    n = 40 if n is None else n
+    count("n", n)
+    if label is not None:
+        raise LatenteError(f"label is {label!r}, but the model does not take labels: leave it out")
+    with still(model, seed):
+        trace = model(size=n, choose=cold(temperature))
+        needs_prior(trace, "samples")
+        found = drawn(trace, data, point_temperature)
+    prior = f"z ~ p(z){f', temperature {temperature:g}' if temperature != 1 else ''}, " if trace.latents else ""
+    return Sheet(
+        "Samples", f"{data.benchmark} · {prior}points at τ = {point_temperature:g}, seed {seed}", grid(found, min(n, 10))
+    )
+
+
+def reconstructions(
+    model: Model, data: Data, *, n: int = 8, seed: int = 0, point_temperature: float = TEMPERATURE
+) -> Sheet:
+    r"""Shows test drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        n: The number of drawings.
+        seed: The seed of the choice and of the draws.
+        point_temperature: :math:`\tau` of the last two rows.
+
+    Raises:
+        LatenteError: If the model has no code, or `n` is too small.
+    """
+    count("n", n)
+    needs_code(model, "reconstructions")
+    x = held(model, data, n, seed)
+    with still(model, seed):
+        means = {name: mean_of(g) for name, g in model(x).latents.items()}
+        rows = [
+            of_data(x, data),
+            drawn(model(size=len(x), given=means), data, CALM),
+            *(drawn(model(x), data, point_temperature) for _ in range(2)),
+        ]
+    note = f"{data.benchmark} · test drawings; at the mean code, τ = {CALM:g}; z ~ q(z|x), τ = {point_temperature:g}, seed {seed}"
+    return Sheet("Reconstructions", note, rows, ["drawing", "mean", "drawn", "drawn"])
+
+
+def held(model: Model, data: Data, n: int, seed: int) -> Tensor:
+    """Takes test drawings in random order."""
+    x, _ = examples(model, data, n, seed)
+    if len(x) < min(n, 2):
+        raise LatenteError(f"{data.name} has {len(x)} test drawings: give some with --drawings FILE")
+    return x
+
+
+def interpolations(
+    model: Model,
+    data: Data,
+    *,
+    rows: int = 6,
+    steps: int = 10,
+    seed: int = 0,
+    corners: bool = False,
+    drawings: Tensor | None = None,
+    point_temperature: float = CALM,
+) -> Sheet:
+    """Draws what lies between the codes of two drawings, on arcs; or between those of four, in a square.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        rows: The number of pairs of test drawings; with `corners`, the rows of the square.
+        steps: The drawings of a row, both ends included.
+        seed: The seed of the choice of drawings and of the draws.
+        corners: Whether to take four drawings, and fill the square between them.
+        drawings: Drawings (n, L, 3) in place of test drawings, two a pair or the four corners.
+        point_temperature: The temperature of each point.
+
+    Raises:
+        LatenteError: If the model has no code, or numbers do not fit.
+    """
+    count("rows", rows, 2 if corners else 1)
+    count("steps", steps, 2)
+    needs_code(model, "interpolations")
+    wanted = 4 if corners else 2 * rows
+    x = held(model, data, wanted, seed) if drawings is None else moved(model, drawings, None)[0][:wanted]
+    if len(x) < (4 if corners else 2):
+        raise LatenteError(f"{len(x)} drawings: give {'four, one a corner' if corners else 'two, or more pairs'}")
+    x = x[: len(x) // 2 * 2]
+    with still(model, seed):
+        z = mean_of(model(x).latents[GROUP])
+        t = torch.linspace(0, 1, steps, device=z.device, dtype=z.dtype).view(1, -1, 1)
+        left, right = z[::2], z[1::2]
+        if corners:
+            down = torch.linspace(0, 1, rows, device=z.device, dtype=z.dtype).view(-1, 1)
+            left, right = (slerp(side[:1], side[1:], down) for side in (left, right))
+        path = slerp(left.unsqueeze(1), right.unsqueeze(1), t)
+        found = grid(drawn(model(size=path[..., 0].numel(), given={GROUP: path.flatten(0, 1)}), data, point_temperature), steps)
+    whose = "test drawings" if drawings is None else "given drawings"
+    columns = [f"{v:.2g}" for v in np.linspace(0, 1, steps)]
+    if corners:
+        note = f"{data.benchmark} · between the codes of four {whose}, in the corners; τ = {point_temperature:g}, seed {seed}"
+        return Sheet("Between four drawings", note, found)
+    ends = of_data(x, data)
+    found = [[ends[2 * i], *row, ends[2 * i + 1]] for i, row in enumerate(found)]
+    note = f"{data.benchmark} · on arcs between the codes of two {whose}; τ = {point_temperature:g}, seed {seed}"
+    return Sheet("Interpolations", note, found, columns=["drawing", *columns, "drawing"])
+
+
+def temperatures(model: Model, data: Data, *, rows: int = 4, steps: int = 10, seed: int = 0) -> Sheet:
+    r"""Draws the same codes at temperatures from 0.1 to 1.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        rows: The number of codes from the prior; of a decoder alone, of sets of draws.
+        steps: The number of temperatures.
+        seed: The seed of the draws.
+
+    Raises:
+        LatenteError: If a number is too small.
+    """
+    count("rows", rows)
+    count("steps", steps, 2)
+    taus = np.linspace(0.1, 1.0, steps)
+    with still(model, seed):
+        z = {name: g.z for name, g in model(size=rows).latents.items()}
+        columns = [drawn(model(size=rows, given=z), data, float(tau)) for tau in taus]
+    note = f"{data.benchmark} · {'one code a row, ' if z else ''}points at growing τ, seed {seed}"
+    return Sheet("Temperatures", note, list(zip(*columns)), columns=[f"τ = {tau:.2g}" for tau in taus])
+
+
+def completions(
+    model: Model,
+    data: Data,
+    *,
+    drawings: Tensor | None = None,
+    n: int = 5,
+    endings: int = 7,
+    keep: float = 0.5,
+    seed: int = 0,
+    point_temperature: float = TEMPERATURE,
+) -> Sheet:
+    """Goes on with drawings that somebody began, with several endings each.
+
+    A model with a code draws it from the prior for each ending.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        drawings: Beginnings (n, L, 3), kept whole; test drawings by default, of which a share is kept.
+        n: The number of test drawings.
+        endings: The endings of each.
+        keep: The share of a test drawing's points that is kept.
+        seed: The seed of the choice and of the draws.
+        point_temperature: The temperature of each point.
+
+    Raises:
+        LatenteError: If an argument is not right.
+    """
+    count("n", n)
+    count("endings", endings)
+    if not 0 < keep <= 1:
+        raise LatenteError(f"keep is {keep}: give the share of points to keep, above 0 and up to 1")
+    x = held(model, data, n, seed) if drawings is None else moved(model, drawings, None)[0]
+    share = keep if drawings is None else 1.0
+    found = []
+    with still(model, seed):
+        for drawing, length in zip(x, lengths_of(x).tolist()):
+            given = max(1, round(share * length))
+            ends = drawn(model(size=endings), data, point_temperature, drawing[:given])
+            whole = [Drawing(d.rows[:length]) for d in of_data(drawing[None], data)] if drawings is None else []
+            begun = of_data(drawing[None, :given], data, given)
+            found.append([*whole, *begun, *ends])
+    labels = [*(["drawing"] if drawings is None else []), "begun", *(f"ending {i + 1}" for i in range(endings))]
+    note = f"{data.benchmark} · orange is given, points at τ = {point_temperature:g}, seed {seed}"
+    return Sheet("Completions", note, found, columns=labels)
+
+
+def analogy(
+    model: Model, data: Data, *, drawings: Tensor | None = None, rows: int = 4, seed: int = 0, point_temperature: float = CALM
+) -> Sheet:
+    r"""Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`.
+
+    Arguments:
+        model: The model.
+        data: The data.
+        drawings: Three drawings (3, L, 3) or more threes; test drawings by default.
+        rows: The number of threes of test drawings.
+        seed: The seed of the choice and of the draws.
+        point_temperature: The temperature of each point.
+
+    Raises:
+        LatenteError: If the model has no code, or the drawings are no threes.
+    """
+    count("rows", rows)
+    needs_code(model, "analogies")
+    x = held(model, data, 3 * rows, seed) if drawings is None else moved(model, drawings, None)[0]
+    if len(x) < 3 or (drawings is not None and len(x) % 3):
+        raise LatenteError(f"{len(x)} drawings: give three, a, b and c, or more threes")
+    x = x[: len(x) // 3 * 3]
+    with still(model, seed):
+        z = mean_of(model(x).latents[GROUP]).unflatten(0, (-1, 3))
+        moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
+        answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)
+    shown = [[*row, answer] for row, answer in zip(grid(of_data(x, data), 3), answers)]
+    note = f"{data.benchmark} · at the mean codes of {'test' if drawings is None else 'given'} drawings, τ = {point_temperature:g}, seed {seed}"
+    return Sheet("Analogies", note, shown, columns=["a", "b", "c", "a + b − c"])
