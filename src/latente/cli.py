@@ -43,12 +43,27 @@ training = typer.Typer(
     no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
 )
 app.add_typer(training, name="train")
+OWN = {  # options of pictures that only one kind of data has
+    "text": {"between", "word_temperature"},
+    "drawings": {"animate", "corners", "drawings", "point_temperature"},
+}
 OF_CODES = ("activations", "scatter")  # pictures that need no decoder
 out = Console(soft_wrap=True, highlight=False)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Picture = Annotated[Path, typer.Option("--out", help="picture to write, .png")]
 Seed = Annotated[int, typer.Option(help="seed of what is drawn")]
+PointTemperature = Annotated[
+    float | None,
+    typer.Option(min=0, help="spread of each point of a drawing; 0 takes the likeliest, 1 is the model's"),
+]
+Animate = Annotated[bool, typer.Option("--animate", help="let a drawing's .svg be drawn line by line, as .gif always is")]
+DrawingsFile = Annotated[
+    str | None, typer.Option("--drawings", help="drawings of yours, in place of test drawings", show_default=False)
+]
+Rescale = Annotated[
+    bool, typer.Option("--rescale", help="bring them to the size of the moves that the model has learnt")
+]
 Label = Annotated[str | None, typer.Option(help="class, by name or number, for conditional models")]
 
 
@@ -264,11 +279,14 @@ def finish(run: Run) -> None:
     best = min((line for line in run.metrics() if "loss" in line), key=lambda line: line["loss"])
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
+    unit = "nats a point of the longest drawing" if run.data.kind == "drawings" else "nats"
     out.print(
-        f"best validation loss {best['loss']:.2f} nats at step {best['step']}{shown} on {run.data.benchmark}"
+        f"best validation loss {best['loss']:.2f} {unit} at step {best['step']}{shown} on {run.data.benchmark}"
     )
     if run.data.kind == "text":
         out.print(run.data.census())
+    if run.data.note:
+        out.print(f"{run.data.name}: {run.data.note}", markup=False)
     out.print(f"the run is in {run.path}; next: latente report {run.path}")
 
 
@@ -431,10 +449,12 @@ def sample(
             min=0, help="spread of each word of a sentence; 0 takes the likeliest, 1 is the model's"
         ),
     ] = None,
+    point_temperature: PointTemperature = None,
+    animate: Animate = False,
 ) -> None:
     """Draws from the prior and decodes; sentences are printed, or written to a .txt file."""
-    words = {} if word_temperature is None else {"word_temperature": word_temperature}
-    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=temperature, **words)
+    own = given(word_temperature=word_temperature, point_temperature=point_temperature, animate=animate)
+    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=temperature, **own)
 
 
 @app.command()
@@ -443,9 +463,12 @@ def reconstruct(
     picture: Picture = Path("reconstructions.png"),
     n: Annotated[int, typer.Option("-n", min=1)] = 10,
     seed: Seed = 0,
+    point_temperature: PointTemperature = None,
+    animate: Animate = False,
 ) -> None:
     """Shows held-out examples, their mean reconstructions and sampled ones."""
-    draw("reconstructions", run, picture, n=n, seed=seed)
+    own = given(point_temperature=point_temperature, animate=animate)
+    draw("reconstructions", run, picture, n=n, seed=seed, **own)
 
 
 @app.command()
@@ -455,9 +478,64 @@ def interpolate(
     rows: Annotated[int, typer.Option(min=1)] = 6,
     seed: Seed = 0,
     between: Annotated[list[str], typer.Option(help="a sentence of yours; give two")] = [],  # noqa: B006
+    corners: Annotated[bool, typer.Option("--corners", help="of drawings: fill the square between four")] = False,
+    drawings: DrawingsFile = None,
+    rescale: Rescale = False,
+    point_temperature: PointTemperature = None,
+    animate: Animate = False,
 ) -> None:
-    """Walks between the codes of held-out examples, or of two sentences."""
-    draw("interpolations", run, picture, rows=rows, seed=seed, **({"between": between} if between else {}))
+    """Walks between the codes of held-out examples, or of two sentences, or of drawings of yours."""
+    own = given(between=between or None, corners=corners, point_temperature=point_temperature, animate=animate)
+    own |= given(drawings=drawings_of(run, drawings, rescale))
+    draw("interpolations", run, picture, rows=rows, seed=seed, **own)
+
+
+@app.command()
+def complete(
+    run: RunPath,
+    picture: Picture = Path("completions.png"),
+    drawings: DrawingsFile = None,
+    rescale: Rescale = False,
+    endings: Annotated[int, typer.Option(min=1, help="endings of each drawing")] = 7,
+    n: Annotated[int, typer.Option("-n", min=1, help="the most drawings to go on with")] = 5,
+    keep: Annotated[
+        float | None, typer.Option(help="share of points to keep; half of test drawings, all of yours by default")
+    ] = None,
+    seed: Seed = 0,
+    point_temperature: PointTemperature = None,
+    animate: Animate = False,
+) -> None:
+    """Goes on with drawings that you or held-out examples began, several times each."""
+    own = given(drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate)
+    draw("completions", run, picture, n=n, endings=endings, seed=seed, **own, **given(keep=keep))
+
+
+@app.command()
+def temperatures(
+    run: RunPath,
+    picture: Picture = Path("temperatures.png"),
+    rows: Annotated[int, typer.Option(min=1)] = 4,
+    seed: Seed = 0,
+    animate: Animate = False,
+) -> None:
+    """Draws the same codes at temperatures from 0.1 to 1."""
+    draw("temperatures", run, picture, rows=rows, seed=seed, **given(animate=animate))
+
+
+@app.command()
+def analogy(
+    run: RunPath,
+    picture: Picture = Path("analogies.png"),
+    drawings: DrawingsFile = None,
+    rescale: Rescale = False,
+    rows: Annotated[int, typer.Option(min=1, help="threes of test drawings, where none are given")] = 4,
+    seed: Seed = 0,
+    point_temperature: PointTemperature = None,
+    animate: Animate = False,
+) -> None:
+    """Draws a + b − c of the codes of three drawings: what makes b of c is done to a."""
+    own = given(drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate)
+    draw("analogy", run, picture, rows=rows, seed=seed, **own)
 
 
 @app.command()
@@ -567,17 +645,40 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
     opened = Run.open(run)
     if kind not in OF_CODES:
         needs_decoder(opened, kind)
-    of_text = opened.data.kind == "text" and kind in pictures.texts.__all__
-    if not of_text and (odd := how.keys() & {"between", "word_temperature"}):
-        raise RunError(
-            f"--{odd.pop().replace('_', '-')} is of sentences, and {run} was trained on {opened.data.kind}"
-        )
-    shown = getattr(pictures.texts if of_text else pictures, kind)(opened.model, opened.data, **how)
-    if of_text and picture.suffix != ".txt":
+    trained_on = opened.data.kind
+    own = {"text": pictures.texts, "drawings": pictures.sketches}.get(trained_on, pictures)
+    draws = own if kind in own.__all__ else pictures
+    for of, options in OWN.items():
+        if trained_on != of and (odd := how.keys() & options):
+            what = "sentences" if of == "text" else of
+            raise RunError(f"--{min(odd).replace('_', '-')} is of {what}, and {run} was trained on {trained_on}")
+    if trained_on != "drawings" and kind in ("analogy", "completions", "temperatures"):
+        raise RunError(f"{kind} are of drawings, and {run} was trained on {trained_on}: see latente train sketch-rnn")
+    animate = how.pop("animate", False)
+    shown = getattr(draws, kind)(opened.model, opened.data, **how)
+    if isinstance(shown, pictures.Lines) and picture.suffix != ".txt":
         out.print(str(shown), markup=False)
     else:
-        shown.save(picture)
+        shown.save(picture, **given(animate=animate))
         out.print(f"{kind}: {picture}")
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Leaves out the options that nobody gave."""
+    return {name: value for name, value in options.items() if value is not None and value is not False}
+
+
+def drawings_of(run: Path, source: str | None, rescale: bool) -> Any:
+    """Reads drawings of the user's as a run saw its own, or scaled by their own moves; None where there are none."""
+    if source is None:
+        if rescale:
+            raise RunError("--rescale is of drawings of yours: name them with --drawings")
+        return None
+    from .data import read
+    from .runs import Run
+
+    about = Run.open(run).record["data"]
+    return read(source, like={**about, "location": None} if rescale else about).x
 
 
 # ----------------------------------------------------------------------------------------------- codes and scores
@@ -681,6 +782,56 @@ def read_like(run: Run, source: str) -> Examples:
     except ValueError as error:
         raise DataError(f"{source}: {error}") from None
     return examples
+
+
+# ---------------------------------------------------------------------------------------------------- drawings
+
+
+@app.command("drawings")
+def convert(
+    data: Annotated[str, typer.Argument(help="SVG files, .ndjson, .npz, or a set with a name")],
+    file: Annotated[Path, typer.Option("--out", help=".npz to write")] = Path("drawings.npz"),
+    longest: Annotated[int, typer.Option(min=2, help="points of a drawing; longer ones are simplified")] = 250,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="how far a simplified line may be off, in the drawings' units")
+    ] = 0,
+    bad: Annotated[
+        Literal["drop", "refuse"], typer.Option(help="what to do with drawings from which nothing can be learnt")
+    ] = "drop",
+    validation: Annotated[float, typer.Option(help="share for validation, where the data does not say")] = 0.1,
+    test: Annotated[float, typer.Option(help="share for the test, where the data does not say")] = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Reads drawings, simplifies, splits and counts them, and writes them as an .npz without a pickle."""
+    from .data import convert as write
+
+    out.print(write(data, file, longest, tolerance, bad, validation, test, seed), markup=False)
+
+
+@app.command("import-magenta")
+def import_magenta(
+    file: Annotated[Path, typer.Argument(help="weights of sketch-rnn-js, e.g. sheep.gen.json")],
+    folder: Annotated[Path, typer.Option("--out", help="folder of the run to make")],
+) -> None:
+    """Makes a run of Magenta's weights, to sample from and to complete drawings with."""
+    from .magenta import import_run
+
+    run = import_run(file, folder)
+    out.print(f"the run is in {run.path}; next: latente sample {run.path}")
+
+
+@app.command("export-magenta")
+def export_magenta(
+    run: RunPath, file: Annotated[Path, typer.Option("--out", help=".json to write")] = Path("sketch.json")
+) -> None:
+    """Writes a sketch-rnn of LSTMs as weights that sketch-rnn-js loads."""
+    from .magenta import export_run
+    from .runs import Run
+
+    opened = Run.open(run)
+    out.print(f"weights: {export_run(opened, file)}")
+    if opened.record["arguments"].get("start") != "zeros":
+        out.print("sketch-rnn-js reads zeros before the first point: a run with --start zeros is what it expects")
 
 
 # -------------------------------------------------------------------------------------------------------- demo

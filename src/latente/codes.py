@@ -19,6 +19,7 @@ from torch.distributions import Distribution
 
 from .data import Data, Examples
 from .distributions import onto
+from .distributions.strokes import lengths_of
 from .errors import DataError, LatenteError
 from .models import Classifier
 from .trace import Model, mean
@@ -113,6 +114,9 @@ def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[s
     found = score(model, examples.fixed(), draws, seed)
     table = {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate}
     table |= {} if found.bound is None else {"log_likelihood_bound": found.bound}
+    if examples.x.dim() == 3:  # drawings, whose nats grow with their points
+        points = lengths_of(examples.x).cpu()
+        table |= {"points": points, "nats_a_point": -found.elbo / (points + 1)}
     return {name: values.numpy() for name, values in table.items()}
 
 

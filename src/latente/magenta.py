@@ -69,7 +69,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
             "classes": [],
             "columns": [],
             "words": [],
-            "location": [0.0, 0.0, 0.0],
+            "location": None,  # its units are those of files that are not public: others are scaled by their own moves
             "scale": [scale, scale, 1.0],
             "fingerprint": "",
             "binarise": "none",

@@ -97,7 +97,14 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The data of the run, split as it was when the run started."""
+        """The data of the run, split as it was when the run started; without examples where its weights were imported."""
+        about = self.record["data"]
+        if about["source"] is None:
+            none = Examples(torch.empty(0, *about["shape"]))
+            scale = torch.tensor(about["scale"], dtype=torch.float64)
+            return Data(
+                about["name"], "", none, none, none, about["kind"], (), (), torch.zeros_like(scale), scale, "", {}
+            )
         found = self.load_data().binarised(self.record["data"]["binarise"])
         labelled = self.split().get(LABELLED)
         return found if labelled is None else restricted(found, labelled)

@@ -14,13 +14,14 @@ from latente.data.catalogue import SOURCES
 
 if TYPE_CHECKING:
     from latente.data.examples import Data, Examples
-    from latente.data.loading import from_arrays, load, read
+    from latente.data.loading import convert, from_arrays, load, read
 
-__all__ = ["SOURCES", "Data", "Examples", "from_arrays", "load", "read"]
+__all__ = ["SOURCES", "Data", "Examples", "convert", "from_arrays", "load", "read"]
 
 _HOMES = {
     "Data": "examples",
     "Examples": "examples",
+    "convert": "loading",
     "from_arrays": "loading",
     "load": "loading",
     "read": "loading",

@@ -40,6 +40,8 @@ from latente.data.strokes import (
     read_ndjson,
     read_strokes,
     sheep,
+    simplified_all,
+    write_strokes,
 )
 from latente.data.svg import is_svg_folder, kanji, read_svg, read_svgs
 from latente.data.tables import read_csv, read_parquet
@@ -53,10 +55,10 @@ from latente.data.text import (
     vocabulary,
     yelp,
 )
-from latente.distributions.strokes import FINISHED
+from latente.distributions.strokes import FINISHED, LIFTED
 from latente.errors import DataError
 
-__all__ = ["from_arrays", "load", "read"]
+__all__ = ["convert", "from_arrays", "load", "read"]
 
 _NAMED: dict[str, Callable[[], Raw]] = {
     "digits": digits,
@@ -332,6 +334,49 @@ def load(
     return _prepare(raw, _name(source), source, split, now, note)
 
 
+def convert(
+    source: str,
+    file: Path,
+    longest: int = LONGEST,
+    tolerance: float = 0.0,
+    bad: Literal["drop", "refuse"] = "drop",
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+) -> str:
+    """Reads drawings, simplifies them, splits them and writes them as an .npz; returns a sentence about them.
+
+    Arguments:
+        source: A name or a path, as for `load`.
+        file: The .npz to write.
+        longest: The most points of a drawing.
+        tolerance: How far a simplified line may be off, in the units of the drawings.
+        bad: What to do with bad drawings, as for `load`.
+        validation: The fraction of drawings to choose by, where the source does not say.
+        test: The fraction of drawings to report, where the source does not say.
+        seed: Of the permutation the drawings are dealt out by.
+
+    Raises:
+        DataError: If the source holds no drawings, or the file cannot be written.
+    """
+    raw = _read(source, None)
+    if raw.kind != "drawings":
+        raise DataError(f"{source} holds {raw.kind}: give SVG files, an .ndjson of Quick, Draw! or an .npz of strokes.")
+    if tolerance:
+        raw = simplified_all(raw, tolerance)
+    raw, note = cleaned(raw, source, longest, bad)
+    _check_rows(raw, source)
+    raw = replace(raw, splits=_deal(raw, validation, test, seed))
+    write_strokes(file, raw)
+    lengths, lines = (raw.x[..., 2] < FINISHED).sum(1), (raw.x[..., 2] == LIFTED).sum(1)
+    sizes = " / ".join(f"{len(raw.splits[name]):,}" for name in _SPLITS)
+    scale = _pen_scaling(raw.x[raw.splits["train"]]).scale[0]
+    return (
+        f"{file}: {sizes} drawings of {lengths.mean():.1f} points ({lengths.max()} at most) in {lines.mean():.1f} lines, moves of "
+        f"standard deviation {scale:.4g}" + (f"; {note}" if note else "")
+    )
+
+
 def from_arrays(
     x: np.ndarray,
     y: np.ndarray | None = None,
@@ -407,7 +452,7 @@ def read(
         label: The column or array of labels, as for `load`.
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
             has; its standardisation, its numbering of classes, and its binarisation (one seeded draw) are
-            applied.
+            applied. Drawings for which it has no location are scaled by their own moves.
 
     Raises:
         DataError: If the source cannot be read, or is not like the run's data.
@@ -442,6 +487,8 @@ def read(
         return _pixels_like(raw, like["binarise"])
     if like["location"] is not None:
         return _examples(raw, slice(None), _Scaling(np.array(like["location"]), np.array(like["scale"])))
+    if raw.kind == "drawings":
+        return _examples(raw, slice(None), _pen_scaling(raw.x))
     if not _lies_in_unit(raw.x):
         raise DataError(
             f"{source} has values between {raw.x.min():g} and {raw.x.max():g} where the run was trained "

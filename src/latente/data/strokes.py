@@ -1,9 +1,10 @@
 """Drawings as points: lines of points to offsets and back, simplification, and the files of this and other projects.
 
 A drawing is kept as rows (dx, dy, p), see :mod:`latente.distributions.strokes`; many of them as one array of rows, one drawing
-after the other, and the offsets at which each begins. That is also the file format: an .npz without a pickle, with `train` and
-`train_offsets`, `valid` and `test` likewise, or `strokes` and `offsets`, and `split` and `label` beside them. Also read are
+after the other, and the offsets at which each begins. That is also the file format: an .npz without a pickle, with `strokes` and
+`offsets`, and beside them, where there are any, `split` (0 train, 1 validation, 2 test), `label` and `class_names`. Also read are
 
+* .npz files with `train` and `train_offsets`, `valid` and `test` likewise;
 * the .npz files of sketch-rnn, whose pickle is read but not run (:mod:`latente.data.pickled`);
 * the .ndjson files of Quick, Draw!: simplified drawings as they are, raw ones after Google's recipe.
 
@@ -17,7 +18,7 @@ import gzip
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ __all__ = [
     "read_strokes",
     "sheep",
     "simplified",
+    "simplified_all",
     "write_strokes",
 ]
 
@@ -123,6 +125,15 @@ def simplified(drawing: np.ndarray, longest: int) -> np.ndarray:
     return drawing
 
 
+def simplified_all(raw: Raw, tolerance: float) -> Raw:
+    """Simplifies all drawings with one tolerance; those with gaps are left as they are."""
+    found = [
+        drawing_of([rdp(line, tolerance) for line in lines_of(x)]) if np.isfinite(x).all() else x[x[:, 2] < FINISHED]
+        for x in raw.x
+    ]
+    return replace(raw, x=padded(np.concatenate(found), np.cumsum([0, *map(len, found)])))
+
+
 def padded(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Lays drawings of one array out as (N, L, 3), float32, each with at least one end."""
     lengths = np.diff(offsets)
@@ -191,6 +202,7 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
     x = raw.x
     long = np.flatnonzero(((x[..., 2] < FINISHED).sum(1) > longest) & np.isfinite(x).all((1, 2)))
     notes = []
+    fate = "no use" if bad == "refuse" else "left out"
     if len(long):
         x = x.copy()
         for i in long:
@@ -204,9 +216,9 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
         wrong |= rows
         if len(found):
             which = ", ".join(str(i + 1) for i in found[:5]) + (", …" if len(found) > 5 else "")
-            notes.append(f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} left out")
+            notes.append(f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} {fate}")
     if wrong.any() and bad == "refuse":
-        raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend them, or let bad ones be dropped (--bad drop).")
+        raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend or remove them.")
     kept = np.flatnonzero(~wrong)
     place = np.cumsum(~wrong) - 1
     width = int((x[kept, :, 2] < FINISHED).sum(1).max(initial=0)) + 1
@@ -280,18 +292,22 @@ def whole(z: dict[str, np.ndarray], where: str) -> Raw:
     return flat(rows.astype(np.float32), offsets, where, y=y, classes=classes, splits=splits)
 
 
-def write_strokes(path: Path, parts: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Writes drawings, each of rows (dx, dy, p), by split: "train", "valid" and "test".
+def write_strokes(path: Path, raw: Raw) -> None:
+    """Writes drawings with their split and their labels.
 
     Raises:
         DataError: If the file cannot be written, or is no .npz.
     """
     if path.suffix != ".npz":
         raise DataError(f"{path} ends in {path.suffix or 'nothing'}: drawings are written as .npz.")
-    content = {}
-    for split, drawings in parts.items():
-        content[split] = np.concatenate([np.empty((0, 3)), *drawings]).astype(np.float32)
-        content[f"{split}_offsets"] = np.cumsum([0, *map(len, drawings)])
+    inside = raw.x[..., 2] < FINISHED
+    content = {"strokes": raw.x[inside], "offsets": np.concatenate([[0], inside.sum(1).cumsum()])}
+    if raw.splits:
+        content["split"] = np.zeros(len(raw.x), np.uint8)
+        for i, name in enumerate(_SPLITS.values()):
+            content["split"][raw.splits[name]] = i
+    if raw.y is not None:
+        content |= {"label": raw.y, "class_names": np.array(raw.classes)}
     part = path.with_name(f".part.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -109,18 +110,20 @@ def kanji() -> Raw:
     cached = cache_folder() / "kanji" / f"kanji-{package.version}.npz"
     if cached.exists():
         return read_strokes(cached)
-    parts = read_kanji(Path(str(package.locate_file("kanji"))))
+    if sys.stderr.isatty():
+        print("reading the characters of KanjiVG, which takes a minute, once", file=sys.stderr)
+    raw = read_kanji(Path(str(package.locate_file("kanji"))))
     with contextlib.suppress(DataError):  # a cache that cannot be written costs time alone
-        write_strokes(cached, parts)
-    return joined(parts, "kanji")
+        write_strokes(cached, raw)
+    return raw
 
 
-def read_kanji(folder: Path) -> dict[str, list[np.ndarray]]:
-    """Returns the characters of KanjiVG's files by split."""
+def read_kanji(folder: Path) -> Raw:
+    """Reads KanjiVG's files."""
     parts: dict[str, list[np.ndarray]] = {"train": [], "valid": [], "test": []}
     for path in sorted(folder.glob("*.svg")):
         code = path.stem.partition("-")[0]
         place = int(hashlib.sha256(code.encode()).hexdigest(), 16) % 100
         split = next((name for name, end in _HELD_OUT.items() if place < end), "train")
         parts[split].append(drawing_of([rdp(line, _BOX_TOLERANCE) for line in lines_in(path)]))
-    return parts
+    return joined(parts, "kanji")

@@ -14,7 +14,7 @@ from .bounds import (
     still,
 )
 from .classification import Classification, classify, log_probabilities
-from .evaluate import Beta, Evaluation, Likelihood, Nll, Perplexity, Shuffle, evaluate
+from .evaluate import Beta, Evaluation, Likelihood, Nll, Perplexity, Points, Shuffle, evaluate
 from .latents import Information, Latents, information, latents, moment_kl, two_sample
 from .verdicts import Finding, findings, verdict
 
@@ -31,6 +31,7 @@ __all__ = [
     "Likelihood",
     "Nll",
     "Perplexity",
+    "Points",
     "Scores",
     "Shuffle",
     "affordable",

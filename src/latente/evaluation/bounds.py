@@ -178,7 +178,7 @@ def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> i
     with still(model, 0):
         x, y = moved(model, x, y)
         weights = draw(model, x, y, 10).weights
-        if weights is not None and weights.std(0).max() < EXACT:
+        if weights is not None and (len(weights) == 1 or weights.std(0).max() < EXACT):
             return 10
         return max(10, min(most, 2 * at_once(model, x, y)))
 
@@ -197,7 +197,7 @@ def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iter
     r"""Yields traces of :math:`k` draws an example in all, each with the data it is to score.
 
     The posterior of a single group is computed once and handed to the decoder. Where a later group depends on
-    an earlier one, the whole model walks on repeated data instead.
+    an earlier one, the whole model walks on repeated data instead. Of points, and of no group at all, one draw is all.
     """
     first = model(x, y)
     if all(isinstance(g.q, Delta) for g in first.latents.values()):
@@ -242,9 +242,9 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
             last = first + len(terms[DISTORTION])
             if not points:
                 weights[first:last, rows] = log_weight(trace, terms, width)
-            first = last
-    means = {name: value / first for name, value in sums.items()}
-    return Draws(None if points else weights, means.pop(DISTORTION), means)
+            first = drawn = last
+    means = {name: value / drawn for name, value in sums.items()}
+    return Draws(None if points else weights[:drawn], means.pop(DISTORTION), means)
 
 
 def terms_of(trace: Trace, x: Tensor, width: int) -> dict[str, Tensor]:

@@ -20,14 +20,15 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from ..data import Data, Examples
-from ..distributions import Autoregressive, OptimalNormal, Words
+from ..distributions import Autoregressive, OptimalNormal, Strokes, Words
+from ..distributions.strokes import lengths_of
 from ..errors import TrainingError
 from ..trace import Model, Trace
 from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
 from .latents import Latents, base, family, latents
 from .verdicts import Finding, findings, verdict
 
-__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Shuffle", "evaluate"]
+__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Points", "Shuffle", "evaluate"]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 MASSES = ("Levels", "DiscretizedLogisticMixture")
@@ -79,7 +80,7 @@ class Likelihood:
         scale: The root mean square of sigma, for Normal families.
         residual: The root mean squared error of its mean on held-out data.
         train_residual: The same on training data.
-        autoregressive: Whether it predicts each pixel or word from those before it.
+        autoregressive: Whether it predicts each pixel, word or point from those before it.
     """
 
     family: str
@@ -102,6 +103,27 @@ class Perplexity:
     elbo: float
     nll: float | None
     words: float
+
+
+@dataclass(frozen=True)
+class Points:
+    """Holds the figures of drawings: those of sketch-rnn's paper, and nats a point, which compare between data sets.
+
+    Arguments:
+        reconstruction: L_R, the distortion over the points of the longest drawing, the pen's padding included.
+        kl: L_KL, the rate over the dimensions of the code; 0 without one.
+        longest: The points of the longest drawing.
+        elbo: Nats a point by the bound, the end of a drawing counted as one.
+        nll: The same by the importance-weighted bound.
+        points: The mean number of points of a drawing, the end counted.
+    """
+
+    reconstruction: float
+    kl: float
+    longest: int
+    elbo: float
+    nll: float | None
+    points: float
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,7 @@ class Evaluation:
         beta: The weight of the rate while training.
         absent: Why a figure is None, by its name.
         perplexity: Of sentences.
+        points: Of drawings.
         findings: What is to be said about it.
         verdict: The same in a sentence.
     """
@@ -153,6 +176,7 @@ class Evaluation:
     beta: Beta
     absent: dict[str, str] = field(default_factory=dict)
     perplexity: Perplexity | None = None
+    points: Points | None = None
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
 
@@ -231,6 +255,7 @@ def evaluate(
         beta=Beta(*beta),
         absent=absent | why,
         perplexity=perplexity(x, terms, nll) if data.kind == "text" else None,
+        points=points(model, x, terms, nll, seed) if data.kind == "drawings" else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))
 
@@ -274,6 +299,30 @@ def perplexity(x: Tensor, terms: Draws, nll: Nll | None) -> Perplexity:
     )
 
 
+def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) -> Points:
+    """Spreads the bounds over the points of drawings, and charges the pen for padding as sketch-rnn's paper does."""
+    padding = torch.zeros(())
+    with still(model, seed):
+        block = at_once(model, x, None)
+        for rows in x.split(block):
+            trace = model(rows)
+            assert isinstance(trace.likelihood, Strokes)
+            padding = padding + (
+                trace.likelihood.costs(rows, padded=True)[1] - trace.likelihood.costs(rows)[1]
+            ).sum().cpu()
+    longest = x.shape[1] - 1
+    length = lengths_of(x).double().mean().item() + 1
+    dimensions = sum(g.z[0].numel() for g in trace.latents.values())
+    return Points(
+        reconstruction=(terms.distortion.mean().item() + padding.item() / len(x)) / longest,
+        kl=terms.rate.mean().item() / max(1, dimensions),
+        longest=longest,
+        elbo=-terms.elbo.mean().item() / length,
+        nll=None if nll is None else nll.mean / length,
+        points=length,
+    )
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Holds log p(x|z) of each example, its squared error, and the codes and sigma they came from."""
@@ -311,7 +360,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
         {name: torch.cat([part[name] for part in drawn]) for name in drawn[0]},
         family(likelihood.given(data) if isinstance(likelihood, Autoregressive) else likelihood),
         math.sqrt(sum(variances) / len(x)) if variances else None,
-        isinstance(likelihood, Autoregressive | Words),
+        isinstance(likelihood, Autoregressive | Strokes | Words),
     )
 
 
@@ -354,6 +403,8 @@ def bits_per_dim(nats: float, likelihood: str, x: Tensor) -> tuple[float | None,
         why = "a Bernoulli likelihood of grey values is not normalised: binarise the data, or use levels"
     elif likelihood == "Words":
         why = "sentences differ in length: see the perplexity"
+    elif likelihood == "Strokes":
+        why = "drawings differ in length: see the nats a point"
     else:
         why = f"the likelihood ({likelihood}) is a density, and only a probability mass is a code length"
     return None, {"bits_per_dim": why}

@@ -103,7 +103,9 @@ def has_energy(e: Evaluation) -> bool:
 
 
 def score_of(e: Evaluation) -> str:
-    """Names distortion plus rate: with a point mass, which has no density, it bounds nothing."""
+    """Names distortion plus rate: with a point mass, which has no density, it bounds nothing; without a code it is exact."""
+    if not e.latents:
+        return "log p(x)"
     return "log p(x, z)" if has_points(e) else "ELBO"
 
 
@@ -362,8 +364,9 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
-    """Lists what the figures show, causes before symptoms and problems before notes."""
-    return tuple(f for rule in RULES if (f := rule(e)) is not None)
+    """Lists what the figures show, causes before symptoms and problems before notes; without a code only overfitting is judged."""
+    rules = RULES if e.latents else (overfitting,)
+    return tuple(f for rule in rules if (f := rule(e)) is not None)
 
 
 def verdict(e: Evaluation) -> str:
@@ -373,10 +376,11 @@ def verdict(e: Evaluation) -> str:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
     units = ", ".join(f"{g.active} of {g.dimensions} dimensions of {n} active" for n, g in e.latents.items())
-    most = "" if has_energy(e) else "at most "
+    most = "" if has_energy(e) or not e.latents else "at most "
     likelihood = "" if e.nll is None else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]
     told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
+    units = units or "no code"
     return (
         f"Nothing is wrong: {score_of(e)} {show(e.elbo)} nats on {e.split} data and {show(e.train_elbo)} on training data"
         f"{likelihood}, {units}{told}."

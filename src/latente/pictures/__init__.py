@@ -10,17 +10,23 @@ global generators are left as they were. Figures are made without pyplot, so no 
 from .canvas import Picture
 from .charts import curves, kl_bars, scatter
 from .images import interpolations, manifold, traversals
+from .ink import Drawing, Sheet
 from .insides import activations, spectrum
 from .noise import chains, corruption, denoised
+from .sketches import analogy, completions, temperatures
 from .texts import Lines
 from .views import grid, reconstructions, samples
 from .weights import filters
 
 __all__ = [
+    "Drawing",
     "Lines",
     "Picture",
+    "Sheet",
     "activations",
+    "analogy",
     "chains",
+    "completions",
     "corruption",
     "curves",
     "denoised",
@@ -33,5 +39,6 @@ __all__ = [
     "samples",
     "scatter",
     "spectrum",
+    "temperatures",
     "traversals",
 ]

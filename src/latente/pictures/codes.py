@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 BLOCK = 256  # examples of one pass
-SETS = {"table": "rows", "vectors": "vectors", "text": "sentences"}
+SETS = {"table": "rows", "vectors": "vectors", "text": "sentences", "drawings": "drawings"}
 Batch = tuple[Tensor, Tensor | None]
 
 
@@ -81,6 +81,8 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     groups = []
     for i in range(0, len(x), BLOCK):
         trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
+        if not trace.latents:
+            raise LatenteError("the model is a decoder alone and has no codes: see its samples and completions")
         name = next(iter(trace.latents))
         groups.append(trace.latents[name])
     means = [mean_of(g).flatten(1).double() for g in groups]

@@ -242,7 +242,7 @@ def completions(
     drawings: Tensor | None = None,
     n: int = 5,
     endings: int = 7,
-    keep: float = 0.5,
+    keep: float | None = None,
     seed: int = 0,
     point_temperature: float = TEMPERATURE,
 ) -> Sheet:
@@ -253,10 +253,10 @@ def completions(
     Arguments:
         model: The model.
         data: The data.
-        drawings: Beginnings (n, L, 3), kept whole; test drawings by default, of which a share is kept.
-        n: The number of test drawings.
+        drawings: Beginnings (n, L, 3); test drawings by default.
+        n: The most drawings to go on with.
         endings: The endings of each.
-        keep: The share of a test drawing's points that is kept.
+        keep: The share of a drawing's points that is kept: half of a test drawing by default, and all of a given one.
         seed: The seed of the choice and of the draws.
         point_temperature: The temperature of each point.
 
@@ -265,19 +265,19 @@ def completions(
     """
     count("n", n)
     count("endings", endings)
+    whole = drawings is not None and keep is None
+    keep = 1.0 if whole else 0.5 if keep is None else keep
     if not 0 < keep <= 1:
         raise LatenteError(f"keep is {keep}: give the share of points to keep, above 0 and up to 1")
-    x = held(model, data, n, seed) if drawings is None else moved(model, drawings, None)[0]
-    share = keep if drawings is None else 1.0
+    x = held(model, data, n, seed) if drawings is None else moved(model, drawings[:n], None)[0]
     found = []
     with still(model, seed):
         for drawing, length in zip(x, lengths_of(x).tolist()):
-            given = max(1, round(share * length))
+            given = max(1, round(keep * length))
             ends = drawn(model(size=endings), data, point_temperature, drawing[:given])
-            whole = [Drawing(d.rows[:length]) for d in of_data(drawing[None], data)] if drawings is None else []
-            begun = of_data(drawing[None, :given], data, given)
-            found.append([*whole, *begun, *ends])
-    labels = [*(["drawing"] if drawings is None else []), "begun", *(f"ending {i + 1}" for i in range(endings))]
+            first = [] if whole else of_data(drawing[None], data)
+            found.append([*first, *of_data(drawing[None, :given], data, given), *ends])
+    labels = [*([] if whole else ["drawing"]), "begun", *(f"ending {i + 1}" for i in range(endings))]
     note = f"{data.benchmark} · orange is given, points at τ = {point_temperature:g}, seed {seed}"
     return Sheet("Completions", note, found, columns=labels)
 

@@ -83,18 +83,19 @@ def sketch_rnn(
     from ..nn import StrokeDecoder, StrokeEncoder
     from ..objectives import SketchLoss
     from ..priors import Standard
-    from ..schedules import saturating
+    from ..schedules import constant, saturating
     from ..trace import Model
 
     rows = shape[0]
     points = max(1, rows - 1)
     likelihood = Drawings(StrokeDecoder(latent, cell, hidden, components, dropout, start), rows)
     model: Model = DecoderOnly(likelihood)
+    beta = constant()
     if latent:
         encoder = StrokeEncoder(latent, encoder_cell, encoder_hidden, dropout)
         model = VAE(Diagonal(encoder), Standard(latent), likelihood)
-    scale = points / max(1, latent)
-    beta = saturating(kl_decay, start=kl_start * scale, end=kl_weight * scale)
+        nats = points / latent  # of a drawing, against the paper's of a point and of a dimension
+        beta = saturating(kl_decay, start=kl_start * nats, end=kl_weight * nats)
     return Plan(
         model,
         SketchLoss(points, beta, kl_floor * latent, padded),

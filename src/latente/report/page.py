@@ -178,6 +178,11 @@ def of_labels(c: Classification) -> Iterator[Figure]:
 
 
 def of_bounds(e: Evaluation) -> Iterator[Figure]:
+    if not e.latents:
+        yield Figure("−log p(x)", nats(-e.elbo), "What the model finds improbable: exact, since there is no code. Lower is better.")
+        yield from of_points(e)
+        yield on_training(e)
+        return
     points, flat, score = has_points(e), has_flat_prior(e), score_of(e)
     yield Figure(
         f"−{score}",
@@ -233,18 +238,14 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
             f"The exponential of the nats a word, {p.words:.2f} words a sentence, the end of a sentence counted as one: the "
             "number of words it might as well have guessed among.",
         )
+    yield from of_points(e)
     if e.bits_per_dim is not None:
         yield Figure(
             "bits per dimension",
             f"{e.bits_per_dim:.4f}",
             "The same as a code length for each pixel or column.",
         )
-    gap = e.train_elbo.mean - e.elbo.mean
-    yield Figure(
-        f"−{score} on training data",
-        nats(-e.train_elbo),
-        f"The held-out one less this is {gap:.2f} nats. Far above 0, the model has learnt its examples by heart.",
-    )
+    yield on_training(e)
     for name, group in e.latents.items():
         yield from figures_of(name if len(e.latents) > 1 else "", group)
     yield Figure(
@@ -262,6 +263,32 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
         return
     beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
     yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
+
+
+def of_points(e: Evaluation) -> Iterator[Figure]:
+    if e.points is not None:
+        p = e.points
+        yield Figure(
+            "nats a point",
+            f"{p.elbo:.3f}" + ("" if p.nll is None or not e.latents else f", {p.nll:.3f} importance-weighted"),
+            f"−log p(x) over {p.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, in units "
+            "of the moves' standard deviation.",
+        )
+        yield Figure(
+            "L_R and L_KL of sketch-rnn",
+            f"{p.reconstruction:.3f} and {p.kl:.3f}",
+            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, with the "
+            "pen of all rows that pad a drawing to it; L_KL the rate over the dimensions of the code.",
+        )
+
+
+def on_training(e: Evaluation) -> Figure:
+    gap = e.train_elbo.mean - e.elbo.mean
+    return Figure(
+        f"−{score_of(e)} on training data",
+        nats(-e.train_elbo),
+        f"The held-out one less this is {gap:.2f} nats. Far above 0, the model has learnt its examples by heart.",
+    )
 
 
 def of_causes(d: Diagnosis) -> Iterator[Figure]:
@@ -384,6 +411,10 @@ def drawn(run: Run, evaluation: Evaluation | Classification) -> tuple[list[Secti
         if isinstance(picture, pictures.Lines):
             shown.append(Section(question, reading, picture.title, picture.note, picture.html(), "lines"))
             continue
+        if isinstance(picture, pictures.Sheet):
+            layout = "scroll" if picture.size[0] > 1.2 * picture.size[1] else "grid"
+            shown.append(Section(question, reading, picture.title, picture.note, picture.svg(), layout))
+            continue
         width, height = picture.figure.get_size_inches()
         of_images = bool({"images", "example"} & picture.values.keys())
         layout = "chart" if not of_images else "scroll" if width > 1.2 * height else "grid"
@@ -407,13 +438,13 @@ def of_classifier(run: Run) -> Iterator[tuple[str, str, Callable[[], pictures.Pi
 
 def wishes(
     run: Run, evaluation: Evaluation
-) -> Iterator[tuple[str, str, Callable[[], pictures.Picture | pictures.Lines]]]:
+) -> Iterator[tuple[str, str, Callable[[], pictures.Picture | pictures.Lines | pictures.Sheet]]]:
     model, data, seed = run.model, run.data, run.settings.seed
     most = BUDGET
     for size in data.shape:
         most //= size
     of_images, of_rows = data.kind == "images", data.kind in ("table", "vectors")
-    shows = pictures.texts if data.kind == "text" else pictures
+    shows = {"text": pictures.texts, "drawings": pictures.sketches}.get(data.kind, pictures)
     across = min(8, max(3, int(most**0.5)))
     rows, side, few = min(6, max(2, most // 12)), min(20, max(4, int(most**0.5))), min(10, max(5, most // 4))
     points, boltzmann = has_points(evaluation), isinstance(model, RBM)
@@ -432,6 +463,19 @@ def wishes(
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
         lambda: shows.samples(model, data, n=across**2 if of_images else None, seed=seed),
     )
+    if data.kind == "drawings":
+        yield (
+            "How does it go on?",
+            "A held-out drawing, half of it, and several ends that the model draws for it.",
+            lambda: pictures.completions(model, data, seed=seed),
+        )
+        yield (
+            "What does temperature do?",
+            "A cold model draws what is usual, with a calm hand; at τ = 1 it draws as it has learnt to.",
+            lambda: pictures.temperatures(model, data, seed=seed),
+        )
+        if not evaluation.latents:
+            return
     yield (
         "What does it give back?",
         "Held-out examples through the code and back: what is lost between the first two rows is what the code does not hold."
