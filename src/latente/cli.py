@@ -57,9 +57,12 @@ PointTemperature = Annotated[
     float | None,
     typer.Option(min=0, help="spread of each point of a drawing; 0 takes the likeliest, 1 is the model's"),
 ]
-Animate = Annotated[bool, typer.Option("--animate", help="let a drawing's .svg be drawn line by line, as .gif always is")]
+Animate = Annotated[
+    bool, typer.Option("--animate", help="let a drawing's .svg be drawn line by line, as .gif always is")
+]
 DrawingsFile = Annotated[
-    str | None, typer.Option("--drawings", help="drawings of yours, in place of test drawings", show_default=False)
+    str | None,
+    typer.Option("--drawings", help="drawings of yours, in place of test drawings", show_default=False),
 ]
 Rescale = Annotated[
     bool, typer.Option("--rescale", help="bring them to the size of the moves that the model has learnt")
@@ -478,14 +481,18 @@ def interpolate(
     rows: Annotated[int, typer.Option(min=1)] = 6,
     seed: Seed = 0,
     between: Annotated[list[str], typer.Option(help="a sentence of yours; give two")] = [],  # noqa: B006
-    corners: Annotated[bool, typer.Option("--corners", help="of drawings: fill the square between four")] = False,
+    corners: Annotated[
+        bool, typer.Option("--corners", help="of drawings: fill the square between four")
+    ] = False,
     drawings: DrawingsFile = None,
     rescale: Rescale = False,
     point_temperature: PointTemperature = None,
     animate: Animate = False,
 ) -> None:
     """Walks between the codes of held-out examples, or of two sentences, or of drawings of yours."""
-    own = given(between=between or None, corners=corners, point_temperature=point_temperature, animate=animate)
+    own = given(
+        between=between or None, corners=corners, point_temperature=point_temperature, animate=animate
+    )
     own |= given(drawings=drawings_of(run, drawings, rescale))
     draw("interpolations", run, picture, rows=rows, seed=seed, **own)
 
@@ -499,14 +506,17 @@ def complete(
     endings: Annotated[int, typer.Option(min=1, help="endings of each drawing")] = 7,
     n: Annotated[int, typer.Option("-n", min=1, help="the most drawings to go on with")] = 5,
     keep: Annotated[
-        float | None, typer.Option(help="share of points to keep; half of test drawings, all of yours by default")
+        float | None,
+        typer.Option(help="share of points to keep; half of test drawings, all of yours by default"),
     ] = None,
     seed: Seed = 0,
     point_temperature: PointTemperature = None,
     animate: Animate = False,
 ) -> None:
     """Goes on with drawings that you or held-out examples began, several times each."""
-    own = given(drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate)
+    own = given(
+        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
+    )
     draw("completions", run, picture, n=n, endings=endings, seed=seed, **own, **given(keep=keep))
 
 
@@ -534,7 +544,9 @@ def analogy(
     animate: Animate = False,
 ) -> None:
     """Draws a + b − c of the codes of three drawings: what makes b of c is done to a."""
-    own = given(drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate)
+    own = given(
+        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
+    )
     draw("analogy", run, picture, rows=rows, seed=seed, **own)
 
 
@@ -651,9 +663,13 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
     for of, options in OWN.items():
         if trained_on != of and (odd := how.keys() & options):
             what = "sentences" if of == "text" else of
-            raise RunError(f"--{min(odd).replace('_', '-')} is of {what}, and {run} was trained on {trained_on}")
+            raise RunError(
+                f"--{min(odd).replace('_', '-')} is of {what}, and {run} was trained on {trained_on}"
+            )
     if trained_on != "drawings" and kind in ("analogy", "completions", "temperatures"):
-        raise RunError(f"{kind} are of drawings, and {run} was trained on {trained_on}: see latente train sketch-rnn")
+        raise RunError(
+            f"{kind} are of drawings, and {run} was trained on {trained_on}: see latente train sketch-rnn"
+        )
     animate = how.pop("animate", False)
     shown = getattr(draws, kind)(opened.model, opened.data, **how)
     if isinstance(shown, pictures.Lines) and picture.suffix != ".txt":
@@ -791,14 +807,19 @@ def read_like(run: Run, source: str) -> Examples:
 def convert(
     data: Annotated[str, typer.Argument(help="SVG files, .ndjson, .npz, or a set with a name")],
     file: Annotated[Path, typer.Option("--out", help=".npz to write")] = Path("drawings.npz"),
-    longest: Annotated[int, typer.Option(min=2, help="points of a drawing; longer ones are simplified")] = 250,
+    longest: Annotated[
+        int, typer.Option(min=2, help="points of a drawing; longer ones are simplified")
+    ] = 250,
     tolerance: Annotated[
         float, typer.Option(min=0, help="how far a simplified line may be off, in the drawings' units")
     ] = 0,
     bad: Annotated[
-        Literal["drop", "refuse"], typer.Option(help="what to do with drawings from which nothing can be learnt")
+        Literal["drop", "refuse"],
+        typer.Option(help="what to do with drawings from which nothing can be learnt"),
     ] = "drop",
-    validation: Annotated[float, typer.Option(help="share for validation, where the data does not say")] = 0.1,
+    validation: Annotated[
+        float, typer.Option(help="share for validation, where the data does not say")
+    ] = 0.1,
     test: Annotated[float, typer.Option(help="share for the test, where the data does not say")] = 0.1,
     seed: Seed = 0,
 ) -> None:
@@ -831,7 +852,9 @@ def export_magenta(
     opened = Run.open(run)
     out.print(f"weights: {export_run(opened, file)}")
     if opened.record["arguments"].get("start") != "zeros":
-        out.print("sketch-rnn-js reads zeros before the first point: a run with --start zeros is what it expects")
+        out.print(
+            "sketch-rnn-js reads zeros before the first point: a run with --start zeros is what it expects"
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- demo

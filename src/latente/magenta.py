@@ -93,7 +93,8 @@ def read(file: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     try:
         info, shapes, blobs = json.loads(file.read_bytes())
         weights = [
-            np.frombuffer(base64.b64decode(blob, validate=True), "<i2").reshape(shape) * np.float32(LARGEST / TOP)
+            np.frombuffer(base64.b64decode(blob, validate=True), "<i2").reshape(shape)
+            * np.float32(LARGEST / TOP)
             for blob, shape in zip(blobs, shapes, strict=True)
         ]
         if not (0 < float(info["scale_factor"]) < np.inf and 0 < int(info["max_seq_len"]) <= LONGEST):
@@ -143,17 +144,21 @@ def export_run(run: Run, file: Path | str) -> Path:
     """
     file, model, about = Path(file), run.model, run.record["data"]
     arguments = run.record["arguments"]
-    needs = {"cell": "lstm", "components": COMPONENTS} | ({"encoder_cell": "lstm"} if arguments.get("latent") else {})
+    needs = {"cell": "lstm", "components": COMPONENTS} | (
+        {"encoder_cell": "lstm"} if arguments.get("latent") else {}
+    )
     for name, value in needs.items():
         if arguments.get(name) != value:
             raise RunError(
-                f"{run.path} has {name.replace('_', ' ')} {arguments.get(name, 'none')}, and sketch-rnn-js computes {value} alone: "
-                f"train one by latente train sketch-rnn --{name.replace('_', '-')} {value}"
+                f"{run.path} has {name.replace('_', ' ')} {arguments.get(name, 'none')}, and sketch-rnn-js computes {value} "
+                f"alone: train one by latente train sketch-rnn --{name.replace('_', '-')} {value}"
             )
     weights = [t.detach().cpu().numpy() for t in tensors(model)]
     largest = max(float(np.abs(w).max()) for w in weights)
     if largest > LARGEST:
-        raise RunError(f"{run.path} has a weight of size {largest:.1f}, and the format holds sizes up to {LARGEST:g}")
+        raise RunError(
+            f"{run.path} has a weight of size {largest:.1f}, and the format holds sizes up to {LARGEST:g}"
+        )
     info = {
         "mode": 1 if arguments["latent"] else 2,
         "version": 6,
@@ -161,7 +166,9 @@ def export_run(run: Run, file: Path | str) -> Path:
         "name": about["name"],
         "scale_factor": about["scale"][0],
     }
-    blobs = [base64.b64encode((w * (TOP / LARGEST)).round().astype("<i2").tobytes()).decode() for w in weights]
+    blobs = [
+        base64.b64encode((w * (TOP / LARGEST)).round().astype("<i2").tobytes()).decode() for w in weights
+    ]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps([info, [list(w.shape) for w in weights], blobs]).encode())
@@ -195,7 +202,10 @@ def tensors(model: Model) -> list[Tensor]:
 
 def gates(cell: nn.Module) -> list[Tensor]:
     assert isinstance(cell, LSTM)
-    w, u, b = (t.unflatten(0, (4, -1))[list(ORDER)].flatten(0, 1) for t in (cell.of_inputs, cell.of_output, cell.bias))
+    w, u, b = (
+        t.unflatten(0, (4, -1))[list(ORDER)].flatten(0, 1)
+        for t in (cell.of_inputs, cell.of_output, cell.bias)
+    )
     return [w.t(), u.t(), b - remembered(cell)]
 
 
@@ -225,5 +235,9 @@ def place(model: Model, weights: Sequence[Tensor]) -> None:
 
 def place_gates(cell: nn.Module, w: Tensor, u: Tensor, b: Tensor) -> None:
     assert isinstance(cell, LSTM)
-    for target, source in ((cell.of_inputs, w.t()), (cell.of_output, u.t()), (cell.bias, b + remembered(cell).to(b))):
+    for target, source in (
+        (cell.of_inputs, w.t()),
+        (cell.of_output, u.t()),
+        (cell.bias, b + remembered(cell).to(b)),
+    ):
         target.copy_(source.unflatten(0, (4, -1))[list(ORDER)].flatten(0, 1))

@@ -103,7 +103,18 @@ class Run:
             none = Examples(torch.empty(0, *about["shape"]))
             scale = torch.tensor(about["scale"], dtype=torch.float64)
             return Data(
-                about["name"], "", none, none, none, about["kind"], (), (), torch.zeros_like(scale), scale, "", {}
+                about["name"],
+                "",
+                none,
+                none,
+                none,
+                about["kind"],
+                (),
+                (),
+                torch.zeros_like(scale),
+                scale,
+                "",
+                {},
             )
         found = self.load_data().binarised(self.record["data"]["binarise"])
         labelled = self.split().get(LABELLED)
@@ -450,7 +461,9 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Setti
     known = recipes.parameters(recipe)
     reads = "text" if "vocabulary" in known else "drawings" if "bad" in known else ""
     if reads != (loaded.kind if loaded.kind in RECIPE_OF else ""):
-        hint = f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
+        hint = (
+            f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
+        )
         raise RunError(f"recipe {recipe!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}")
     answers = {
         "shape": list(loaded.shape),

@@ -34,7 +34,9 @@ class Settings:
     lr: Annotated[float, Field(gt=0, description="learning rate")] = 1e-3
     lr_schedule: Annotated[
         Literal["constant", "cosine", "exponential"],
-        Field(description="to a hundredth of --lr: cosine at the end, exponential by 1/10000 of the rest a step"),
+        Field(
+            description="to a hundredth of --lr: cosine at the end, exponential by 1/10000 of the rest a step"
+        ),
     ] = "cosine"
     lr_warmup: Annotated[int, Field(ge=0, description="steps over which the learning rate rises from 0")] = 0
     optimizer: Annotated[Literal["adam", "adamw", "adamax", "sgd"], Field(description="optimiser")] = "adam"
@@ -44,9 +46,9 @@ class Settings:
     ] = None
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
     clip: Annotated[float | None, Field(gt=0, description="largest norm of a player's gradient")] = None
-    clip_value: Annotated[float | None, Field(gt=0, description="largest size of each number of a gradient")] = (
-        None
-    )
+    clip_value: Annotated[
+        float | None, Field(gt=0, description="largest size of each number of a gradient")
+    ] = None
     ema: Annotated[
         float | None,
         Field(gt=0, lt=1, description="decay of the average of weights that is evaluated and saved"),

@@ -46,7 +46,9 @@ def without(x: Tensor, dropped: Tensor) -> Tensor:
     """
     place = (~dropped).cumsum(1) - 1
     moves = torch.zeros_like(x[..., :2]).scatter_add_(1, place.unsqueeze(-1).expand(-1, -1, 2), x[..., :2])
-    pens = torch.full_like(x[..., 2], FINISHED).scatter_reduce_(1, place, x[..., 2], "amax", include_self=False)
+    pens = torch.full_like(x[..., 2], FINISHED).scatter_reduce_(
+        1, place, x[..., 2], "amax", include_self=False
+    )
     return torch.cat([moves, pens.unsqueeze(-1)], -1)
 
 

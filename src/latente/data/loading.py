@@ -232,7 +232,9 @@ def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
 def _pen_scaling(x: np.ndarray) -> _Scaling:
     """Returns one scale for both directions: the standard deviation of all moves."""
     moves = x[x[..., 2] < FINISHED][:, :2]
-    return _Scaling(np.zeros(3), np.array([1.0, 1.0, 0.0]) * moves.std(dtype=np.float64) + np.array([0.0, 0.0, 1.0]))
+    return _Scaling(
+        np.zeros(3), np.array([1.0, 1.0, 0.0]) * moves.std(dtype=np.float64) + np.array([0.0, 0.0, 1.0])
+    )
 
 
 def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> Examples:
@@ -361,7 +363,9 @@ def convert(
     """
     raw = _read(source, None)
     if raw.kind != "drawings":
-        raise DataError(f"{source} holds {raw.kind}: give SVG files, an .ndjson of Quick, Draw! or an .npz of strokes.")
+        raise DataError(
+            f"{source} holds {raw.kind}: give SVG files, an .ndjson of Quick, Draw! or an .npz of strokes."
+        )
     if tolerance:
         raw = simplified_all(raw, tolerance)
     raw, note = cleaned(raw, source, longest, bad)
@@ -372,8 +376,8 @@ def convert(
     sizes = " / ".join(f"{len(raw.splits[name]):,}" for name in _SPLITS)
     scale = _pen_scaling(raw.x[raw.splits["train"]]).scale[0]
     return (
-        f"{file}: {sizes} drawings of {lengths.mean():.1f} points ({lengths.max()} at most) in {lines.mean():.1f} lines, moves of "
-        f"standard deviation {scale:.4g}" + (f"; {note}" if note else "")
+        f"{file}: {sizes} drawings of {lengths.mean():.1f} points ({lengths.max()} at most) in {lines.mean():.1f} lines, moves "
+        f"of standard deviation {scale:.4g}" + (f"; {note}" if note else "")
     )
 
 

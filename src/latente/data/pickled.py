@@ -19,13 +19,19 @@ __all__ = ["arrays"]
 _NAMES = {
     f"{package}.{name}": meaning
     for package in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy", "_codecs")
-    for name, meaning in (("_reconstruct", "array"), ("ndarray", "class"), ("dtype", "dtype"), ("encode", "bytes"))
+    for name, meaning in (
+        ("_reconstruct", "array"),
+        ("ndarray", "class"),
+        ("dtype", "dtype"),
+        ("encode", "bytes"),
+    )
 }
 _NUMBERS = {f"{kind}{size}" for kind, sizes in (("i", "1248"), ("u", "1248"), ("f", "248")) for size in sizes}
 _MARK = object()
 _VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_LITERALS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "STRING", "BINSTRING", "SHORT_BINSTRING")
-_LITERALS += ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
+_INTEGERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1")
+_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE")
+_BYTES = ("BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
 _SKIPPED = ("PROTO", "FRAME", "STOP")
 
 
@@ -61,7 +67,7 @@ class _Reader:
 
     def follow(self, name: str, argument: Any) -> None:
         stack = self.stack
-        if name in _LITERALS:
+        if name in _INTEGERS or name in _TEXTS or name in _BYTES:
             stack.append(argument)
         elif name in _VALUES:
             stack.append(_VALUES[name])
@@ -128,7 +134,9 @@ def build(item: Any, state: tuple[Any, ...]) -> None:
     if kind.code not in _NUMBERS:
         raise ValueError(f"the pickle has an array of type {kind.code}, not of numbers")
     content = content.encode("latin-1") if isinstance(content, str) else content
-    item.content = np.frombuffer(content, f"{kind.order}{kind.code}").reshape(shape, order="F" if by_columns else "C")
+    item.content = np.frombuffer(content, f"{kind.order}{kind.code}").reshape(
+        shape, order="F" if by_columns else "C"
+    )
 
 
 def arrays(content: bytes) -> list[np.ndarray]:

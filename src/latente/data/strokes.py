@@ -98,8 +98,14 @@ def rdp(line: np.ndarray, tolerance: float) -> np.ndarray:
     try:
         from simplification.cutil import simplify_coords
     except ImportError:
-        raise DataError("simplifying drawings takes simplification: pip install 'latente[drawings]'.") from None
-    return np.asarray(simplify_coords(np.ascontiguousarray(line, np.float64), tolerance)) if len(line) > 2 else line
+        raise DataError(
+            "simplifying drawings takes simplification: pip install 'latente[drawings]'."
+        ) from None
+    return (
+        np.asarray(simplify_coords(np.ascontiguousarray(line, np.float64), tolerance))
+        if len(line) > 2
+        else line
+    )
 
 
 def fitted(lines: Lines, side: float = SIDE) -> list[np.ndarray]:
@@ -128,7 +134,9 @@ def simplified(drawing: np.ndarray, longest: int) -> np.ndarray:
 def simplified_all(raw: Raw, tolerance: float) -> Raw:
     """Simplifies all drawings with one tolerance; those with gaps are left as they are."""
     found = [
-        drawing_of([rdp(line, tolerance) for line in lines_of(x)]) if np.isfinite(x).all() else x[x[:, 2] < FINISHED]
+        drawing_of([rdp(line, tolerance) for line in lines_of(x)])
+        if np.isfinite(x).all()
+        else x[x[:, 2] < FINISHED]
         for x in raw.x
     ]
     return replace(raw, x=padded(np.concatenate(found), np.cumsum([0, *map(len, found)])))
@@ -178,9 +186,9 @@ def faults(x: np.ndarray, longest: int) -> dict[str, np.ndarray]:
     lengths = (x[..., 2] < FINISHED).sum(1)
     return {
         "a number that is missing or not finite": ~np.isfinite(x).all((1, 2)),
-        "fewer than two points": lengths < 2,
+        "no line": lengths < 1,
         f"more than {longest} points, however simplified": lengths > longest,
-        "all points in one place": (lengths > 1) & ~(x[..., :2] != 0).any((1, 2)),
+        "all points in one place": (lengths > 0) & ~(x[..., :2] != 0).any((1, 2)),
     }
 
 
@@ -216,7 +224,9 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
         wrong |= rows
         if len(found):
             which = ", ".join(str(i + 1) for i in found[:5]) + (", …" if len(found) > 5 else "")
-            notes.append(f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} {fate}")
+            notes.append(
+                f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} {fate}"
+            )
     if wrong.any() and bad == "refuse":
         raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend or remove them.")
     kept = np.flatnonzero(~wrong)
@@ -246,7 +256,9 @@ def header(z: zipfile.ZipFile, name: str) -> tuple[np.dtype, bytes]:
     """Returns the type of a member of an .npz, and its content."""
     with z.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         return read(file)[2], file.read()
 
 
@@ -267,7 +279,9 @@ def read_strokes(path: Path) -> Raw:
             parts = {s: np.split(z[s], z[f"{s}_offsets"][1:-1]) for s in _SPLITS if s in names}
             return joined(parts, str(path))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, IndexError) as error:
-        raise DataError(f"{path} is no file of drawings, or a damaged one ({error}): save it again.") from None
+        raise DataError(
+            f"{path} is no file of drawings, or a damaged one ({error}): save it again."
+        ) from None
 
 
 def joined(parts: dict[str, list[np.ndarray]], where: str) -> Raw:

@@ -23,7 +23,16 @@ import numpy as np
 
 from latente.data.download import cache_folder
 from latente.data.raw import Raw, labels
-from latente.data.strokes import TOLERANCE, drawing_of, fitted, joined, raw_of, rdp, read_strokes, write_strokes
+from latente.data.strokes import (
+    TOLERANCE,
+    drawing_of,
+    fitted,
+    joined,
+    raw_of,
+    rdp,
+    read_strokes,
+    write_strokes,
+)
 from latente.errors import DataError
 
 __all__ = ["is_svg_folder", "kanji", "read_svg", "read_svgs"]
@@ -106,7 +115,9 @@ def kanji() -> Raw:
     try:
         package = metadata.distribution("kanjivg")
     except metadata.PackageNotFoundError:
-        raise DataError("The data set kanji comes with the package kanjivg: pip install 'latente[drawings]'.") from None
+        raise DataError(
+            "The data set kanji comes with the package kanjivg: pip install 'latente[drawings]'."
+        ) from None
     cached = cache_folder() / "kanji" / f"kanji-{package.version}.npz"
     if cached.exists():
         return read_strokes(cached)

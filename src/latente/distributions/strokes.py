@@ -6,13 +6,15 @@ are all rows that follow, which are zeros. The first point is the move from the 
 
 Where the pen goes is a mixture of :math:`M` bivariate Normals, what it does then a categorical,
 
-.. math:: p(\Delta x, \Delta y, p) = \mathrm{Cat}(p; q) \sum_{j=1}^M \Pi_j \, \mathcal{N}(\Delta x, \Delta y; \mu_j, \sigma_j, \rho_j),
+.. math:: p(\Delta x, \Delta y, p) = \mathrm{Cat}(p; q) \sum_{j=1}^M
+    \Pi_j \, \mathcal{N}(\Delta x, \Delta y; \mu_j, \sigma_j, \rho_j),
 
 both given by one network from :math:`z` and the points before. The end has no place, so there the categorical counts alone. The
 density is taken in log space, from :math:`\log \sigma` and from :math:`r` with :math:`\rho = \tanh r`: with
 :math:`u = (\Delta x - \mu_x) / \sigma_x` and :math:`v` likewise,
 
-.. math:: \log \mathcal{N} = \log \cosh r - \log 2 \pi \sigma_x \sigma_y - \tfrac{1}{2} \big( (u \cosh r - v \sinh r)^2 + v^2 \big),
+.. math:: \log \mathcal{N} = \log \cosh r - \log 2 \pi \sigma_x \sigma_y
+    - \tfrac{1}{2} \big( (u \cosh r - v \sinh r)^2 + v^2 \big),
 
 so nothing is divided by, and no exponential has to be added to 1e-6 to have a logarithm.
 
@@ -29,7 +31,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["FINISHED", "LIFTED", "Drawer", "Strokes", "drawn_points", "lengths_of", "mixture_log_prob", "outputs"]
+__all__ = [
+    "FINISHED",
+    "LIFTED",
+    "Drawer",
+    "Strokes",
+    "drawn_points",
+    "lengths_of",
+    "mixture_log_prob",
+    "outputs",
+]
 
 LIFTED, FINISHED = 1, 2
 SHARPEST, WIDEST = -8.0, 8.0  # bounds of log sigma, in units of the data's standard deviation, and of r
@@ -101,7 +112,9 @@ def drawn_points(
             return odds.argmax(-1, keepdim=True)
         return torch.multinomial((odds / choice).softmax(-1), 1)
 
-    mx, my, sx, sy, r = torch.stack(rest, -1).gather(1, chosen(logits).unsqueeze(-1).expand(-1, -1, 5)).unbind(-1)
+    mx, my, sx, sy, r = (
+        torch.stack(rest, -1).gather(1, chosen(logits).unsqueeze(-1).expand(-1, -1, 5)).unbind(-1)
+    )
     spread = temperature if linear else math.sqrt(temperature)
     e1, e2 = (torch.randn_like(mx) * spread for _ in range(2))
     sx, sy, r = (t.clamp(SHARPEST, WIDEST) for t in (sx, sy, r))

@@ -307,9 +307,10 @@ def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) ->
         for rows in x.split(block):
             trace = model(rows)
             assert isinstance(trace.likelihood, Strokes)
-            padding = padding + (
-                trace.likelihood.costs(rows, padded=True)[1] - trace.likelihood.costs(rows)[1]
-            ).sum().cpu()
+            padding = (
+                padding
+                + (trace.likelihood.costs(rows, padded=True)[1] - trace.likelihood.costs(rows)[1]).sum().cpu()
+            )
     longest = x.shape[1] - 1
     length = lengths_of(x).double().mean().item() + 1
     dimensions = sum(g.z[0].numel() for g in trace.latents.values())

@@ -364,7 +364,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
-    """Lists what the figures show, causes before symptoms and problems before notes; without a code only overfitting is judged."""
+    """Lists what the figures show, causes before symptoms and problems before notes; without a code, overfitting alone."""
     rules = RULES if e.latents else (overfitting,)
     return tuple(f for rule in rules if (f := rule(e)) is not None)
 

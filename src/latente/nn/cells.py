@@ -80,7 +80,7 @@ class Cell(nn.Module, abc.ABC):
 
 
 def kept_at_random(shape: Sequence[int], drop: float, like: Tensor) -> Tensor:
-    """Draws 0 with probability `drop`, else 1 / (1 - drop), from sixteen bits each: random floats would take four times as long."""
+    """Draws 0 with probability `drop`, else 1 / (1 - drop), by sixteen bits each: random floats would take four times as long."""
     number = math.prod(shape)
     words = torch.empty((number + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), None)
     bits = words.view(torch.int16)[:number].view(*shape)
@@ -89,7 +89,10 @@ def kept_at_random(shape: Sequence[int], drop: float, like: Tensor) -> Tensor:
 
 def gates(features: int, units: int) -> tuple[nn.Parameter, nn.Parameter]:
     """Makes the weights of inputs (Glorot) and of the last output (orthogonal for each gate)."""
-    of_inputs, of_output = nn.Parameter(torch.empty(4 * units, features)), nn.Parameter(torch.empty(4 * units, units))
+    of_inputs, of_output = (
+        nn.Parameter(torch.empty(4 * units, features)),
+        nn.Parameter(torch.empty(4 * units, units)),
+    )
     nn.init.xavier_uniform_(of_inputs)
     for block in of_output.data.chunk(4):
         nn.init.orthogonal_(block)
@@ -240,7 +243,9 @@ class HyperLSTM(Cell):
         h, small_h, c, small_c = state
         of_h = self.small.of_inputs[:, self.features + self.context :]
         small_h, small_c = self.small.step((torch.addmm(a[1], h, of_h.t()),), (small_h, small_c), None)
-        scale = torch.einsum("bge,geu->bgu", self.embed(small_h).unflatten(-1, (8, -1)), self.scale).flatten(1)
+        scale = torch.einsum("bge,geu->bgu", self.embed(small_h).unflatten(-1, (8, -1)), self.scale).flatten(
+            1
+        )
         of_x, of_h = scale.chunk(2, -1)
         shift = torch.einsum("bge,geu->bgu", self.embed_shift(small_h).unflatten(-1, (4, -1)), self.shift)
         sum_ = a[0] * of_x + F.linear(h, self.main.of_output) * of_h + shift.flatten(1) + self.bias

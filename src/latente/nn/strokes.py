@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..distributions.strokes import FINISHED, lengths_of, mixture_log_prob, outputs
@@ -139,7 +138,9 @@ class StrokeDecoder(nn.Module):
         inside, charged = time < lengths, (time <= lengths) | padded
         pens = y[..., :3].log_softmax(-1).gather(-1, x[..., 2:].long()).squeeze(-1) * charged
         places = mixture_log_prob(y[..., 3:][inside], x[..., :2][inside])
-        return -torch.stack([pens.new_zeros(inside.shape).masked_scatter(inside, places).sum(0), pens.sum(0)], -1)
+        return -torch.stack(
+            [pens.new_zeros(inside.shape).masked_scatter(inside, places).sum(0), pens.sum(0)], -1
+        )
 
     def draw(
         self, z: Tensor, longest: int, choose: Callable[[Tensor], Tensor], before: Tensor | None = None

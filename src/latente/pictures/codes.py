@@ -82,7 +82,9 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     for i in range(0, len(x), BLOCK):
         trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
         if not trace.latents:
-            raise LatenteError("the model is a decoder alone and has no codes: see its samples and completions")
+            raise LatenteError(
+                "the model is a decoder alone and has no codes: see its samples and completions"
+            )
         name = next(iter(trace.latents))
         groups.append(trace.latents[name])
     means = [mean_of(g).flatten(1).double() for g in groups]

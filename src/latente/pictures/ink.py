@@ -143,17 +143,30 @@ class Sheet:
         parts = []
         if header:
             parts += [f'<rect width="{width}" height="{height + up}" fill="{PAPER}"/>']
-            parts += [text(INSET, 17, self.title, 14, ink, weight="bold"), text(INSET, 33, self.note, 9.5, ink, opacity=0.7)]
+            parts += [
+                text(INSET, 17, self.title, 14, ink, weight="bold"),
+                text(INSET, 33, self.note, 9.5, ink, opacity=0.7),
+            ]
         parts.append(f'<g transform="translate(0 {up})">')
-        parts += [text(x, y, label, 10, ink, anchor=anchor, opacity=0.85) for x, y, label, anchor in self.labels]
+        parts += [
+            text(x, y, label, 10, ink, anchor=anchor, opacity=0.85) for x, y, label, anchor in self.labels
+        ]
         for lines in self.placed:
             length = sum(len(line) for line, _ in lines)
             done = 0
             for line, given in lines:
-                points = " ".join(f"{x:.1f} {y:.1f}" for x, y in (line if len(line) > 1 else line.repeat(2, 0)))
+                points = " ".join(
+                    f"{x:.1f} {y:.1f}" for x, y in (line if len(line) > 1 else line.repeat(2, 0))
+                )
                 moves = appearing(done / length, len(line) / length) if animate else ""
-                hidden = ' pathLength="1" stroke-dasharray="1" stroke-dashoffset="1" visibility="hidden"' if animate else ""
-                parts.append(f'<path d="M{points}" stroke="{ORANGE if given else ink}"{hidden}>{moves}</path>')
+                hidden = (
+                    ' pathLength="1" stroke-dasharray="1" stroke-dashoffset="1" visibility="hidden"'
+                    if animate
+                    else ""
+                )
+                parts.append(
+                    f'<path d="M{points}" stroke="{ORANGE if given else ink}"{hidden}>{moves}</path>'
+                )
                 done += len(line)
         parts.append("</g>")
         about = f'fill="none" stroke-width="{WIDTH}" stroke-linecap="round" stroke-linejoin="round"'
@@ -164,7 +177,9 @@ class Sheet:
     def labels(self) -> list[tuple[float, float, str, str]]:
         """Where the labels stand, what they say, and their anchors in SVG."""
         top = LABEL if self.columns else 0
-        found = [(self.left + CELL * (j + 0.5), 11.0, label, "middle") for j, label in enumerate(self.columns)]
+        found = [
+            (self.left + CELL * (j + 0.5), 11.0, label, "middle") for j, label in enumerate(self.columns)
+        ]
         return found + [
             (self.left - 4.0, top + CELL * (i + 0.5) + 3, label, "end") for i, label in enumerate(self.rows)
         ]
@@ -203,7 +218,13 @@ class Sheet:
         draw = draw_of.Draw(image)
 
         def put(x: float, y: float, words: str, size: float, anchor: str, fill: str = INK) -> None:
-            draw.text((SHARP * x, SHARP * y), words, fill=fill, font=fonts.truetype(file, SHARP * size), anchor=anchor)
+            draw.text(
+                (SHARP * x, SHARP * y),
+                words,
+                fill=fill,
+                font=fonts.truetype(file, SHARP * size),
+                anchor=anchor,
+            )
 
         put(INSET, 17, self.title, 14, "ls")
         put(INSET, 33, self.note, 9.5, "ls", "#5b6167")
@@ -220,10 +241,22 @@ class Sheet:
             draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=colour)
 
     def shown(self, image: Image) -> Image:
-        return image.resize((image.width // SHARP, image.height // SHARP), need("PIL.Image").Resampling.LANCZOS)
+        return image.resize(
+            (image.width // SHARP, image.height // SHARP), need("PIL.Image").Resampling.LANCZOS
+        )
 
 
-def text(x: float, y: float, words: str, size: float, ink: str, *, weight: str = "normal", anchor: str = "start", opacity: float = 1) -> str:
+def text(
+    x: float,
+    y: float,
+    words: str,
+    size: float,
+    ink: str,
+    *,
+    weight: str = "normal",
+    anchor: str = "start",
+    opacity: float = 1,
+) -> str:
     about = f'font-family="DejaVu Sans, sans-serif" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
     return f'<text x="{x:g}" y="{y:g}" fill="{ink}" opacity="{opacity}" {about}>{html.escape(words)}</text>'
 

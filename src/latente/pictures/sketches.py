@@ -1,9 +1,9 @@
 r"""What a model of drawings draws: samples, reconstructions, endings, and what lies between drawings.
 
-Sketch-rnn is looked at a little colder than it is: a temperature :math:`\tau` below 1 multiplies variances, which takes the tremor
-of points away, and the log-odds of components and of the pen are divided by :math:`(1 + \tau) / 2`, as in sketch-rnn's own demos:
-were they divided by :math:`\tau`, a pen that goes round would hardly ever stop. Each picture says its :math:`\tau`; 1 is the model
-itself.
+Sketch-rnn is looked at a little colder than it is: a temperature :math:`\tau` below 1 multiplies variances, which takes the
+tremor of points away, and the log-odds of components and of the pen are divided by :math:`(1 + \tau) / 2`, as in sketch-rnn's own
+demos: were they divided by :math:`\tau`, a pen that goes round would hardly ever stop. Each picture says its :math:`\tau`; 1 is
+the model itself.
 
 Ha and Eck, A Neural Representation of Sketch Drawings, 2017, https://arxiv.org/abs/1704.03477.
 """
@@ -79,7 +79,8 @@ def needs_code(model: Model, what: str) -> None:
     """Refuses what only a model with a code has."""
     if not model(size=1).latents:
         raise LatenteError(
-            f"there are no {what} of a decoder alone, which has no code: see its samples and completions, or train with --latent 128"
+            f"there are no {what} of a decoder alone, which has no code: see its samples and completions, or train with a "
+            "--latent of 1 or more"
         )
 
 
@@ -115,9 +116,13 @@ def samples(
         trace = model(size=n, choose=cold(temperature))
         needs_prior(trace, "samples")
         found = drawn(trace, data, point_temperature)
-    prior = f"z ~ p(z){f', temperature {temperature:g}' if temperature != 1 else ''}, " if trace.latents else ""
+    prior = (
+        f"z ~ p(z){f', temperature {temperature:g}' if temperature != 1 else ''}, " if trace.latents else ""
+    )
     return Sheet(
-        "Samples", f"{data.benchmark} · {prior}points at τ = {point_temperature:g}, seed {seed}", grid(found, min(n, 10))
+        "Samples",
+        f"{data.benchmark} · {prior}points at τ = {point_temperature:g}, seed {seed}",
+        grid(found, min(n, 10)),
     )
 
 
@@ -190,7 +195,9 @@ def interpolations(
     wanted = 4 if corners else 2 * rows
     x = held(model, data, wanted, seed) if drawings is None else moved(model, drawings, None)[0][:wanted]
     if len(x) < (4 if corners else 2):
-        raise LatenteError(f"{len(x)} drawings: give {'four, one a corner' if corners else 'two, or more pairs'}")
+        raise LatenteError(
+            f"{len(x)} drawings: give {'four, one a corner' if corners else 'two, or more pairs'}"
+        )
     x = x[: len(x) // 2 * 2]
     with still(model, seed):
         z = mean_of(model(x).latents[GROUP])
@@ -200,7 +207,12 @@ def interpolations(
             down = torch.linspace(0, 1, rows, device=z.device, dtype=z.dtype).view(-1, 1)
             left, right = (slerp(side[:1], side[1:], down) for side in (left, right))
         path = slerp(left.unsqueeze(1), right.unsqueeze(1), t)
-        found = grid(drawn(model(size=path[..., 0].numel(), given={GROUP: path.flatten(0, 1)}), data, point_temperature), steps)
+        found = grid(
+            drawn(
+                model(size=path[..., 0].numel(), given={GROUP: path.flatten(0, 1)}), data, point_temperature
+            ),
+            steps,
+        )
     whose = "test drawings" if drawings is None else "given drawings"
     columns = [f"{v:.2g}" for v in np.linspace(0, 1, steps)]
     if corners:
@@ -208,7 +220,9 @@ def interpolations(
         return Sheet("Between four drawings", note, found)
     ends = of_data(x, data)
     found = [[ends[2 * i], *row, ends[2 * i + 1]] for i, row in enumerate(found)]
-    note = f"{data.benchmark} · on arcs between the codes of two {whose}; τ = {point_temperature:g}, seed {seed}"
+    note = (
+        f"{data.benchmark} · on arcs between the codes of two {whose}; τ = {point_temperature:g}, seed {seed}"
+    )
     return Sheet("Interpolations", note, found, columns=["drawing", *columns, "drawing"])
 
 
@@ -283,7 +297,13 @@ def completions(
 
 
 def analogy(
-    model: Model, data: Data, *, drawings: Tensor | None = None, rows: int = 4, seed: int = 0, point_temperature: float = CALM
+    model: Model,
+    data: Data,
+    *,
+    drawings: Tensor | None = None,
+    rows: int = 4,
+    seed: int = 0,
+    point_temperature: float = CALM,
 ) -> Sheet:
     r"""Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`.
 
@@ -309,5 +329,6 @@ def analogy(
         moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
         answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)
     shown = [[*row, answer] for row, answer in zip(grid(of_data(x, data), 3), answers)]
-    note = f"{data.benchmark} · at the mean codes of {'test' if drawings is None else 'given'} drawings, τ = {point_temperature:g}, seed {seed}"
+    whose = "test" if drawings is None else "given"
+    note = f"{data.benchmark} · at the mean codes of {whose} drawings, τ = {point_temperature:g}, seed {seed}"
     return Sheet("Analogies", note, shown, columns=["a", "b", "c", "a + b − c"])

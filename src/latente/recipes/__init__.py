@@ -6,7 +6,19 @@ documentation; a run is rebuilt by calling the recipe again with the arguments t
 a name found there. Importing this package does not import PyTorch.
 """
 
-from .catalogue import FROM_DATA, OF_LOADING, RECIPES, Plan, Recipe, check, describe, find, make, parameters, recipe
+from .catalogue import (
+    FROM_DATA,
+    OF_LOADING,
+    RECIPES,
+    Plan,
+    Recipe,
+    check,
+    describe,
+    find,
+    make,
+    parameters,
+    recipe,
+)
 
 from . import vaes as vaes  # isort: skip  (fills the catalogue)
 from . import matched as matched  # isort: skip

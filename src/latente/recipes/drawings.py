@@ -15,10 +15,13 @@ Longest = Annotated[
 ]
 Bad = Annotated[
     Literal["drop", "refuse"],
-    Field(description="what to do with drawings of one point, of no size, with gaps, or too long: leave them out, or stop"),
+    Field(
+        description="what to do with drawings of no line or no size, with gaps, or too long: leave them out, or stop"
+    ),
 ]
 Code = Annotated[
-    int, Field(ge=0, le=1 << 14, description="dimensions of z; 0 for the decoder alone, which completes drawings")
+    int,
+    Field(ge=0, le=1 << 14, description="dimensions of z; 0 for the decoder alone, which completes drawings"),
 ]
 DecoderCell = Annotated[CellName, Field(description="cell of the decoder")]
 EncoderCell = Annotated[CellName, Field(description="cell of the encoder's two directions")]
@@ -29,7 +32,8 @@ Dropout = Annotated[
     float, Field(ge=0, lt=1, description="share of each cell's candidate memory that is dropped in training")
 ]
 KlWeight = Annotated[
-    float, Field(ge=0, le=1e3, description="weight of the rate a dimension of z against the loss a point: w_KL")
+    float,
+    Field(ge=0, le=1e3, description="weight of the rate a dimension of z against the loss a point: w_KL"),
 ]
 KlStart = Annotated[float, Field(ge=0, le=1e3, description="that weight at the first step")]
 KlDecay = Annotated[

@@ -179,7 +179,11 @@ def of_labels(c: Classification) -> Iterator[Figure]:
 
 def of_bounds(e: Evaluation) -> Iterator[Figure]:
     if not e.latents:
-        yield Figure("−log p(x)", nats(-e.elbo), "What the model finds improbable: exact, since there is no code. Lower is better.")
+        yield Figure(
+            "−log p(x)",
+            nats(-e.elbo),
+            "What the model finds improbable: exact, since there is no code. Lower is better.",
+        )
         yield from of_points(e)
         yield on_training(e)
         return
@@ -270,15 +274,16 @@ def of_points(e: Evaluation) -> Iterator[Figure]:
         p = e.points
         yield Figure(
             "nats a point",
-            f"{p.elbo:.3f}" + ("" if p.nll is None or not e.latents else f", {p.nll:.3f} importance-weighted"),
-            f"−log p(x) over {p.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, in units "
-            "of the moves' standard deviation.",
+            f"{p.elbo:.3f}"
+            + ("" if p.nll is None or not e.latents else f", {p.nll:.3f} importance-weighted"),
+            f"−log p(x) over {p.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, in "
+            "units of the moves' standard deviation.",
         )
         yield Figure(
             "L_R and L_KL of sketch-rnn",
             f"{p.reconstruction:.3f} and {p.kl:.3f}",
-            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, with the "
-            "pen of all rows that pad a drawing to it; L_KL the rate over the dimensions of the code.",
+            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, with "
+            "the pen of all rows that pad a drawing to it; L_KL the rate over the dimensions of the code.",
         )
 
 
