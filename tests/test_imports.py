@@ -22,7 +22,7 @@ ORDER = [
     {"recipes"},
     {"evaluation"},
     {"runs"},
-    {"codes", "doctor", "pictures"},
+    {"codes", "doctor", "magenta", "pictures"},
     {"report", "explorer", "estimator"},
     {"cli", "__main__"},
 ]

@@ -21,7 +21,10 @@ CLOCK = Clock(5, 10)
 SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
 SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
 BASES = {"prior": "autoencoder", "classifier": "vae"}  # of recipes that build on a run
-OWN = {"rbm": {"hidden": 6, "chain": 20}}  # of recipes whose arguments are of another kind
+OWN = {  # of recipes whose arguments are of another kind
+    "rbm": {"hidden": 6, "chain": 20},
+    "sketch-rnn": {"hidden": 6, "encoder_hidden": 5, "components": 2, "kl_floor": 0},
+}
 SMALL_TEXT = {"latent": 3, "hidden": 6, "embedding": 5, "vocabulary": 9}
 POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow", "vamp")
 NETWORKS = ("mlp", "residual", "conv")
@@ -57,9 +60,25 @@ def reads_text(name):
     return "vocabulary" in recipes.parameters(name)
 
 
-def batch(shape, n=6, *, text=False):
-    """Levels of 8 bits, black and white among them, in runs as pictures have them; or sentences of all lengths."""
-    if text:
+def reads_drawings(name):
+    return "bad" in recipes.parameters(name)
+
+
+def shape_for(name, shape):
+    """Turns a shape of images or vectors into that of as long sentences or drawings."""
+    if reads_text(name):
+        return (2 + shape[0],)
+    return (3 + shape[0], 3) if reads_drawings(name) else shape
+
+
+def batch(shape, n=6, *, kind=""):
+    """Levels of 8 bits, black and white among them, in runs as pictures have them; or sentences or drawings of all lengths."""
+    if kind == "drawings":
+        x = torch.arange(n * shape[0] * 3).reshape(n, *shape) * 37 // 5 % 11 / 5 - 1
+        x[..., 2] = torch.arange(shape[0]) % 3 == 1
+        ends = torch.arange(shape[0]) >= 1 + torch.arange(n).unsqueeze(1) % (shape[0] - 1)
+        return x.where(~ends.unsqueeze(-1), torch.tensor([0.0, 0.0, 2.0])), torch.arange(n) % SMALL["classes"]
+    if kind == "text":
         x = 1 + torch.arange(n * shape[0]).reshape(n, *shape) * 37 // 5 % SMALL_TEXT["vocabulary"]
         return x * ((x == 1).cumsum(1) - (x == 1).long() == 0), torch.arange(n) % SMALL["classes"]
     x = torch.arange(n * torch.Size(shape).numel()).reshape(n, *shape) * 37 // 5 % 256
@@ -72,7 +91,8 @@ def loss_of(terms):
 
 
 def conform(plan, shape, tmp_path):
-    model, (x, y) = plan.model, batch(shape, text=reads_text(name_of(plan)))
+    kind = "text" if reads_text(name_of(plan)) else "drawings" if reads_drawings(name_of(plan)) else ""
+    model, (x, y) = plan.model, batch(shape, kind=kind)
     n, of_labels = len(x), isinstance(model, Classifier)
     target, event = (y, torch.Size()) if of_labels else (x, torch.Size(shape))
     moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -168,7 +188,7 @@ def name_of(plan):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_recipes_conform(name, shape, tmp_path):
-    shape = (2 + shape[0],) if reads_text(name) else shape
+    shape = shape_for(name, shape)
     conform(plan_of(name, shape), shape, tmp_path)
 
 
@@ -291,7 +311,7 @@ def test_every_parameter_is_described(name):
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_arguments_make_the_round_trip(name):
-    made_by = plan_of(name, (5,)).model.made_by
+    made_by = plan_of(name, shape_for(name, (5,))).model.made_by
     assert (
         recipes.make(made_by["recipe"], **json.loads(json.dumps(made_by["arguments"]))).model.made_by
         == made_by

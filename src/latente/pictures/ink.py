@@ -45,8 +45,9 @@ class Drawing:
     def lines(self) -> list[tuple[np.ndarray, bool]]:
         """The lines, each of points (n, 2), and whether it was given; a line that the model went on with is two."""
         found, seen = [], 0
+        points = self.given + 1 if self.given else 0  # the origin is the first one
         for line in lines_of(self.rows):
-            own = min(max(self.given + 1 - seen, 0), len(line))
+            own = min(max(points - seen, 0), len(line))
             seen += len(line)
             if own:
                 found.append((line[:own], True))
@@ -211,7 +212,7 @@ class Sheet:
 
     def paper(self) -> Image:
         """Returns the sheet without its drawings, enlarged."""
-        image_of, draw_of, fonts = (need(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont"))
+        image_of, draw_of, fonts = need("PIL.Image"), need("PIL.ImageDraw"), need("PIL.ImageFont")
         file = Path(need("matplotlib").get_data_path(), "fonts", "ttf", FONT_FILE)
         width, height = self.size
         image = image_of.new("RGB", (SHARP * width, SHARP * (height + HEAD)), PAPER)
