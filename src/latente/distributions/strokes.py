@@ -43,7 +43,8 @@ __all__ = [
 ]
 
 LIFTED, FINISHED = 1, 2
-SHARPEST, WIDEST = -8.0, 8.0  # bounds of log sigma, in units of the data's standard deviation, and of r
+# Bounds of log sigma, in units of the moves' standard deviation, and of |r|. Magenta's weights go down to -10.5.
+SHARPEST, WIDEST, TILTED = -12.0, 8.0, 8.0
 
 
 class Drawer(Protocol):
@@ -85,12 +86,16 @@ def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
         (tensor([-1.8379]), -1.8378...)
     """
     logits, mx, my, sx, sy, r = parameters.chunk(6, -1)
-    sx, sy, r = (t.clamp(SHARPEST, WIDEST) for t in (sx, sy, r))
+    sx, sy, r = bounded(sx, sy, r)
     u, v = (xy[:, :1] - mx) * (-sx).exp(), (xy[:, 1:] - my) * (-sy).exp()
     up, down = r.exp(), (-r).exp()
     cosh, across = (up + down) / 2, ((u - v) * up + (u + v) * down) / 2  # u cosh r - v sinh r
     density = cosh.log() - sx - sy - (across.square() + v.square()) / 2
     return (logits.log_softmax(-1) + density).logsumexp(-1) - math.log(2 * math.pi)
+
+
+def bounded(sx: Tensor, sy: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return sx.clamp(SHARPEST, WIDEST), sy.clamp(SHARPEST, WIDEST), r.clamp(-TILTED, TILTED)
 
 
 def drawn_points(
@@ -117,7 +122,7 @@ def drawn_points(
     )
     spread = temperature if linear else math.sqrt(temperature)
     e1, e2 = (torch.randn_like(mx) * spread for _ in range(2))
-    sx, sy, r = (t.clamp(SHARPEST, WIDEST) for t in (sx, sy, r))
+    sx, sy, r = bounded(sx, sy, r)
     dx, dy = mx + sx.exp() * e1, my + sy.exp() * (r.tanh() * e1 + e2 / r.cosh())
     state = chosen(pen).to(dx.dtype)
     goes_on = state < FINISHED
