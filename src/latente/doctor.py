@@ -78,6 +78,10 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
         raise RunError(
             f"{run.path} is a classifier, which has no code to diagnose: see latente evaluate {run.path}"
         )
+    if not evaluation.latents:
+        raise RunError(
+            f"{run.path} is a decoder alone, which has no code to diagnose: see latente evaluate {run.path}"
+        )
     found = measure(
         run.model,
         run.data,
@@ -193,7 +197,7 @@ def row(run: Run, name: str) -> Row:
         )
     groups = list(e.latents.values())
     counted = [(g.active, g.dimensions) for g in groups if g.active is not None]
-    first = groups[0]
+    first = groups[0] if groups else None
     problems = [f.name for f in e.findings if f.problem]
     return Row(
         name=name,
@@ -201,9 +205,9 @@ def row(run: Run, name: str) -> Row:
         elbo=-e.elbo.mean,
         nll=None if e.nll is None else e.nll.mean,
         rate=e.rate.mean,
-        information=None if first.information is None else first.information.lower.mean,
+        information=None if first is None or first.information is None else first.information.lower.mean,
         active=(sum(a for a, _ in counted), sum(d for _, d in counted)) if counted else None,
         shuffled=e.shuffle.other.mean,
-        auc=None if first.auc is None else first.auc.mean,
+        auc=None if first is None or first.auc is None else first.auc.mean,
         problem=problems[0] if problems else "",
     )

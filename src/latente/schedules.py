@@ -69,8 +69,8 @@ def cosine(length: int | float = 0.25, *, start: float = 0.0, end: float = 1.0) 
     return Schedule(at, end)
 
 
-def saturating(decay: float, *, start: float = 0.0, end: float = 1.0) -> Schedule:
-    r"""Rises from `start` towards `end`: what is missing is multiplied by `decay` at each step.
+def saturating(decay: float, length: int | float = 1, *, start: float = 0.0, end: float = 1.0) -> Schedule:
+    r"""Rises from `start` towards `end`: what is missing is multiplied by `decay` over each `length`, a step by default.
 
     References:
         | A Neural Representation of Sketch Drawings (Ha and Eck, 2017)
@@ -81,7 +81,7 @@ def saturating(decay: float, *, start: float = 0.0, end: float = 1.0) -> Schedul
         >>> [beta(Clock(step, 100)) for step in range(4)]
         [0.0, 0.5, 0.75, 0.875]
     """
-    return Schedule(lambda clock: end + (start - end) * decay**clock.step, end)
+    return Schedule(lambda clock: end + (start - end) * decay ** clock.part(length), end)
 
 
 def logistic(middle: int | float = 0.125, *, steepness: float = 10.0, end: float = 1.0) -> Schedule:

@@ -37,7 +37,13 @@ KlWeight = Annotated[
 ]
 KlStart = Annotated[float, Field(ge=0, le=1e3, description="that weight at the first step")]
 KlDecay = Annotated[
-    float, Field(gt=0, le=1, description="what is left after a step of its distance to the full weight: R")
+    float | None,
+    Field(
+        gt=0,
+        lt=1,
+        description="what is left after a step of its distance to the full weight, R; by default a hundredth is left after three "
+        "quarters of the run",
+    ),
 ]
 KlFloor = Annotated[
     float, Field(ge=0, le=1e3, description="nats of the rate a dimension that cost nothing: KL_min")
@@ -73,7 +79,7 @@ def sketch_rnn(
     dropout: Dropout = 0.1,
     kl_weight: KlWeight = 0.5,
     kl_start: KlStart = 0.01,
-    kl_decay: KlDecay = 0.999,
+    kl_decay: KlDecay = None,
     kl_floor: KlFloor = 0.2,
     stretch: Stretch = 0.15,
     point_dropout: PointDropout = 0.1,
@@ -99,7 +105,8 @@ def sketch_rnn(
         encoder = StrokeEncoder(latent, encoder_cell, encoder_hidden, dropout)
         model = VAE(Diagonal(encoder), Standard(latent), likelihood)
         nats = points / latent  # of a drawing, against the paper's of a point and of a dimension
-        beta = saturating(kl_decay, start=kl_start * nats, end=kl_weight * nats)
+        pace = (0.01, 0.75) if kl_decay is None else (kl_decay, 1)
+        beta = saturating(*pace, start=kl_start * nats, end=kl_weight * nats)
     return Plan(
         model,
         SketchLoss(points, beta, kl_floor * latent, padded),
