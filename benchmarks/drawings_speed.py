@@ -64,13 +64,20 @@ class Contender:
         model = self.plan.model
         net = model.likelihood.net
         rows = x.shape[1] - 1 if self.plan.objective.padded else int(lengths_of(x).max()) + 1
-        per_row = net.cell.of_output.numel() + 5 * 4 * net.cell.units + net.head.weight.numel()
+        per_row = matrices(net.cell) + net.head.weight.numel()
         total = 2 * BATCH * rows * per_row
         if net.first is not None:
-            cells = (model.posterior.net.forwards, model.posterior.net.backwards)
-            per_row = sum(c.of_output.numel() + c.of_inputs.numel() for c in cells)
+            per_row = matrices(model.posterior.net.forwards) + matrices(model.posterior.net.backwards)
             total += 2 * BATCH * int(lengths_of(x).max()) * per_row
         return total
+
+
+def matrices(cell):
+    """Counts the weights that every step of a cell multiplies with; those of its context are multiplied once a drawing."""
+    inputs = [m for m in cell.modules() if hasattr(m, "of_inputs")]
+    return sum(p.numel() for p in cell.parameters() if p.dim() > 1) - sum(
+        4 * m.units * m.context for m in inputs
+    )
 
 
 def against(rounds, one, other):

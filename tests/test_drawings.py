@@ -178,8 +178,8 @@ def test_the_fused_kernel_is_the_loop():
     cell = a_cell("lstm")
     x, context = torch.randn(9, 4, 5), torch.randn(4, 3, requires_grad=True)
     found = []
-    for f in (cell.forward, cell.loop):
-        outputs, state = f(x, context, cell.begin(4))
+    for f, given in ((cell.forward, context), (cell.loop, cell.shares(context))):
+        outputs, state = f(x, given, cell.begin(4))
         gradients = torch.autograd.grad((outputs.sin().sum() + state[0].sum()), [*cell.parameters(), context])
         found.append((outputs, *state, *gradients))
     for fused, loop in zip(*found):
@@ -204,7 +204,7 @@ def test_recurrent_dropout_drops_candidates_alone(name):
     x = torch.randn(1, 4, 5)
     state = tuple(torch.randn(4, n) for n in cell.sizes)
     kept = torch.zeros(4, 8)
-    a = tuple(part[0] for part in cell.inputs(x, torch.zeros(4, 3)))
+    a = tuple(part[0] for part in cell.inputs(x, cell.shares(torch.zeros(4, 3))))
     dropped, plain = cell.step(a, state, kept), cell.step(a, state, torch.ones(4, 8))
     place = {"lstm": 0, "layer-norm": 1, "hyper": 2}[name]
     forgotten = dropped[place] / state[place]

@@ -103,7 +103,7 @@ class Run:
             none = Examples(torch.empty(0, *about["shape"]))
             scale = torch.tensor(about["scale"], dtype=torch.float64)
             return Data(
-                about["name"],
+                about["benchmark"],
                 "",
                 none,
                 none,

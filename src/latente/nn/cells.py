@@ -54,20 +54,25 @@ class Cell(nn.Module, abc.ABC):
 
     def forward(self, x: Tensor, context: Tensor | None, state: State) -> tuple[Tensor, State]:
         """Reads inputs (T, B, features) in the context (B, context); returns the outputs (T, B, units) and the last state."""
-        return self.loop(x, context, state)
+        return self.loop(x, self.shares(context), state)
 
     @torch.compiler.disable(recursive=False)  # a graph of a step, not of all steps
-    def loop(self, x: Tensor, context: Tensor | None, state: State) -> tuple[Tensor, State]:
+    def loop(self, x: Tensor, shares: State, state: State) -> tuple[Tensor, State]:
+        """Does what `forward` does, given the context's shares in the gates."""
         outputs = []
         drop = self.dropout if self.training else 0.0
         kept = kept_at_random((*x.shape[:2], self.units), drop, x) if drop else None
-        for t, a in enumerate(zip(*(part.unbind(0) for part in self.inputs(x, context)))):
+        for t, a in enumerate(zip(*(part.unbind(0) for part in self.inputs(x, shares)))):
             state = self.step(a, state, None if kept is None else kept[t])
             outputs.append(self.output(state))
         return torch.stack(outputs), state
 
     @abc.abstractmethod
-    def inputs(self, x: Tensor, context: Tensor | None) -> State:
+    def shares(self, context: Tensor | None) -> State:
+        """Returns what all steps take of the context, each with shape (B, *) or (*)."""
+
+    @abc.abstractmethod
+    def inputs(self, x: Tensor, shares: State) -> State:
         """Returns what all steps take of inputs and context, each with shape (T, B, *)."""
 
     @abc.abstractmethod
@@ -130,8 +135,8 @@ class LSTM(Cell):
         self.bias = nn.Parameter(remembering(units))
 
     def forward(self, x: Tensor, context: Tensor | None, state: State) -> tuple[Tensor, State]:
-        if len(x) == 1 or (self.training and self.dropout):
-            return self.loop(x, context, state)
+        if self.training and self.dropout:
+            return self.loop(x, self.shares(context), state)
         c, h = (part.contiguous().unsqueeze(0) for part in state)
         if context is not None:
             x = torch.cat([x, context.expand(len(x), -1, -1)], -1)
@@ -139,8 +144,11 @@ class LSTM(Cell):
         outputs, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, False)
         return outputs, (c.squeeze(0), h.squeeze(0))
 
-    def inputs(self, x: Tensor, context: Tensor | None) -> State:
-        return (projected(self, x, context, self.bias),)
+    def shares(self, context: Tensor | None) -> State:
+        return (share(self, context) + self.bias,)
+
+    def inputs(self, x: Tensor, shares: State) -> State:
+        return (F.linear(x, self.of_inputs[:, : self.features]).add_(shares[0]),)
 
     def step(self, a: State, state: State, kept: Tensor | None) -> State:
         c, h = state
@@ -178,8 +186,11 @@ class LayerNormLSTM(Cell):
         self.gain, self.shift = nn.Parameter(torch.ones(4 * units)), nn.Parameter(remembering(units))
         self.read = nn.LayerNorm(units, EPS)
 
-    def inputs(self, x: Tensor, context: Tensor | None) -> State:
-        return (projected(self, x, context, None),)
+    def shares(self, context: Tensor | None) -> State:
+        return (share(self, context),)
+
+    def inputs(self, x: Tensor, shares: State) -> State:
+        return (F.linear(x, self.of_inputs[:, : self.features]).add_(shares[0]),)
 
     def step(self, a: State, state: State, kept: Tensor | None) -> State:
         h, c = state
@@ -236,8 +247,11 @@ class HyperLSTM(Cell):
         nn.init.normal_(self.embed_shift.weight, std=0.01)
         self.shift = nn.Parameter(torch.zeros(4, embedding, units))
 
-    def inputs(self, x: Tensor, context: Tensor | None) -> State:
-        return self.main.inputs(x, context) + self.small.inputs(x, context)
+    def shares(self, context: Tensor | None) -> State:
+        return self.main.shares(context) + self.small.shares(context)
+
+    def inputs(self, x: Tensor, shares: State) -> State:
+        return self.main.inputs(x, shares[:1]) + self.small.inputs(x, shares[1:])
 
     def step(self, a: State, state: State, kept: Tensor | None) -> State:
         h, small_h, c, small_c = state
@@ -256,13 +270,11 @@ class HyperLSTM(Cell):
         return state[0]
 
 
-def projected(cell: LSTM | LayerNormLSTM, x: Tensor, context: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Returns the share of inputs and context in the gates of all steps, with shape (T, B, 4 units)."""
-    weight = cell.of_inputs
+def share(cell: LSTM | LayerNormLSTM, context: Tensor | None) -> Tensor:
+    """Returns the share of the context in the gates of every step, with shape (B, 4 units); zeros where there is none."""
     if context is None:
-        return F.linear(x, weight[:, : cell.features], bias)
-    kept = F.linear(context, weight[:, cell.features : cell.features + cell.context], bias)
-    return F.linear(x, weight[:, : cell.features]) + kept
+        return cell.of_inputs.new_zeros(4 * cell.units)
+    return F.linear(context, cell.of_inputs[:, cell.features : cell.features + cell.context])
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "layer-norm": LayerNormLSTM, "hyper": HyperLSTM}

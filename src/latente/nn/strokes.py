@@ -161,15 +161,16 @@ class StrokeDecoder(nn.Module):
             done = min(len(before), longest - 1)
             drawings[:, :done] = before[:done]
             inputs = torch.cat([inputs, five(before[:done].to(z.dtype)).unsqueeze(1).expand(-1, len(z), -1)])
-        rows, context, state = torch.arange(len(z), device=z.device), self.context(z), self.begin(z)
+        rows, state = torch.arange(len(z), device=z.device), self.begin(z)
+        shares = tuple(share.expand(len(z), -1) for share in self.cell.shares(self.context(z)))
         for t in range(done, longest - 1):
-            states, state = self.cell(inputs, context, state)
+            states, state = self.cell.loop(inputs, shares, state)
             points = choose(self.head(states[-1]))
             goes_on = points[:, 2] < FINISHED
             drawings[rows, t] = points
             if not goes_on.all():
-                rows, points, state = rows[goes_on], points[goes_on], tuple(s[goes_on] for s in state)
-                context = None if context is None else context[goes_on]
+                rows, points = rows[goes_on], points[goes_on]
+                state, shares = (tuple(part[goes_on] for part in parts) for parts in (state, shares))
                 if not len(rows):
                     break
             inputs = five(points).unsqueeze(0)
