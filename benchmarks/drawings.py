@@ -68,10 +68,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     file = RESULTS / "drawings.json"
-    cells = json.loads(file.read_text())["cells"] if file.exists() else {}
     for name in options.cells:
-        cells[name] = cell(name, options)
-        store("drawings", {"cells": cells})
+        found = cell(name, options)
+        cells = json.loads(file.read_text())["cells"] if file.exists() else {}
+        store("drawings", {"cells": {**cells, name: found}})
 
 
 if __name__ == "__main__":

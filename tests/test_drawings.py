@@ -408,6 +408,20 @@ def test_drawings_score_alike_alone_and_among_others(small):
     assert_close(p.expand((2, len(small))).log_prob(small), alone.expand(2, -1), rtol=1e-5, atol=1e-5)
 
 
+def test_what_points_cost_is_what_drawings_cost(small):
+    torch.manual_seed(0)
+    net = StrokeDecoder(3, "layer-norm", 8, components=4).eval()
+    p = Strokes(net, torch.randn(len(small), 3), small.shape[1])
+    costs = p.at_points(small)
+    assert costs.shape == small.shape[:2]
+    assert_close(costs.sum(1), -p.log_prob(small), rtol=1e-5, atol=1e-5)
+    assert not costs[torch.arange(small.shape[1]) > lengths_of(small).unsqueeze(1)].any()
+    changed = small.clone()
+    changed[3, 5, 0] += 4
+    moved = (p.at_points(changed) - costs)[3]
+    assert (moved[:5] == 0).all() and moved[5] != 0
+
+
 def test_the_encoder_reads_no_padding_and_both_ways():
     torch.manual_seed(0)
     net = StrokeEncoder(3, "lstm", 8).eval()

@@ -56,6 +56,9 @@ class Drawer(Protocol):
     def costs(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
         """Returns what the places and what the pen cost, in nats, each with shape (n)."""
 
+    def at_points(self, z: Tensor, x: Tensor) -> Tensor:
+        """Returns what each point costs, in nats, with shape (n, L)."""
+
     def draw(
         self, z: Tensor, longest: int, choose: Callable[[Tensor], Tensor], before: Tensor | None = None
     ) -> Tensor:
@@ -173,6 +176,10 @@ class Strokes(Distribution):
         x = value.expand(*shape, -1, -1).reshape(-1, *value.shape[-2:])
         points, pens = self.net.costs(self.z.expand(*shape, -1).reshape(len(x), self.z.shape[-1]), x, padded)
         return points.view(shape), pens.view(shape)
+
+    def at_points(self, value: Tensor) -> Tensor:
+        r"""Returns what each point of drawings (B, L, 3) costs, in nats, with shape (B, L): it sums to :math:`-\log p(x | z)`."""
+        return self.net.at_points(self.z, value)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self.draw(sample_shape=sample_shape)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..distributions.strokes import FINISHED, lengths_of, mixture_log_prob, outputs
@@ -120,13 +121,23 @@ class StrokeDecoder(nn.Module):
             padded: Whether the pen is also charged for the rows after the first end, all but the last.
         """
 
-        def score(x: Tensor, z: Tensor) -> Tensor:
-            return self.score(x, z, padded)
+        def whole(x: Tensor, z: Tensor) -> Tensor:
+            return torch.stack([part.sum(0) for part in self.score(x, z, padded)], -1)
 
-        points, pens = by_length(score, lengths_of(x), x, z).unbind(-1)
+        points, pens = by_length(whole, lengths_of(x), x, z).unbind(-1)
         return points, pens
 
-    def score(self, x: Tensor, z: Tensor, padded: bool) -> Tensor:
+    def at_points(self, z: Tensor, x: Tensor) -> Tensor:
+        """Returns the nats of each point, place and pen together, with shape (n, L); those after the first end are free."""
+
+        def each(x: Tensor, z: Tensor) -> Tensor:
+            places, pens = self.score(x, z)
+            return F.pad((places + pens).t(), (0, x.shape[1] - len(pens)))
+
+        return by_length(each, lengths_of(x), x, z)
+
+    def score(self, x: Tensor, z: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
+        """Returns the nats of the places and of the pen at each step, with shape (T, n)."""
         lengths = lengths_of(x)
         steps = x.shape[1] - 1 if padded else int(lengths.max()) + 1
         x = x[:, :steps].transpose(0, 1)
@@ -138,9 +149,7 @@ class StrokeDecoder(nn.Module):
         inside, charged = time < lengths, (time <= lengths) | padded
         pens = y[..., :3].log_softmax(-1).gather(-1, x[..., 2:].long()).squeeze(-1) * charged
         places = mixture_log_prob(y[..., 3:][inside], x[..., :2][inside])
-        return -torch.stack(
-            [pens.new_zeros(inside.shape).masked_scatter(inside, places).sum(0), pens.sum(0)], -1
-        )
+        return -pens.new_zeros(inside.shape).masked_scatter(inside, places), -pens
 
     def draw(
         self, z: Tensor, longest: int, choose: Callable[[Tensor], Tensor], before: Tensor | None = None

@@ -503,7 +503,7 @@ def wishes(
         )
     yield (
         "What lies between two examples?",
-        "A straight line from one code to another: each step should look like data, not like two examples laid over each other.",
+        "The way from one code to another: each step should look like data, not like two examples laid over each other.",
         lambda: shows.interpolations(model, data, rows=rows, seed=seed),
     )
     yield (
