@@ -40,7 +40,7 @@ def a_drawing(n, seed=0):
     """Draws n rows of whole moves in strokes of random lengths."""
     g = np.random.default_rng(seed)
     rows = np.column_stack([g.integers(-9, 10, (n, 2)), g.random(n) < 0.2]).astype(np.float64)
-    rows[0, 0] += 1
+    rows[0, 0] = 10
     rows[-1, 2] = 1
     return rows
 
@@ -344,14 +344,14 @@ def test_losses_are_those_of_the_paper(cell, small):
         net.head.weight.mul_(0.3)
     z, x = torch.randn(len(small), 3, dtype=torch.float64), small.double()
     x[..., :2] /= 5
-    places, pens = net.costs(z, x, padded=True)
-    own_places, own_pens = net.costs(z, x)
+    places, pens = net(z, x, padded=True)
+    own_places, own_pens = net(z, x)
     for b, n in enumerate(lengths_of(x).tolist()):
         expected = literal_costs(net, z[b], array(x[b, :n]), x.shape[1] - 1)
         for value, found in zip(expected, (places[b], pens[b], own_pens[b])):
             assert_close(found.item(), value, rtol=1e-6, atol=1e-6)
     assert_close(own_places, places, rtol=1e-9, atol=1e-9)
-    assert_close(net(z, x), -own_places - own_pens, rtol=0, atol=0)
+    assert_close(Strokes(net, z, x.shape[1]).log_prob(x), -own_places - own_pens, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("padding", [True, False])
@@ -384,6 +384,7 @@ def test_the_objective_is_the_papers_loss(padding, small):
     assert kl > floor
     assert_close(loss, expected, rtol=1e-5, atol=1e-6)
     assert plan.objective.weights(Clock(40, 100))["beta"] == pytest.approx(w * eta * n / d)
+    assert "free/z" in terms and terms["free/z"].value.max() == 0
     held = sum(t.held * t.value.mean() for t in terms.values() if not t.monitor)
     assert_close(held, (places + pens).mean() / n + w * kl, rtol=1e-5, atol=1e-6)
 
@@ -402,8 +403,8 @@ def test_drawings_score_alike_alone_and_among_others(small):
     net = StrokeDecoder(3, "layer-norm", 8, components=4).eval()
     x = small.repeat(40, 1, 1)  # more than are read at once
     z = torch.randn(len(x), 3)
-    alone = torch.cat([net(z[i : i + 1], x[i : i + 1]) for i in range(len(small))])
-    assert_close(net(z, x)[: len(small)], alone, rtol=1e-5, atol=1e-5)
+    alone = torch.cat([-sum(net(z[i : i + 1], x[i : i + 1])) for i in range(len(small))])
+    assert_close(-sum(net(z, x))[: len(small)], alone, rtol=1e-5, atol=1e-5)
     p = Strokes(net, z[: len(small)], small.shape[1])
     assert_close(p.expand((2, len(small))).log_prob(small), alone.expand(2, -1), rtol=1e-5, atol=1e-5)
 
@@ -798,6 +799,101 @@ def test_a_pen_that_does_something_else_is_an_error(tmp_path):
         data.load(file)
 
 
+def test_a_first_row_that_says_nothing_is_left_out(tmp_path):
+    rows = [np.vstack([[0, 0, 0], a_drawing(5, i)]) for i in range(20)]
+    raw = strokes.raw_of(rows, "rows")
+    assert np.array_equal(raw.x, strokes.raw_of([r[1:] for r in rows], "rows").x)
+    lifted = np.vstack([[0, 0, 1], a_drawing(5)])
+    assert strokes.raw_of([lifted], "dot").x.shape[1] == 7
+
+
+def write(path, **members):
+    np.savez(
+        path, **{"strokes": np.ones((4, 3), np.int16) * [1, 2, 0], "offsets": np.array([0, 2, 4]), **members}
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"label": np.array([1])}, r"label has shape \(1,\) for 2 drawings"),
+        ({"split": np.array([0, 1, 2])}, r"split has shape \(3,\)"),
+        ({"split": np.array([0, 7])}, "other numbers than 0, 1 and 2"),
+        ({"offsets": np.array([0, 2])}, "offsets of strokes do not go from 0 to 4"),
+        ({"offsets": np.array([0])}, "offsets of strokes"),
+        ({"strokes": np.ones((4, 2))}, r"shape \(2, 2\)"),
+    ],
+)
+def test_files_that_do_not_fit_together_are_errors(tmp_path, members, says):
+    with pytest.raises(DataError, match=says):
+        data.read(write(tmp_path / "some.npz", **members))
+
+
+def test_other_files_are_still_read_as_what_they_are(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(20, 3)), offsets=np.arange(20))
+    assert data.load(tmp_path / "x.npz").kind == "vectors"
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        Image.new("L", (4, 4), 20 * i).save(folder / f"{i}.png")
+    (folder / "logo.svg").write_text(SVG)
+    assert data.load(folder).kind == "images"
+
+
+def test_what_has_no_size_or_no_deviation_is_an_error(tmp_path):
+    assert len(strokes.simplified(np.zeros((300, 3)), 250)) == 300
+    drawings = [np.array([[10.0, 10.0, 0.0]])] * 12
+    strokes.write_strokes(tmp_path / "same.npz", strokes.raw_of(drawings, "same"))
+    with pytest.raises(DataError, match=r"same\.npz: all moves are alike"):
+        data.load(tmp_path / "same.npz")
+    bad = [np.zeros((0, 3))] * 3 + [a_drawing(5, i) for i in range(20)]
+    raw = strokes.raw_of(bad, "bad", splits={"validation": np.arange(3), "train": np.arange(3, 23)})
+    strokes.write_strokes(
+        tmp_path / "bad.npz", data.loading.replace(raw, splits={**raw.splits, "test": np.arange(0)})
+    )
+    with pytest.raises(DataError, match="no drawing of validation is left: 3 with no line"):
+        data.load(tmp_path / "bad.npz")
+
+
+def test_too_much_to_lay_out_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(strokes, "LARGEST", 5000)
+    with pytest.raises(DataError, match="500 points, take"):
+        strokes.raw_of([a_drawing(500)] + [a_drawing(3)] * 9, "some")
+    many = objects([np.ones((1000, 3), np.int16)] * 300)
+    with pytest.raises(ValueError, match="many times"):
+        arrays(pickle.dumps(many))
+
+
+def test_what_an_svg_does_not_paint_is_not_drawn(tmp_path):
+    shape = '<path d="M0 0 L10 0"/>'
+    body = f'<mask>{shape}</mask><symbol id="s">{shape}</symbol><g visibility="hidden">{shape}</g><use href="#s" x="5"/>'
+    file = tmp_path / "a.svg"
+    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg">{body}</svg>')
+    (line,) = svg.lines_in(file)
+    assert np.allclose(line, [[5, 0], [15, 0]])
+
+
+def test_an_svg_that_uses_itself_to_death_is_refused(tmp_path):
+    layers = "".join(f'<g id="l{i + 1}">{f"""<use href="#l{i}"/>""" * 10}</g>' for i in range(9))
+    file = tmp_path / "bomb.svg"
+    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><path id="l0" d="M0 0 L1 1"/>{layers}</svg>')
+    with pytest.raises(DataError, match=r"bomb\.svg.*again and again"):
+        data.read(file)
+    file.write_text(
+        '<!DOCTYPE s [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><svg xmlns="http://www.w3.org/2000/svg">&b;</svg>'
+    )
+    with pytest.raises(DataError, match=r"bomb\.svg"):
+        data.load(tmp_path / "bomb.svg")
+
+
+def test_simplified_quick_draw_keeps_its_digits(tmp_path):
+    file = ndjson(tmp_path / "small.ndjson", [{"drawing": [[[0.1, 0.2, 0.3], [0.1, 0.5, 0.45]]]}] * 3)
+    assert strokes.read_ndjson(file).x[0, :2, :2].tolist() == pytest.approx(
+        np.array([[0.1, 0.4], [0.1, -0.05]])
+    )
+
+
 def test_moves_have_unit_deviation_in_training(squares):
     found = data.load(squares)
     inside = found.train.x[..., 2] < 2
@@ -861,8 +957,11 @@ def test_weights_survive_export_and_import(tmp_path, squares):
         )
         info = json.loads(file.read_text())[0]
         assert info["max_seq_len"] == 7 and info["mode"] == (1 if latent else 2)
-        with pytest.raises(LatenteError, match=r"test drawings|no reconstructions"):
+        with pytest.raises(LatenteError, match="test drawings"):
             pictures.sketches.reconstructions(back.model, back.data)
+        for act in (back.evaluate, lambda folder=back.path: runs.resume(folder)):
+            with pytest.raises(RunError, match="has no data"):
+                act()
         assert pictures.sketches.samples(back.model, back.data, n=3).drawings
 
 
@@ -947,7 +1046,7 @@ def test_real_monkeys_are_likelier_than_sheep_to_a_model_of_monkeys(official, sh
     zeros, pen = nats("monkey"), nats("monkey", (0.0, 0.0, 1.0, 0.0, 0.0))
     nats("monkey", (0.0, 0.0, 0.0, 0.0, 0.0))
     assert zeros < pen < zeros + 0.05  # as published: .447 against .469, on another hundred
-    assert 0.3 < zeros < 0.5 and nats("sheep") > zeros + 0.1
+    assert 0.3 < zeros < 0.6 and nats("sheep") > zeros + 0.1
 
 
 # ------------------------------------------------------------------------------------------------------ pictures
@@ -1105,6 +1204,35 @@ def test_what_cannot_be_drawn_is_said(trained, words, says):
         command(words[0], trained / words[1], *words[2:])
 
 
+def test_a_decoder_alone_has_no_codes_to_write(trained, tmp_path):
+    for words in (("encode", "--data", trained / "some.npz"), ("decode", "--codes", tmp_path / "codes.csv")):
+        (tmp_path / "codes.csv").write_text("z_0\n1.0\n")
+        with pytest.raises(LatenteError, match="no codes"):
+            command(words[0], trained / "bare", *words[1:])
+    with pytest.raises(LatenteError, match="which is of the prior"):
+        command("sample", trained / "bare", "--temperature", 0.5)
+    command("encode", trained / "code", "--data", trained / "some.npz", "--out", tmp_path / "codes.csv")
+    for name in ("decoded.npz", "decoded.svg"):
+        assert (
+            command(
+                "decode", trained / "code", "--codes", tmp_path / "codes.csv", "--out", tmp_path / name
+            ).exit_code
+            == 0
+        )
+    assert (tmp_path / "decoded.svg").stat().st_size > 1000
+
+
+def test_what_is_drawn_can_be_learnt_from(trained, tmp_path):
+    command("sample", trained / "code", "-n", 30, "--out", tmp_path / "drawn.npz")
+    assert strokes.read_strokes(tmp_path / "drawn.npz").x.shape[0] == 30
+
+
+def test_longer_drawings_than_the_model_knows_are_refused(trained, tmp_path):
+    strokes.write_strokes(tmp_path / "long.npz", strokes.raw_of([a_drawing(60)] * 3, "long"))
+    with pytest.raises(DataError, match=r"more than \d+ points.*--longest"):
+        command("score", trained / "code", "--data", tmp_path / "long.npz")
+
+
 def test_scores_tell_the_odd_drawing(trained, tmp_path):
     run = runs.Run.open(trained / "code")
     x = run.data.test.x[:4].clone()
@@ -1153,6 +1281,14 @@ def test_recipes_and_kinds_must_fit(trained, tmp_path):
         runs.train("sketch-rnn", str(tmp_path / "images.npy"), tmp_path / "b")
     with pytest.raises(DataError, match=r"drawings.*images|images.*drawings"):
         data.read(tmp_path / "images.npy", like=runs.Run.open(trained / "code").record["data"])
+
+
+def test_validation_charges_the_floor(small):
+    torch.manual_seed(0)
+    plan = recipes.make("sketch-rnn", shape=list(small.shape[1:]), kl_floor=5.0, **TINY)
+    terms = plan.objective.terms(plan.model.eval(), small, None, Clock(0, 9))
+    charged = (terms["rate/z"].value + terms["free/z"].value).mean()
+    assert charged.item() == pytest.approx(15.0) and terms["free/z"].weight == 0
 
 
 def test_gradients_are_clipped_by_value(small):

@@ -51,11 +51,18 @@ OF_CODES = ("activations", "scatter")  # pictures that need no decoder
 out = Console(soft_wrap=True, highlight=False)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
-Picture = Annotated[Path, typer.Option("--out", help="picture to write, .png")]
+Picture = Annotated[
+    Path,
+    typer.Option("--out", help="picture to write: .png, .svg or .pdf; of drawings .png, .svg, .gif or .npz"),
+]
 Seed = Annotated[int, typer.Option(help="seed of what is drawn")]
 PointTemperature = Annotated[
     float | None,
-    typer.Option(min=0, help="spread of each point of a drawing; 0 takes the likeliest, 1 is the model's"),
+    typer.Option(
+        min=0,
+        max=100,
+        help="spread of each point of a drawing: 0 takes the likeliest, 1 is the model's, 0.1 or 0.4 by default",
+    ),
 ]
 Animate = Annotated[
     bool, typer.Option("--animate", help="let a drawing's .svg be drawn line by line, as .gif always is")
@@ -466,11 +473,15 @@ def reconstruct(
     picture: Picture = Path("reconstructions.png"),
     n: Annotated[int, typer.Option("-n", min=1)] = 10,
     seed: Seed = 0,
+    drawings: DrawingsFile = None,
+    rescale: Rescale = False,
     point_temperature: PointTemperature = None,
     animate: Animate = False,
 ) -> None:
     """Shows held-out examples, their mean reconstructions and sampled ones."""
-    own = given(point_temperature=point_temperature, animate=animate)
+    own = given(
+        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
+    )
     draw("reconstructions", run, picture, n=n, seed=seed, **own)
 
 
@@ -538,7 +549,7 @@ def analogy(
     picture: Picture = Path("analogies.png"),
     drawings: DrawingsFile = None,
     rescale: Rescale = False,
-    rows: Annotated[int, typer.Option(min=1, help="threes of test drawings, where none are given")] = 4,
+    rows: Annotated[int, typer.Option(min=1, help="threes of drawings")] = 4,
     seed: Seed = 0,
     point_temperature: PointTemperature = None,
     animate: Animate = False,
@@ -668,7 +679,8 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
             )
     if trained_on != "drawings" and kind in ("analogy", "completions", "temperatures"):
         raise RunError(
-            f"{kind} are of drawings, and {run} was trained on {trained_on}: see latente train sketch-rnn"
+            f"{'analogies' if kind == 'analogy' else kind} are of drawings, and {run} was trained on {trained_on}: "
+            "see latente train sketch-rnn"
         )
     animate = how.pop("animate", False)
     shown = getattr(draws, kind)(opened.model, opened.data, **how)
@@ -730,10 +742,13 @@ def decode(
     ],
     file: Annotated[
         Path,
-        typer.Option("--out", help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences"),
+        typer.Option(
+            "--out",
+            help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences; .svg, .png or .gif for drawings",
+        ),
     ] = Path("decoded.npz"),
 ) -> None:
-    """Decodes a table of codes to the likelihood's means, or to the likeliest words."""
+    """Decodes a table of codes to the likelihood's means, or to the likeliest words or drawings."""
     from . import codes
     from .runs import Run
 
@@ -742,6 +757,13 @@ def decode(
     x = codes.decode(opened.model, codes.read_table(table), opened.data)
     if file.suffix == ".txt" and opened.data.kind == "text":
         file.write_text("\n".join([*opened.data.sentences(x), ""]))
+    elif opened.data.kind == "drawings":
+        from . import pictures
+
+        shown = [pictures.Drawing(rows) for rows in x.numpy()]
+        pictures.Sheet(
+            "Decoded", f"{opened.title}, {table}", [shown[i : i + 10] for i in range(0, len(shown), 10)]
+        ).save(file)
     elif file.suffix == ".png":
         from . import pictures
 
@@ -821,7 +843,7 @@ def convert(
         float, typer.Option(help="share for validation, where the data does not say")
     ] = 0.1,
     test: Annotated[float, typer.Option(help="share for the test, where the data does not say")] = 0.1,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the split")] = 0,
 ) -> None:
     """Reads drawings, simplifies, splits and counts them, and writes them as an .npz without a pickle."""
     from .data import convert as write

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from .data import Data, Examples
-from .distributions import onto
+from .distributions import Strokes, Words, onto
 from .distributions.strokes import lengths_of
 from .errors import DataError, LatenteError
 from .models import Classifier
@@ -39,7 +39,9 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
     deviations: dict[str, list[Tensor]] = {}
     for start in range(0, len(examples), BLOCK):
         x, y = examples.batch(slice(start, start + BLOCK))
-        for name, g in model(x, y, choose=mean).latents.items():
+        groups = model(x, y, choose=mean).latents
+        needs_code(groups)
+        for name, g in groups.items():
             assert g.q is not None
             means.setdefault(name, []).append(onto(g.p, g.q.mean).flatten(1))
             deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
@@ -73,7 +75,8 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
     example = data.test.batch(slice(0, 1))
-    groups = model(*example, choose=mean).latents
+    groups = (model(*example, choose=mean) if len(data.test) else model(size=1)).latents
+    needs_code(groups)
     given = {}
     for name, g in groups.items():
         shape = g.z.shape[1:]
@@ -93,8 +96,16 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             trace = model(y=None if y is None else y[rows], size=len(first[rows]), given=block)
         except ValueError as error:
             raise DataError(f"the codes cannot be decoded: {error}") from None
-        parts.append(trace.likelihood.mode if data.kind == "text" else shown(trace.likelihood))
+        d = trace.likelihood
+        parts.append(d.mode if isinstance(d, Strokes | Words) else shown(d))
     return data.inverse(torch.cat(parts))
+
+
+def needs_code(groups: Mapping[str, object]) -> None:
+    if not groups:
+        raise LatenteError(
+            "the model is a decoder alone and has no codes: sample from it, complete with it, or score by it"
+        )
 
 
 def shown(d: Distribution) -> Tensor:

@@ -81,8 +81,8 @@ def import_run(file: Path | str, out: Path | str) -> Run:
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
         save(model, out / WEIGHTS)
+        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
     return Run(out, record)
@@ -101,7 +101,7 @@ def read(file: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
             raise ValueError("its scale factor or its longest drawing is out of range")
     except FileNotFoundError:
         raise RunError(f"{file} is not there: name a .json of sketch-rnn-js, e.g. bear.gen.json") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunError(f"{file} is no file of Magenta's weights, or a damaged one ({error})") from None
     return info, weights
 

@@ -120,6 +120,17 @@ class Run:
         labelled = self.split().get(LABELLED)
         return found if labelled is None else restricted(found, labelled)
 
+    def needs_examples(self) -> None:
+        """Refuses a run whose weights were imported.
+
+        Raises:
+            RunError: If it has no data of its own.
+        """
+        if self.record["data"]["source"] is None:
+            raise RunError(
+                f"{self.path} is of imported weights and has no data: sample from it, or give drawings to complete and to score"
+            )
+
     def split(self) -> dict[str, np.ndarray]:
         """Returns the rows that each split took of the source."""
         try:
@@ -240,6 +251,7 @@ class Run:
         """
         from .evaluation import affordable, classify, evaluate
 
+        self.needs_examples()
         found: Evaluation | Classification
         how: Any = {"split": split, "seed": self.settings.seed}
         if isinstance(self.model, Classifier):
@@ -413,6 +425,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
         RunError: If there is no such run, or its checkpoints are all damaged.
     """
     run = Run.open(path)
+    run.needs_examples()
     if steps is not None:
         kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
         run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})

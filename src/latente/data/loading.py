@@ -219,7 +219,7 @@ def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
     if raw.kind in ("images", "text") or (raw.kind == "vectors" and _lies_in_unit(raw.x)):
         return None
     if raw.kind == "drawings":
-        return _pen_scaling(raw.x[rows])
+        return _pen_scaling(raw.x[rows], where)
     with np.errstate(over="ignore", invalid="ignore"):
         location, scale = _moments(raw.x, rows)
     if not (np.isfinite(location).all() and np.isfinite(scale).all()):
@@ -229,12 +229,21 @@ def _scaling(raw: Raw, rows: np.ndarray, where: str) -> _Scaling | None:
     return _Scaling(location, scale)
 
 
-def _pen_scaling(x: np.ndarray) -> _Scaling:
+def _pen_scaling(x: np.ndarray, where: str) -> _Scaling:
     """Returns one scale for both directions: the standard deviation of all moves."""
-    moves = x[x[..., 2] < FINISHED][:, :2]
-    return _Scaling(
-        np.zeros(3), np.array([1.0, 1.0, 0.0]) * moves.std(dtype=np.float64) + np.array([0.0, 0.0, 1.0])
-    )
+    scale = x[x[..., 2] < FINISHED][:, :2].std(dtype=np.float64)
+    if not 0 < scale < np.inf:
+        raise DataError(
+            f"{where}: all moves are alike, so they have no deviation to be scaled by: give more drawings."
+        )
+    return _Scaling(np.zeros(3), np.array([scale, scale, 1.0]))
+
+
+def _by_own_moves(x: np.ndarray) -> np.ndarray:
+    """Scales each drawing to moves whose root mean square is 1 in either direction."""
+    inside = x[..., 2:] < FINISHED
+    square = (x[..., :2] ** 2 * inside).sum((1, 2), keepdims=True) / (2 * inside.sum((1, 2), keepdims=True))
+    return np.concatenate([x[..., :2] / np.sqrt(square), x[..., 2:]], -1)
 
 
 def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> Examples:
@@ -326,7 +335,7 @@ def load(
     now = _fingerprint(raw)
     if raw.kind == "drawings":
         raw, note = cleaned(raw, source, longest, bad)
-    _check_rows(raw, source)
+    _check_rows(raw, f"{source} ({note})" if note else source)
     if fingerprint is not None and fingerprint != now:
         raise DataError(
             f"{source} has changed since the run was made (fingerprint {fingerprint[:12]} then, "
@@ -369,12 +378,12 @@ def convert(
     if tolerance:
         raw = simplified_all(raw, tolerance)
     raw, note = cleaned(raw, source, longest, bad)
-    _check_rows(raw, source)
+    _check_rows(raw, f"{source} ({note})" if note else source)
     raw = replace(raw, splits=_deal(raw, validation, test, seed))
     write_strokes(file, raw)
     lengths, lines = (raw.x[..., 2] < FINISHED).sum(1), (raw.x[..., 2] == LIFTED).sum(1)
     sizes = " / ".join(f"{len(raw.splits[name]):,}" for name in _SPLITS)
-    scale = _pen_scaling(raw.x[raw.splits["train"]]).scale[0]
+    scale = _pen_scaling(raw.x[raw.splits["train"]], source).scale[0]
     return (
         f"{file}: {sizes} drawings of {lengths.mean():.1f} points ({lengths.max()} at most) in {lines.mean():.1f} lines, moves "
         f"of standard deviation {scale:.4g}" + (f"; {note}" if note else "")
@@ -456,7 +465,7 @@ def read(
         label: The column or array of labels, as for `load`.
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
             has; its standardisation, its numbering of classes, and its binarisation (one seeded draw) are
-            applied. Drawings for which it has no location are scaled by their own moves.
+            applied. Where it has no location, each drawing is scaled by its own moves.
 
     Raises:
         DataError: If the source cannot be read, or is not like the run's data.
@@ -478,7 +487,7 @@ def read(
     _check_like(raw, like, source)
     if raw.kind == "drawings":
         width = like["shape"][0]
-        raw, _ = cleaned(raw, source, width - 1, "refuse")
+        raw, _ = cleaned(raw, source, width - 1, "refuse", simplify=False)
         x = np.full((len(raw.x), width, 3), (0, 0, FINISHED), np.float32)
         x[:, : raw.x.shape[1]] = raw.x
         raw = replace(raw, x=x)
@@ -492,7 +501,7 @@ def read(
     if like["location"] is not None:
         return _examples(raw, slice(None), _Scaling(np.array(like["location"]), np.array(like["scale"])))
     if raw.kind == "drawings":
-        return _examples(raw, slice(None), _pen_scaling(raw.x))
+        return _examples(replace(raw, x=_by_own_moves(raw.x)), slice(None), _Scaling(np.zeros(3), np.ones(3)))
     if not _lies_in_unit(raw.x):
         raise DataError(
             f"{source} has values between {raw.x.min():g} and {raw.x.max():g} where the run was trained "

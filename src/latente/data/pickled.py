@@ -168,4 +168,6 @@ def arrays(content: bytes) -> list[np.ndarray]:
         raise ValueError(f"the pickle is damaged ({type(error).__name__})") from None
     if not all(isinstance(item, np.ndarray) for item in held):
         raise ValueError("the pickle is no array of arrays")
+    if sum(item.nbytes for item in held) > len(content):
+        raise ValueError("the pickle holds one array many times")
     return held

@@ -42,6 +42,7 @@ class Raw:
         splits: The rows of the splits that the source itself fixes, by name.
         binary: Whether x are images of two values only.
         words: The words of a text, by number.
+        names: What the examples are called in messages; empty for their numbers.
     """
 
     x: np.ndarray
@@ -52,6 +53,7 @@ class Raw:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     binary: bool = False
     words: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:

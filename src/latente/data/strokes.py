@@ -56,7 +56,16 @@ __all__ = [
 
 Lines = Sequence[np.ndarray]
 SIDE, TOLERANCE = 255.0, 2.0  # of Google's recipe
+LARGEST = 8 << 30  # bytes of all drawings of a source, each as long as the longest
 _SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)  # RuntimeError: it is encrypted
 
 
 def drawing_of(lines: Lines) -> np.ndarray:
@@ -108,11 +117,11 @@ def rdp(line: np.ndarray, tolerance: float) -> np.ndarray:
     )
 
 
-def fitted(lines: Lines, side: float = SIDE) -> list[np.ndarray]:
-    """Moves lines to the origin, and scales them to a longer side of a given length."""
+def fitted(lines: Lines) -> list[np.ndarray]:
+    """Moves lines to the origin, and scales them to a longer side of 255."""
     points = np.concatenate(lines)
     low, extent = points.min(0), np.ptp(points, axis=0).max()
-    return [(line - low) * (side / extent if extent else 1.0) for line in lines]
+    return [(line - low) * (SIDE / extent if extent else 1.0) for line in lines]
 
 
 def simplified(drawing: np.ndarray, longest: int) -> np.ndarray:
@@ -125,7 +134,7 @@ def simplified(drawing: np.ndarray, longest: int) -> np.ndarray:
     lines = lines_of(drawing)
     extent = float(np.ptp(np.concatenate(lines), axis=0).max())
     tolerance = extent / 1000
-    while len(drawing) > longest and tolerance <= extent / 10:
+    while len(drawing) > longest and 0 < tolerance <= extent / 10:
         drawing = drawing_of([rdp(line, tolerance) for line in lines])
         tolerance *= 1.25
     return drawing
@@ -164,12 +173,23 @@ def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
             raise DataError(
                 f"{where}: drawing {i + 1} has shape {drawing.shape}; give rows (dx, dy, pen lifted), shape (n, 3)."
             )
+    return flat(drawings, where, **about)
+
+
+def flat(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
+    """Lays drawings out in rows of one length.
+
+    A first row of no length whose pen stays down says nothing and is left out: the density of what is always 0 has no bound.
+    """
+    drawings = [d[1:] if len(d) > 1 and not d[0].any() else d for d in drawings]
+    longest = max(map(len, drawings))
+    if (size := 12 * len(drawings) * longest) > LARGEST:
+        raise DataError(
+            f"{where}: {len(drawings):,} drawings, of which the longest has {longest:,} points, take {size / 1e9:.1f} GB: "
+            "take the long ones out, or simplify them."
+        )
     rows = np.concatenate(drawings).astype(np.float32)
     offsets = np.cumsum([0, *map(len, drawings)])
-    return flat(rows, offsets, where, **about)
-
-
-def flat(rows: np.ndarray, offsets: np.ndarray, where: str, **about: Any) -> Raw:
     odd = ~np.isin(rows[:, 2], (0, LIFTED))
     if odd.any():
         row = int(odd.argmax())
@@ -181,18 +201,18 @@ def flat(rows: np.ndarray, offsets: np.ndarray, where: str, **about: Any) -> Raw
     return Raw(padded(rows, offsets), about.pop("y", None), "drawings", **about)
 
 
-def faults(x: np.ndarray, longest: int) -> dict[str, np.ndarray]:
+def faults(x: np.ndarray, longest: int, simplify: bool) -> dict[str, np.ndarray]:
     """Returns what is wrong with drawings (N, L, 3), and the rows of which it is."""
     lengths = (x[..., 2] < FINISHED).sum(1)
     return {
         "a number that is missing or not finite": ~np.isfinite(x).all((1, 2)),
         "no line": lengths < 1,
-        f"more than {longest} points, however simplified": lengths > longest,
+        f"more than {longest} points{', however simplified' if simplify else ''}": lengths > longest,
         "all points in one place": (lengths > 0) & ~(x[..., :2] != 0).any((1, 2)),
     }
 
 
-def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
+def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = True) -> tuple[Raw, str]:
     """Simplifies drawings that are too long, and leaves out those from which nothing can be learnt.
 
     Arguments:
@@ -200,6 +220,7 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
         where: What they are called in messages.
         longest: The most points of a drawing.
         bad: "drop" leaves bad drawings out, "refuse" makes them an error.
+        simplify: Whether drawings that are too long are simplified; else they are bad.
 
     Returns:
         The drawings that are kept, in as few columns as the longest one needs, and a sentence about the others, or nothing.
@@ -209,6 +230,7 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
     """
     x = raw.x
     long = np.flatnonzero(((x[..., 2] < FINISHED).sum(1) > longest) & np.isfinite(x).all((1, 2)))
+    long = long if simplify else long[:0]
     notes = []
     fate = "no use" if bad == "refuse" else "left out"
     if len(long):
@@ -219,22 +241,29 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str) -> tuple[Raw, str]:
             x[i, : len(rows)] = rows
         notes.append(f"{len(long):,} drawings of more than {longest} points were simplified")
     wrong = np.zeros(len(x), bool)
-    for what, rows in faults(x, longest).items():
+    for what, rows in faults(x, longest, simplify).items():
         found = np.flatnonzero(rows & ~wrong)
         wrong |= rows
         if len(found):
-            which = ", ".join(str(i + 1) for i in found[:5]) + (", …" if len(found) > 5 else "")
+            which = ", ".join(raw.names[i] if raw.names else str(i + 1) for i in found[:5])
+            which += ", …" if len(found) > 5 else ""
             notes.append(
-                f"{len(found):,} with {what} (number {which}) {'are' if len(found) > 1 else 'is'} {fate}"
+                f"{len(found):,} with {what} ({'' if raw.names else 'number '}{which}) {'are' if len(found) > 1 else 'is'} {fate}"
             )
     if wrong.any() and bad == "refuse":
-        raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend or remove them.")
+        tools = (
+            "" if simplify else f" (latente drawings {where} --longest {longest} simplifies and leaves out)"
+        )
+        raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend or remove them{tools}.")
     kept = np.flatnonzero(~wrong)
     place = np.cumsum(~wrong) - 1
     width = int((x[kept, :, 2] < FINISHED).sum(1).max(initial=0)) + 1
     splits = {name: place[rows[~wrong[rows]]] for name, rows in raw.splits.items()}
     y = None if raw.y is None else raw.y[kept]
-    return replace(raw, x=x[kept, :width], y=y, splits=splits), "; ".join(notes)
+    note = "; ".join(notes)
+    if empty := [name for name, rows in splits.items() if not len(rows)]:
+        raise DataError(f"{where}: no drawing of {' and '.join(empty)} is left: {note}.")
+    return replace(raw, x=x[kept, :width], y=y, splits=splits), note
 
 
 # ------------------------------------------------------------------------------------------------- .npz
@@ -245,10 +274,10 @@ def is_strokes(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as z:
             names = {name.removesuffix(".npy") for name in z.namelist()}
-            if "offsets" in names or "train_offsets" in names:
+            if {"strokes", "offsets"} <= names or {"train", "train_offsets"} <= names:
                 return True
             return "train" in names and header(z, "train")[0].hasobject
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+    except (*_UNREADABLE, ValueError):
         return False  # what is wrong with it is said where it is read as an array
 
 
@@ -271,14 +300,16 @@ def read_strokes(path: Path) -> Raw:
     try:
         with zipfile.ZipFile(path) as z:
             names = {name.removesuffix(".npy") for name in z.namelist()}
-            if "offsets" not in names and "train_offsets" not in names:
+            if "strokes" not in names and "train_offsets" not in names:
                 return joined({s: arrays(header(z, s)[1]) for s in _SPLITS if s in names}, str(path))
         with np.load(path, allow_pickle=False) as z:
-            if "offsets" in names:
+            if "strokes" in names:
                 return whole(dict(z), str(path))
-            parts = {s: np.split(z[s], z[f"{s}_offsets"][1:-1]) for s in _SPLITS if s in names}
+            parts = {s: cut(z[s], z[f"{s}_offsets"], s) for s in _SPLITS if s in names}
             return joined(parts, str(path))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, IndexError) as error:
+    except DataError:
+        raise
+    except (*_UNREADABLE, ValueError, IndexError, MemoryError) as error:
         raise DataError(
             f"{path} is no file of drawings, or a damaged one ({error}): save it again."
         ) from None
@@ -292,18 +323,35 @@ def joined(parts: dict[str, list[np.ndarray]], where: str) -> Raw:
     return raw_of([drawing for part in parts.values() for drawing in part], where, splits=splits)
 
 
+def cut(rows: np.ndarray, offsets: np.ndarray, name: str) -> list[np.ndarray]:
+    """Cuts rows into drawings."""
+    if (
+        offsets.ndim != 1
+        or len(offsets) < 2
+        or offsets[0]
+        or offsets[-1] != len(rows)
+        or (np.diff(offsets) < 0).any()
+    ):
+        raise ValueError(f"the offsets of {name} do not go from 0 to {len(rows)}")
+    return np.split(rows, offsets[1:-1].astype(np.int64))
+
+
 def whole(z: dict[str, np.ndarray], where: str) -> Raw:
     """Reads drawings that lie in one array, whose split and classes may be told by number."""
-    rows, offsets = z["strokes"], z["offsets"].astype(np.int64)
-    if offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
-        raise ValueError(f"offsets do not go from 0 to {len(rows)}")
+    drawings = cut(z["strokes"], z["offsets"], "strokes")
+    for name in ("label", "split"):
+        if name in z and z[name].shape != (len(drawings),):
+            raise ValueError(f"{name} has shape {z[name].shape} for {len(drawings)} drawings")
+    if "split" in z and not np.isin(z["split"], range(len(_SPLITS))).all():
+        raise ValueError("split holds other numbers than 0, 1 and 2")
     y, classes = labels(z["label"], where) if "label" in z else (None, ())
     if "class_names" in z:
         classes = tuple(str(z["class_names"][int(c)]) for c in classes)
     splits = {}
     if "split" in z:
         splits = {name: np.flatnonzero(z["split"] == i) for i, name in enumerate(_SPLITS.values())}
-    return flat(rows.astype(np.float32), offsets, where, y=y, classes=classes, splits=splits)
+        splits = {name: rows for name, rows in splits.items() if len(rows)}
+    return raw_of(drawings, where, y=y, classes=classes, splits=splits)
 
 
 def write_strokes(path: Path, raw: Raw) -> None:
@@ -328,6 +376,7 @@ def write_strokes(path: Path, raw: Raw) -> None:
         np.savez_compressed(part, **content)  # type: ignore[arg-type]
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written: {error.strerror}.") from None
 
 
@@ -358,6 +407,8 @@ def read_ndjson(path: Path) -> Raw:
             about = json.loads(line)
             drawings.append(quick(about["drawing"]))
             words.append(str(about.get("word", "")))
+        except DataError:
+            raise
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise DataError(f"{path}, line {number} is no drawing ({error}): remove it.") from None
     if not drawings:
@@ -373,8 +424,8 @@ def quick(strokes: Iterable[Sequence[Sequence[float]]]) -> np.ndarray:
     if not lines:
         return np.empty((0, 3))
     if len(strokes[0]) > 2:
-        lines = [rdp(resampled(line), TOLERANCE) for line in fitted(lines)]
-    return drawing_of([line.round() for line in lines])
+        lines = [rdp(resampled(line), TOLERANCE).round() for line in fitted(lines)]
+    return drawing_of(lines)
 
 
 def resampled(line: np.ndarray) -> np.ndarray:

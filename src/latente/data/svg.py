@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -37,14 +39,22 @@ from latente.errors import DataError
 
 __all__ = ["is_svg_folder", "kanji", "read_svg", "read_svgs"]
 
+_ELEMENTS = 100_000  # of a file, with all that it uses
 _SAMPLES = np.linspace(0, 1, 33)[1:]  # of a curve
 _BOX_TOLERANCE = 1.0  # of KanjiVG, whose box has sides of 109
 _HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a character puts it there
 
 
 def is_svg_folder(folder: Path) -> bool:
-    """Tells a folder with SVG files in it, or in its folders."""
-    return any(folder.glob("*.svg")) or any(folder.glob("*/*.svg"))
+    """Tells a folder whose files, or whose folders' files, are SVG."""
+    files = [
+        p for p in (*folder.glob("*"), *folder.glob("*/*")) if p.is_file() and not p.name.startswith(".")
+    ]
+    return bool(files) and all(is_svg(path) for path in files)
+
+
+def is_svg(path: Path) -> bool:
+    return path.suffix.lower() == ".svg"
 
 
 def lines_in(path: Path) -> list[np.ndarray]:
@@ -58,11 +68,45 @@ def lines_in(path: Path) -> list[np.ndarray]:
     except ImportError:
         raise DataError("reading SVG files takes svgelements: pip install 'latente[drawings]'.") from None
     try:
-        svg = svgelements.SVG.parse(path, reify=True)
-        shapes = [e for e in svg.elements() if isinstance(e, svgelements.Shape)]
+        svg = svgelements.SVG.parse(io.BytesIO(painted(path)), reify=True)
+        shapes = [
+            e
+            for e in svg.elements()
+            if isinstance(e, svgelements.Shape) and e.values.get("visibility") != "hidden"
+        ]
         return [line for shape in shapes for line in lines_of_path(svgelements.Path(shape))]
     except Exception as error:  # whatever a parser says of a file that is none of its kind
         raise DataError(f"{path} is no SVG file, or a damaged one ({error}): remove or replace it.") from None
+
+
+def painted(path: Path) -> bytes:
+    """Returns a file without what it does not paint itself: masks, and symbols where they are defined.
+
+    Raises:
+        ValueError: If what it uses again and again makes more than a hundred thousand elements of it.
+    """
+    root = ElementTree.parse(path).getroot()
+    for parent in list(root.iter()):
+        for child in list(parent):
+            kind = str(child.tag).rpartition("}")[2]
+            if kind in ("mask", "symbol"):
+                parent.remove(child)
+                if kind == "symbol":
+                    ElementTree.SubElement(parent, str(child.tag).replace("symbol", "defs")).append(child)
+    named = {e.get("id"): e for e in root.iter() if e.get("id")}
+    counts: dict[int, int] = {}
+
+    def count(e: ElementTree.Element) -> int:
+        if id(e) not in counts:
+            counts[id(e)] = 0  # for what uses itself
+            used = next((v for k, v in e.attrib.items() if k.rpartition("}")[2] == "href"), "")
+            target = named.get(used.removeprefix("#")) if str(e.tag).endswith("use") else None
+            counts[id(e)] = 1 + sum(map(count, e)) + (0 if target is None else count(target))
+        return counts[id(e)]
+
+    if count(root) > _ELEMENTS:
+        raise ValueError(f"what it uses again and again makes more than {_ELEMENTS:,} elements")
+    return ElementTree.tostring(root)
 
 
 def lines_of_path(path: Any) -> list[np.ndarray]:
@@ -100,10 +144,11 @@ def read_svgs(folder: Path) -> Raw:
     Raises:
         DataError: If one cannot be read.
     """
-    paths = sorted([*folder.glob("*.svg"), *folder.glob("*/*.svg")])
+    paths = sorted(p for p in (*folder.glob("*"), *folder.glob("*/*")) if p.is_file() and is_svg(p))
     names = np.array([path.parent.name for path in paths])
     y, classes = (None, ()) if any(path.parent == folder for path in paths) else labels(names, str(folder))
-    return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes)
+    called = tuple(str(path.relative_to(folder)) for path in paths)
+    return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes, names=called)
 
 
 def kanji() -> Raw:

@@ -50,11 +50,8 @@ SHARPEST, WIDEST, TILTED = -12.0, 8.0, 8.0
 class Drawer(Protocol):
     """Predicts each point of drawings from a code and the points before it."""
 
-    def __call__(self, z: Tensor, x: Tensor) -> Tensor:
-        r"""Returns :math:`\log p(x | z)`, with shape :math:`(n)`, of codes :math:`(n, d)` and drawings :math:`(n, L, 3)`."""
-
-    def costs(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
-        """Returns what the places and what the pen cost, in nats, each with shape (n)."""
+    def __call__(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
+        """Returns what the places and what the pen of drawings (n, L, 3) cost, in nats, each with shape (n)."""
 
     def at_points(self, z: Tensor, x: Tensor) -> Tensor:
         """Returns what each point costs, in nats, with shape (n, L)."""
@@ -76,7 +73,7 @@ def outputs(components: int) -> int:
 
 
 def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
-    r"""Returns the log-density of the mixture, with shape (n), in float32 at least.
+    r"""Returns the log-density of the mixture, with shape (n).
 
     Arguments:
         parameters: With shape (n, 6 M): the log-odds of all components, then :math:`\mu_x`, :math:`\mu_y`,
@@ -174,7 +171,7 @@ class Strokes(Distribution):
         """Returns what places and pen cost, in nats; `padded` counts the pen of all rows but the last, as the paper does."""
         shape = torch.broadcast_shapes(self.batch_shape, value.shape[:-2])
         x = value.expand(*shape, -1, -1).reshape(-1, *value.shape[-2:])
-        points, pens = self.net.costs(self.z.expand(*shape, -1).reshape(len(x), self.z.shape[-1]), x, padded)
+        points, pens = self.net(self.z.expand(*shape, -1).reshape(len(x), self.z.shape[-1]), x, padded)
         return points.view(shape), pens.view(shape)
 
     def at_points(self, value: Tensor) -> Tensor:
@@ -196,7 +193,6 @@ class Strokes(Distribution):
         choice: float | None = None,
         sample_shape: Sequence[int] = (),
         *,
-        linear: bool = False,
         before: Tensor | None = None,
     ) -> Tensor:
         r"""Draws with shape (*sample_shape, B, L, 3), at the temperatures of :func:`drawn_points`.
@@ -205,13 +201,12 @@ class Strokes(Distribution):
             temperature: Of places, and of choices where `choice` is not given; 0 takes the likeliest.
             choice: Of the choices of a component and of what the pen does.
             sample_shape: How often to draw.
-            linear: Whether scales, in place of variances, are multiplied by the temperature.
             before: Points (P, 3) that all drawings begin with, none of them an end.
         """
         shape = (*sample_shape, *self.batch_shape)
         z = self.z.expand(*shape, -1).reshape(math.prod(shape), self.z.shape[-1])
 
         def choose(y: Tensor) -> Tensor:
-            return drawn_points(y.float(), temperature, choice, linear=linear)
+            return drawn_points(y.float(), temperature, choice)
 
         return self.net.draw(z, self.longest, choose, before).view(*shape, self.longest, 3)

@@ -86,8 +86,9 @@ class StrokeDecoder(nn.Module):
 
     Example:
         >>> net = StrokeDecoder(latent=2, units=8, components=3)
-        >>> net(torch.zeros(1, 2), torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 2.0]]])).shape
-        torch.Size([1])
+        >>> x = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 2.0]]])
+        >>> [nats.shape for nats in net(torch.zeros(1, 2), x)]
+        [torch.Size([1]), torch.Size([1])]
     """
 
     start: Tensor
@@ -108,11 +109,7 @@ class StrokeDecoder(nn.Module):
         nn.init.xavier_uniform_(self.head.weight)
         self.register_buffer("start", torch.tensor(STARTS[start]), persistent=False)
 
-    def forward(self, z: Tensor, x: Tensor) -> Tensor:
-        points, pens = self.costs(z, x)
-        return -points - pens
-
-    def costs(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
         """Returns the nats of the places and of the pen, each with shape (n).
 
         Arguments:
@@ -174,7 +171,7 @@ class StrokeDecoder(nn.Module):
         shares = tuple(share.expand(len(z), -1) for share in self.cell.shares(self.context(z)))
         for t in range(done, longest - 1):
             states, state = self.cell.loop(inputs, shares, state)
-            points = choose(self.head(states[-1]))
+            points = choose(self.head(states[-1])).to(z.dtype)
             goes_on = points[:, 2] < FINISHED
             drawings[rows, t] = points
             if not goes_on.all():

@@ -27,7 +27,7 @@ class SketchLoss(ELBO):
     r"""Minimises the bound of drawings in nats a point of the longest one.
 
     The terms are reported in nats a drawing, as everywhere. The best weights are chosen by the loss with the weight of the rate
-    that the schedule ends with, whatever it is at that moment.
+    that the schedule ends with, whatever it is at that moment; a rate below the floor is charged like the floor, by `free`.
 
     References:
         | A Neural Representation of Sketch Drawings (Ha and Eck, 2017)
@@ -38,20 +38,24 @@ class SketchLoss(ELBO):
         beta: The weight of the rate in nats a drawing, :math:`w N / d`.
         free_nats: The rate that costs nothing, :math:`d \, \mathrm{KL}_{min}`.
         padded: Whether the pen is also charged for the rows that follow a drawing's end, up to :math:`N`, as in the paper.
-            That takes the time of :math:`N` steps for every drawing.
+            That takes the time of :math:`N` steps for every drawing, and a drawing of :math:`N` points is not charged for its
+            end, so it is no bound then.
     """
 
     def __init__(self, points: int, beta: float | Schedule, free_nats: float, padded: bool = False) -> None:
         super().__init__(beta, FreeBits(free_nats))
-        self.points, self.padded = points, padded
+        self.points, self.free_nats, self.padded = points, free_nats, padded
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
         assert isinstance(trace.likelihood, Strokes) and isinstance(self.beta, Schedule)
         places, pens = trace.likelihood.costs(x, self.padded)
         share = 1 / self.points
         terms = {"distortion": Term(places + pens, share, held=share)}
+        limit = share * self.beta.limit
         for name, g in trace.latents.items():
-            terms[f"rate/{name}"] = Term(
-                self.divergence(g), share * self.beta(clock), held=share * self.beta.limit
-            )
+            rate = self.divergence(g)
+            terms[f"rate/{name}"] = Term(rate, share * self.beta(clock), held=limit)
+            if not learn:
+                free = (self.free_nats - rate.mean()).clamp_min(0.0).expand_as(rate)
+                terms[f"free/{name}"] = Term(free, 0.0, held=limit)
         return terms | {"pen": Term(pens.detach(), monitor=True)}

@@ -67,6 +67,10 @@ class Codes:
 def examples(model: Model, data: Data, n: int, seed: int, label: int | None = None) -> Batch:
     """Takes up to n held-out examples in a random order, of one class where it is given."""
     held = data.test.fixed()
+    if not len(held):
+        raise LatenteError(
+            f"there are no test examples of {data.name}, whose weights were imported: sample from it"
+        )
     rows = torch.arange(len(held), device=held.x.device)
     if label is not None and held.y is not None:
         rows = (held.y == label).nonzero().squeeze(1)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.strokes import lines_of
+from ..data.strokes import lines_of, raw_of, write_strokes
+from ..distributions.strokes import FINISHED
 from ..errors import LatenteError
 from ..training.checkpoint import write_whole
 from .canvas import INK, ORANGE, PAPER, need
@@ -117,13 +118,23 @@ class Sheet:
     def save(self, path: Path | str, *, animate: bool = False) -> Path:
         """Writes the sheet as .svg, .png or .gif, whole or not at all; a .gif is always drawn line by line.
 
+        As .npz the drawings are written, for a model to learn from.
+
         Raises:
             LatenteError: If the name ends otherwise, or the file cannot be written.
         """
         path = Path(path)
         kind = path.suffix.lower()
+        if kind == ".npz":
+            drawings = [
+                d.rows[d.rows[:, 2] < FINISHED] for row in self.drawings for d in row if d is not None
+            ]
+            write_strokes(path, raw_of(drawings, str(path)))
+            return path
         if kind not in (".svg", ".png", ".gif"):
-            raise LatenteError(f"{path} ends in {kind or 'nothing'!r}: name drawings .svg, .png or .gif")
+            raise LatenteError(
+                f"{path} ends in {kind or 'nothing'!r}: name drawings .svg, .png, .gif or .npz"
+            )
         if animate and kind == ".png":
             raise LatenteError(f"{path} is a .png, which does not move: name an animation .svg or .gif")
         content = self.svg(header=True, animate=animate).encode() if kind == ".svg" else b""

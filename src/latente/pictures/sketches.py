@@ -115,6 +115,10 @@ def samples(
     with still(model, seed):
         trace = model(size=n, choose=cold(temperature))
         needs_prior(trace, "samples")
+        if temperature != 1 and not trace.latents:
+            raise LatenteError(
+                f"temperature is {temperature:g}, which is of the prior, and a decoder alone has none: see point_temperature"
+            )
         found = drawn(trace, data, point_temperature)
     prior = (
         f"z ~ p(z){f', temperature {temperature:g}' if temperature != 1 else ''}, " if trace.latents else ""
@@ -127,7 +131,13 @@ def samples(
 
 
 def reconstructions(
-    model: Model, data: Data, *, n: int = 8, seed: int = 0, point_temperature: float = TEMPERATURE
+    model: Model,
+    data: Data,
+    *,
+    n: int = 8,
+    seed: int = 0,
+    drawings: Tensor | None = None,
+    point_temperature: float = TEMPERATURE,
 ) -> Sheet:
     r"""Shows test drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`.
 
@@ -136,31 +146,33 @@ def reconstructions(
         data: The data.
         n: The number of drawings.
         seed: The seed of the choice and of the draws.
+        drawings: Drawings (n, L, 3) in place of test drawings.
         point_temperature: :math:`\tau` of the last two rows.
 
     Raises:
         LatenteError: If the model has no code, or `n` is too small.
     """
     count("n", n)
-    needs_code(model, "reconstructions")
-    x = held(model, data, n, seed)
+    x = held(model, data, n, seed) if drawings is None else moved(model, drawings[:n], None)[0]
     with still(model, seed):
+        needs_code(model, "reconstructions")
         means = {name: mean_of(g) for name, g in model(x).latents.items()}
         rows = [
             of_data(x, data),
             drawn(model(size=len(x), given=means), data, CALM),
             *(drawn(model(x), data, point_temperature) for _ in range(2)),
         ]
-    note = f"{data.benchmark} · test drawings; at the mean code, τ = {CALM:g}; z ~ q(z|x), τ = {point_temperature:g}, seed {seed}"
+    whose = "test" if drawings is None else "given"
+    how = f"at the mean code, τ = {CALM:g}; z ~ q(z|x), τ = {point_temperature:g}, seed {seed}"
+    note = f"{data.benchmark} · {whose} drawings; {how}"
     return Sheet("Reconstructions", note, rows, ["drawing", "mean", "drawn", "drawn"])
 
 
 def held(model: Model, data: Data, n: int, seed: int) -> Tensor:
     """Takes test drawings in random order."""
-    x, _ = examples(model, data, n, seed)
-    if len(x) < min(n, 2):
-        raise LatenteError(f"{data.name} has {len(x)} test drawings: give some with --drawings FILE")
-    return x
+    if not len(data.test):
+        raise LatenteError(f"there are no test drawings of {data.name}: give some with --drawings FILE")
+    return examples(model, data, n, seed)[0]
 
 
 def interpolations(
@@ -183,7 +195,7 @@ def interpolations(
         steps: The drawings of a row, both ends included.
         seed: The seed of the choice of drawings and of the draws.
         corners: Whether to take four drawings, and fill the square between them.
-        drawings: Drawings (n, L, 3) in place of test drawings, two a pair or the four corners.
+        drawings: Drawings (n, L, 3) in place of test drawings, two a pair or the four corners; the first ones are taken.
         point_temperature: The temperature of each point.
 
     Raises:
@@ -191,15 +203,14 @@ def interpolations(
     """
     count("rows", rows, 2 if corners else 1)
     count("steps", steps, 2)
-    needs_code(model, "interpolations")
     wanted = 4 if corners else 2 * rows
-    x = held(model, data, wanted, seed) if drawings is None else moved(model, drawings, None)[0][:wanted]
-    if len(x) < (4 if corners else 2):
+    x = held(model, data, wanted, seed) if drawings is None else moved(model, drawings[:wanted], None)[0]
+    if len(x) < 4 if corners else len(x) < 2 or len(x) % 2:
         raise LatenteError(
-            f"{len(x)} drawings: give {'four, one a corner' if corners else 'two, or more pairs'}"
+            f"drawings are {len(x)}: give {'four, one a corner' if corners else 'two, or more pairs'}"
         )
-    x = x[: len(x) // 2 * 2]
     with still(model, seed):
+        needs_code(model, "interpolations")
         z = mean_of(model(x).latents[GROUP])
         t = torch.linspace(0, 1, steps, device=z.device, dtype=z.dtype).view(1, -1, 1)
         left, right = z[::2], z[1::2]
@@ -288,6 +299,10 @@ def completions(
     with still(model, seed):
         for drawing, length in zip(x, lengths_of(x).tolist()):
             given = max(1, round(keep * length))
+            if given >= drawing.shape[0] - 1:
+                raise LatenteError(
+                    f"a drawing has {given} points already, as many as the longest that the model draws: keep fewer (--keep 0.5)"
+                )
             ends = drawn(model(size=endings), data, point_temperature, drawing[:given])
             first = [] if whole else of_data(drawing[None], data)
             found.append([*first, *of_data(drawing[None, :given], data, given), *ends])
@@ -310,8 +325,8 @@ def analogy(
     Arguments:
         model: The model.
         data: The data.
-        drawings: Three drawings (3, L, 3) or more threes; test drawings by default.
-        rows: The number of threes of test drawings.
+        drawings: Three drawings (3, L, 3) or more threes, of which the first are taken; test drawings by default.
+        rows: The number of threes.
         seed: The seed of the choice and of the draws.
         point_temperature: The temperature of each point.
 
@@ -319,12 +334,11 @@ def analogy(
         LatenteError: If the model has no code, or the drawings are no threes.
     """
     count("rows", rows)
-    needs_code(model, "analogies")
-    x = held(model, data, 3 * rows, seed) if drawings is None else moved(model, drawings, None)[0]
-    if len(x) < 3 or (drawings is not None and len(x) % 3):
-        raise LatenteError(f"{len(x)} drawings: give three, a, b and c, or more threes")
-    x = x[: len(x) // 3 * 3]
+    x = held(model, data, 3 * rows, seed) if drawings is None else moved(model, drawings[: 3 * rows], None)[0]
+    if len(x) < 3 or len(x) % 3:
+        raise LatenteError(f"drawings are {len(x)}: give three, a, b and c, or more threes")
     with still(model, seed):
+        needs_code(model, "analogies")
         z = mean_of(model(x).latents[GROUP]).unflatten(0, (-1, 3))
         moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
         answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)

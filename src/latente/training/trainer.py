@@ -359,11 +359,11 @@ class Trainer:
         for name in names:
             group = self.players[name]
             processes.add_gradients(group, loss if name == names[0] else None)
+            if self.settings.clip_value is not None:
+                torch.nn.utils.clip_grad_value_(group, self.settings.clip_value)
             norm = norm_of([p.grad for p in group if p.grad is not None])
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
-            if self.settings.clip_value is not None:
-                torch.nn.utils.clip_grad_value_(group, self.settings.clip_value)
             bad = (norm + loss).isfinite().logical_not().float()
             self.streak.add_(bad).mul_(bad)
             self.skipped.add_(bad)
