@@ -1,4 +1,4 @@
-"""Whether sketch-rnn stays finite at ten times its learning rate, on the file whose moves repeat most: Omniglot's whole pixels."""
+"""Whether sketch-rnn stays finite at ten times its learning rate, on the file whose moves repeat most: whole pixels of Omniglot."""
 
 import argparse
 import json
