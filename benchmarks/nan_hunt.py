@@ -1,4 +1,4 @@
-"""Whether sketch-rnn stays finite at ten times its learning rate, on the file whose moves repeat most: whole pixels of Omniglot."""
+"""Whether sketch-rnn stays finite at ten times its learning rate on Omniglot, whose moves, in whole pixels, repeat most."""
 
 import argparse
 import json

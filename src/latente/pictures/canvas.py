@@ -39,6 +39,7 @@ __all__ = [
     "lay_out",
     "sheet",
     "signed",
+    "written",
 ]
 
 INK, PAPER = "#1f2328", "#fefefe"  # become currentColor and var(--page) in a page
@@ -106,12 +107,7 @@ class Picture:
             raise LatenteError(f"{path} ends in {kind or 'nothing'!r}: name a picture .png, .svg or .pdf")
         content = self.png() if kind == ".png" else self.drawn(kind[1:])
         content = renamed(content.decode()).encode() if kind == ".svg" else content
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-        except OSError as error:
-            raise LatenteError(f"{path} cannot be written ({error.strerror}): choose another name") from None
-        return path
+        return written(path, content)
 
     def png(self) -> bytes:
         """Returns the picture as PNG; the same picture gives the same bytes."""
@@ -143,6 +139,20 @@ class Picture:
             )  # a name in letters DejaVu has not
             self.figure.savefig(file, format=kind, dpi=self.dpi, **({"metadata": undated} | how))
         return file.getvalue()
+
+
+def written(path: Path, content: bytes) -> Path:
+    """Writes a file whole or not at all; folders are made.
+
+    Raises:
+        LatenteError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise LatenteError(f"{path} cannot be written ({error.strerror}): choose another name") from None
+    return path
 
 
 def renamed(svg: str, prefix: str = "p") -> str:

@@ -20,8 +20,7 @@ import numpy as np
 from ..data.strokes import lines_of, raw_of, write_strokes
 from ..distributions.strokes import FINISHED
 from ..errors import LatenteError
-from ..training.checkpoint import write_whole
-from .canvas import INK, ORANGE, PAPER, need
+from .canvas import INK, ORANGE, PAPER, need, written
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -140,12 +139,7 @@ class Sheet:
         content = self.svg(header=True, animate=animate).encode() if kind == ".svg" else b""
         if kind != ".svg":
             content = self.png() if kind == ".png" else self.gif()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-        except OSError as error:
-            raise LatenteError(f"{path} cannot be written ({error.strerror}): choose another name") from None
-        return path
+        return written(path, content)
 
     def svg(self, *, header: bool = False, animate: bool = False) -> str:
         """Returns an `<svg>`; with a header it is a file, without one its ink is that of the page it stands in."""
