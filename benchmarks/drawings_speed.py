@@ -7,6 +7,7 @@ batches are of all lengths. Contenders alternate; figures are medians over round
 """
 
 import argparse
+import json
 import time
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from latente.schedules import Clock
 from latente.training import machine
 
 BATCH, STEPS = 100, 4
+PEER = "labml-nn 0.5.1, padded"
 
 
 class Contender:
@@ -72,6 +74,40 @@ class Contender:
         return total
 
 
+class Peer:
+    """Trains the sketch-rnn of labml-nn on the same drawings, padded as it pads them, by the step that its experiment takes."""
+
+    def __init__(self, found):
+        from labml_nn import sketch_rnn
+
+        drawings = [x[x[:, 2] < 2].numpy() for x in found.train.x]
+        rows = sketch_rnn.StrokesDataset(drawings, found.shape[0] - 1, 1.0)
+        self.batches = iter(torch.utils.data.DataLoader(rows, BATCH, shuffle=True))
+        torch.manual_seed(0)
+        self.encoder, self.decoder = sketch_rnn.EncoderRNN(128, 256), sketch_rnn.DecoderRNN(128, 512, 20)
+        self.losses = sketch_rnn.KLDivLoss(), sketch_rnn.ReconstructionLoss()
+        self.parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=1e-3)
+        self.run(1)
+
+    def run(self, steps):
+        points, started = 0, time.perf_counter()
+        for _ in range(steps):
+            x, mask = (t.transpose(0, 1) for t in next(self.batches))
+            points += int(mask.sum()) - x.shape[1]
+            z, mu, sigma = self.encoder(x)
+            code = z.unsqueeze(0).expand(len(x) - 1, -1, -1)
+            p, odds, _ = self.decoder(torch.cat([x[:-1], code], 2), z, None)
+            loss = self.losses[1](mask, x[1:], p, odds) + 0.5 * self.losses[0](sigma, mu)
+            self.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
+            self.optimizer.step()
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds / steps, "points": points / seconds, "gflops": 0.0}  # not counted
+
+
 def matrices(cell):
     """Counts the weights that every step of a cell multiplies with; those of its context are multiplied once a drawing."""
     inputs = [m for m in cell.modules() if hasattr(m, "of_inputs")]
@@ -121,6 +157,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", nargs="+", default=["kanji", "sheep", "omniglot-strokes"])
+    parser.add_argument(
+        "--peer",
+        action="store_true",
+        help="labml-nn too: pip install labml-nn==0.5.1 labml labml-helpers einops",
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     machine.keep_freed_memory()
@@ -144,20 +185,28 @@ def main():
             for name, how in ways.items()
             if source == "kanji" or "hyper" not in name
         }
+        if options.peer:
+            contenders[PEER] = Peer(found)
         rounds, rates = {name: [] for name in contenders}, []
         for _ in range(options.rounds):
             rates.append(rate_of_products())
             for name, contender in contenders.items():
-                steps = STEPS if "padded" not in name else 1
+                steps = 1 if "padded" in name else STEPS
                 rounds[name].append(contender.run(steps))
         figures = {
             name: {key: median([r[key] for r in found]) for key in ("seconds", "points", "gflops")}
             | {"share_of_matmul": median([r["gflops"] / rate for r, rate in zip(found, rates)])}
             for name, found in rounds.items()
         }
+        peers = (
+            {f"{name}, against it": against(rounds, name, PEER) for name in contenders}
+            if options.peer
+            else {}
+        )
         results[source] = {
             "gflops_of_matmul": median(rates),
             "ways": figures,
+            "peer": peers,
             "trimmed_against_padded_fused": against(rounds, "lstm, fused, trimmed", "lstm, fused, padded"),
             "trimmed_against_padded_layer_norm": against(
                 rounds, "layer-norm, recurrent dropout, trimmed", "layer-norm, recurrent dropout, padded"
@@ -167,6 +216,7 @@ def main():
             ),
         }
         del contenders
+        print(json.dumps(results[source]), flush=True)
     results["sampling"] = sampling(options.rounds)
     store("drawings-speed", {"rounds": options.rounds, "threads": options.threads, "results": results})
 
