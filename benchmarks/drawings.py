@@ -40,6 +40,7 @@ def cell(name, options):
     points = found.points
     return {
         "L_R": points.reconstruction,
+        "L_R_padded": points.padded,
         "L_KL": points.kl,
         "longest": points.longest,
         "nats_a_point": points.elbo,

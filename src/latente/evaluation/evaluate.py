@@ -110,7 +110,9 @@ class Points:
     """Holds the figures of drawings: those of sketch-rnn's paper, and nats a point, which compare between data sets.
 
     Arguments:
-        reconstruction: L_R, the distortion over the points of the longest drawing, the pen's padding included.
+        reconstruction: L_R, the distortion over the points of the longest drawing; what follows the end of one is certain.
+        padded: L_R with the pen of all rows that pad a drawing to the longest one; a model that was not trained on them has
+            never seen such a row.
         kl: L_KL, the rate over the dimensions of the code; 0 without one.
         longest: The points of the longest drawing.
         elbo: Nats a point by the bound, the end of a drawing counted as one.
@@ -119,6 +121,7 @@ class Points:
     """
 
     reconstruction: float
+    padded: float
     kl: float
     longest: int
     elbo: float
@@ -315,7 +318,8 @@ def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) ->
     length = lengths_of(x).double().mean().item() + 1
     dimensions = sum(g.z[0].numel() for g in trace.latents.values())
     return Points(
-        reconstruction=(terms.distortion.mean().item() + padding.item() / len(x)) / longest,
+        reconstruction=terms.distortion.mean().item() / longest,
+        padded=(terms.distortion.mean().item() + padding.item() / len(x)) / longest,
         kl=terms.rate.mean().item() / max(1, dimensions),
         longest=longest,
         elbo=-terms.elbo.mean().item() / length,

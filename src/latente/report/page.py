@@ -282,8 +282,9 @@ def of_points(e: Evaluation) -> Iterator[Figure]:
         yield Figure(
             "L_R and L_KL of sketch-rnn",
             f"{p.reconstruction:.3f} and {p.kl:.3f}",
-            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, with "
-            "the pen of all rows that pad a drawing to it; L_KL the rate over the dimensions of the code.",
+            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, L_KL "
+            "the rate over the dimensions of the code. What follows the end of a drawing is certain; where the pen of all rows "
+            f"that pad it is charged too, L_R is {p.padded:.3f}, and means something for a model that was trained on them.",
         )
 
 
