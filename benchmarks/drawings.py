@@ -14,16 +14,19 @@ from pathlib import Path
 
 from common import RESULTS, store
 from latente import runs
-from latente.evaluation import evaluate
+from latente.distributions.strokes import lengths_of
+from latente.evaluation import evaluate, still
 
 K = 10  # draws of the importance-weighted bound
+DRAWN = 1000  # samples
 
 
 def cell(name, options):
     """Trains and measures one cell."""
-    source, weight = name.split(":")
+    source, weight, *floor = name.split(":")
     folder = Path(options.runs) / name.replace(":", "-")
     arguments = {"latent": 0} if weight == "alone" else {"kl_weight": float(weight)}
+    arguments |= {"kl_floor": float(floor[0])} if floor else {}
     if not (folder / "run.json").exists():
         how = {
             "steps": options.steps,
@@ -38,6 +41,9 @@ def cell(name, options):
     started = time.monotonic()
     found = evaluate(run.model, run.data, beta=run.beta(), k=K, examples=1000, seed=0)
     points = found.points
+    with still(run.model, 0):
+        empty = (lengths_of(run.model(size=DRAWN).likelihood.draw(0.4, 0.7)) == 0).double().mean().item()
+    codes = {} if weight == "alone" else told(found.latents["z"])
     return {
         "L_R": points.reconstruction,
         "L_R_padded": points.padded,
@@ -48,6 +54,8 @@ def cell(name, options):
         "elbo": asdict(found.elbo),
         "rate": asdict(found.rate),
         "loss_with_anothers_code": None if weight == "alone" else asdict(found.shuffle.other),
+        **codes,
+        "share_of_samples_that_end_at_once": empty,
         "train_elbo": asdict(found.train_elbo),
         "test_drawings": found.examples,
         "steps": run.settings.steps,
@@ -60,9 +68,21 @@ def cell(name, options):
     }
 
 
+def told(z):
+    """Returns what the rate is made of, between bounds, and how well codes are told from the prior."""
+    i = z.information
+    return {
+        "information": [i.lower.mean, i.upper.mean],
+        "mismatch": list(z.mismatch),
+        "auc": asdict(z.auc),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("cells", nargs="+", help="DATA:WEIGHT, or DATA:alone for the decoder alone")
+    parser.add_argument(
+        "cells", nargs="+", help="DATA:WEIGHT or DATA:WEIGHT:FLOOR, or DATA:alone for the decoder alone"
+    )
     parser.add_argument("--runs", default="runs/drawings")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--threads", type=int, default=2)
