@@ -1152,6 +1152,7 @@ def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
     points = evaluation.points
     assert points.kl == (0 if name == "bare" else pytest.approx(evaluation.rate.mean / 3))
     assert points.elbo == pytest.approx(-evaluation.elbo.mean / points.points)
+    assert evaluation.floor == pytest.approx(0 if name == "bare" else 0.2 * 3)
     assert points.longest == runs.Run.open(run).data.shape[0] - 1
     assert points.padded > points.reconstruction == pytest.approx(evaluation.distortion.mean / points.longest)
     if name == "bare":

@@ -154,6 +154,11 @@ def test_holes_in_the_prior(digits):
     assert finding(e, "holes in the prior").sure == "certain"
     assert finding(e, "holes in the prior").change == {"beta": 1.0}
     assert e.shuffle.prior.mean > 0 and e.latents["z"].auc.mean > 0.99
+    changes = []
+    for share in (1.0, 0.5):  # of the rate that was free
+        found = findings(replace(e, floor=share * e.rate.mean))
+        changes.append(next(f.change for f in found if f.name == "holes in the prior"))
+    assert changes == [{"free_nats": 0.0}, {"beta": 1.0}]
 
 
 def test_an_autoencoder_is_not_a_generative_model(digits):

@@ -37,6 +37,7 @@ from safetensors import SafetensorError, safe_open
 
 from . import __version__, data, recipes
 from .data.examples import Data, Examples
+from .divergences import FreeBits
 from .errors import DataError, RunError
 from .models import Classifier
 from .objectives import ELBO, FitPrior, Objective
@@ -227,6 +228,12 @@ class Run:
             return (betas[-1], betas[-1]) if betas else (1.0, 1.0)
         return (betas[-1] if betas else objective.beta(Clock(0, 1))), objective.beta.limit
 
+    def floor(self) -> float:
+        """Returns the nats of the whole rate that cost nothing in training."""
+        core = self.objective.core
+        free = core.divergence if isinstance(core, ELBO) else None
+        return free.nats if isinstance(free, FreeBits) and not free.by_dimension else 0.0
+
     def evaluation(self) -> Evaluation | Classification | None:
         """Returns the stored evaluation, if `evaluate` was run since the weights were written."""
         from .evaluation import Classification, Evaluation
@@ -259,7 +266,8 @@ class Run:
         else:
             if k is None:
                 k = affordable(self.model, *self.data.test.fixed().batch(slice(0, 1)))
-            found = evaluate(self.model, self.data, beta=self.beta(), k=k, examples=examples or 1000, **how)
+            how |= {"beta": self.beta(), "floor": self.floor()}
+            found = evaluate(self.model, self.data, k=k, examples=examples or 1000, **how)
         write_whole(self.path / EVALUATION, json.dumps(found.to_json(), indent=1).encode())
         return found
 

@@ -159,6 +159,7 @@ class Evaluation:
         absent: Why a figure is None, by its name.
         perplexity: Of sentences.
         points: Of drawings.
+        floor: The nats of the whole rate that cost nothing while training.
         findings: What is to be said about it.
         verdict: The same in a sentence.
     """
@@ -180,6 +181,7 @@ class Evaluation:
     absent: dict[str, str] = field(default_factory=dict)
     perplexity: Perplexity | None = None
     points: Points | None = None
+    floor: float = 0.0
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
 
@@ -208,6 +210,7 @@ def evaluate(
     *,
     split: Literal["train", "validation", "test"] = "test",
     beta: tuple[float, float] = (1.0, 1.0),
+    floor: float = 0.0,
     k: int = 1000,
     examples: int = 1000,
     seed: int = 0,
@@ -219,6 +222,7 @@ def evaluate(
         data: The data.
         split: The split to report.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.
+        floor: The nats of the whole rate that cost nothing while training.
         k: The draws an example of the importance-weighted bound.
         examples: The number of examples, a fixed subset of the split.
         seed: The seed of the subset and of all draws.
@@ -258,6 +262,7 @@ def evaluate(
         beta=Beta(*beta),
         absent=absent | why,
         perplexity=perplexity(x, terms, nll) if data.kind == "text" else None,
+        floor=floor,
         points=points(model, x, terms, nll, seed) if data.kind == "drawings" else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))

@@ -57,6 +57,7 @@ LARGE_GAP = 0.8  # a large effect, Cohen (1988)
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
 TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
 TOLD_SURELY = 0.99
+NEAR = 1.1  # times its floor: a rate that stays there
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,10 @@ def holes(e: Evaluation) -> Finding | None:
         else f", KL(q(z)‖p) is between {g.mismatch[0]:.1f} and {g.mismatch[1]:.1f} nats"
     )
     change: dict[str, Any]
-    if e.beta.last < 1 - UNFINISHED:
+    if e.floor and e.rate.mean < NEAR * e.floor:
+        advice = f"Below its floor of {e.floor:.3g} nats the rate was free, and codes left the prior together: lower the floor."
+        change = {"free_nats": 0.0}
+    elif e.beta.last < 1 - UNFINISHED:
         advice, change = f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
     elif has_energy(e):
         advice, change = (
