@@ -446,3 +446,21 @@ def test_only_the_player_whose_turn_it_is_moves(monkeypatch):
     assert moves == 3 * [{"critic"}, {"critic"}, {"model"}]
     assert trainer.position == 9
     assert history[0]["critic"] == pytest.approx(sum(objective.answers[:2]) / 2)
+
+
+def test_a_log_that_cannot_be_shortened_is_kept(tmp_path, monkeypatch):
+    log = JSONL(tmp_path / "metrics.jsonl")
+    for step in (1, 2, 3):
+        log.write({"step": step})
+    before = log.path.read_bytes()
+
+    def killed(*args):
+        raise OSError("killed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(OSError, match="killed here"):
+            log.rewind(1)
+    assert log.path.read_bytes() == before
+    log.rewind(1)
+    assert [line["step"] for line in log.read()] == [1]

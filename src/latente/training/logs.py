@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RunError
+from .checkpoint import write_whole
 
 __all__ = ["CSV", "JSONL", "Log", "TensorBoard"]
 
@@ -53,7 +54,7 @@ class JSONL:
         lines = [] if not self.path.exists() else self.path.read_bytes().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= step]
         if lines:
-            self.path.write_bytes(b"".join(kept))
+            write_whole(self.path, b"".join(kept))
 
 
 class CSV:
@@ -75,9 +76,8 @@ class CSV:
     def rewind(self, step: int) -> None:
         if self.path.exists():
             header, *lines = self.path.read_text().splitlines(keepends=True)
-            self.path.write_text(
-                header + "".join(line for line in lines if int(line.split(",", 1)[0]) <= step)
-            )
+            kept = (line for line in lines if int(line.split(",", 1)[0]) <= step)
+            write_whole(self.path, (header + "".join(kept)).encode())
 
 
 class TensorBoard:
