@@ -23,9 +23,9 @@ from latente.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["read_folder"]
+__all__ = ["SUFFIXES", "read_folder"]
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SPLITS = {
     "train": "train",
     "validation": "validation",
@@ -40,7 +40,7 @@ def _files(folder: Path) -> list[Path]:
     visible = (
         p for p in folder.rglob("*") if not any(s.startswith(".") for s in p.relative_to(folder).parts)
     )
-    return sorted(p for p in visible if p.suffix.lower() in _SUFFIXES and p.is_file())
+    return sorted(p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def _plain(image: Image, path: Path) -> np.ndarray:
@@ -128,9 +128,7 @@ def read_folder(folder: Path) -> Raw:
         return read_idx_folder(folder, idx)
     paths = _files(folder)
     if not paths:
-        raise DataError(
-            f"{folder} holds no images ({', '.join(_SUFFIXES)}) and no idx files: check the path."
-        )
+        raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}) and no idx files: check the path.")
     try:
         import PIL.Image  # noqa: F401
     except ImportError as error:

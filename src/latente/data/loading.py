@@ -105,9 +105,9 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
     if label is not None:
         raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
     if path.is_dir():
-        if is_svg_folder(path):
-            return read_svgs(path)
-        return read_texts(path) if is_text_folder(path) else folders.read_folder(path)
+        if is_text_folder(path):
+            return read_texts(path)
+        return read_svgs(path) if is_svg_folder(path) else folders.read_folder(path)
     if suffix == ".npz":
         return read_strokes(path)
     if suffix == ".svg":

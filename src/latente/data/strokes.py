@@ -163,6 +163,8 @@ def padded(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
     """Makes a source of drawings, each of rows (dx, dy, p).
 
+    A first row of no length whose pen stays down says nothing and is left out: the density of what is always 0 has no bound.
+
     Raises:
         DataError: If there are none, or their third column says anything but 0 and 1.
     """
@@ -173,14 +175,6 @@ def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
             raise DataError(
                 f"{where}: drawing {i + 1} has shape {drawing.shape}; give rows (dx, dy, pen lifted), shape (n, 3)."
             )
-    return flat(drawings, where, **about)
-
-
-def flat(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
-    """Lays drawings out in rows of one length.
-
-    A first row of no length whose pen stays down says nothing and is left out: the density of what is always 0 has no bound.
-    """
     drawings = [d[1:] if len(d) > 1 and not d[0].any() else d for d in drawings]
     longest = max(map(len, drawings))
     if (size := 12 * len(drawings) * longest) > LARGEST:
@@ -193,9 +187,9 @@ def flat(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
     odd = ~np.isin(rows[:, 2], (0, LIFTED))
     if odd.any():
         row = int(odd.argmax())
-        drawing = int(np.searchsorted(offsets, row, "right"))
+        number = int(np.searchsorted(offsets, row, "right"))
         raise DataError(
-            f"{where}: the third column of drawing {drawing} has a {rows[row, 2]:g}: it is 1 where the pen is lifted after a "
+            f"{where}: the third column of drawing {number} has a {rows[row, 2]:g}: it is 1 where the pen is lifted after a "
             "point, else 0."
         )
     return Raw(padded(rows, offsets), about.pop("y", None), "drawings", **about)

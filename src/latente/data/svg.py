@@ -24,6 +24,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from latente.data.download import cache_folder
+from latente.data.folders import SUFFIXES
 from latente.data.raw import Raw, labels
 from latente.data.strokes import (
     TOLERANCE,
@@ -46,11 +47,9 @@ _HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a chara
 
 
 def is_svg_folder(folder: Path) -> bool:
-    """Tells a folder whose files, or whose folders' files, are SVG."""
-    files = [
-        p for p in (*folder.glob("*"), *folder.glob("*/*")) if p.is_file() and not p.name.startswith(".")
-    ]
-    return bool(files) and all(is_svg(path) for path in files)
+    """Tells a folder with SVG files, in it or in its folders, and no images of pixels."""
+    files = [*folder.glob("*"), *folder.glob("*/*")]
+    return any(map(is_svg, files)) and not any(path.suffix.lower() in SUFFIXES for path in files)
 
 
 def is_svg(path: Path) -> bool:
