@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from latente import recipes, runs
-from latente.distributions import Autoregressive, Delta, Flat
+from latente.distributions import Autoregressive, Code, Delta, Flat
 from latente.errors import RunError
 from latente.models import Classifier
 from latente.recipes.catalogue import schema
@@ -23,8 +23,13 @@ SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
 BASES = {"prior": "autoencoder", "classifier": "vae"}  # of recipes that build on a run
 OWN = {  # of recipes whose arguments are of another kind
     "rbm": {"hidden": 6, "chain": 20},
+    "draw": {"glimpses": 3, "units": 6, "binarise": "none"},
+    "align-draw": {"glimpses": 3, "units": 6, "read": 2, "write": 3, "align_units": 5},
+    "text-to-image": {"levels": [3, 2], "channels": [6], "features": 6, "depth": 2, "silence": 0},
     "sketch-rnn": {"hidden": 6, "encoder_hidden": 5, "components": 2, "kl_floor": 0},
 }
+FROZEN = {"prior": ["prior."], "text-to-image": ["prior.", "embed."]}  # what else moves
+SMALL_CAPTIONS = {"caption_features": 6, "vocabulary": 10}
 SMALL_TEXT = {"latent": 3, "hidden": 6, "embedding": 5, "vocabulary": 9}
 POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow", "vamp")
 NETWORKS = ("mlp", "residual", "conv")
@@ -43,7 +48,7 @@ LIKELIHOODS = (
 
 def plan_of(name, shape, **given):
     known = recipes.parameters(name)
-    small = SMALL_TEXT if reads_text(name) else SMALL
+    small = SMALL_TEXT if reads_text(name) else SMALL | SMALL_CAPTIONS
     small = {k: v for k, v in small.items() if k in known} | OWN.get(name, {})
     arguments = {"shape": list(shape), **small, **given}
     if "of" in known and "of" not in given:
@@ -57,7 +62,11 @@ def plan_of(name, shape, **given):
 
 
 def reads_text(name):
-    return "vocabulary" in recipes.parameters(name)
+    return "words" in recipes.parameters(name)
+
+
+def reads_captions(name):
+    return "captions" in recipes.parameters(name)
 
 
 def reads_drawings(name):
@@ -68,6 +77,8 @@ def shape_for(name, shape):
     """Turns a shape of images or vectors into that of as long sentences or drawings."""
     if reads_text(name):
         return (2 + shape[0],)
+    if (reads_captions(name) or name == "draw") and len(shape) == 1:
+        return (1, 3, shape[0])
     return (3 + shape[0], 3) if reads_drawings(name) else shape
 
 
@@ -83,6 +94,9 @@ def batch(shape, n=6, *, kind=""):
         return x * ((x == 1).cumsum(1) - (x == 1).long() == 0), torch.arange(n) % SMALL["classes"]
     x = torch.arange(n * torch.Size(shape).numel()).reshape(n, *shape) * 37 // 5 % 256
     x.flatten(1)[0], x.flatten(1)[1] = 0, 255
+    if kind == "captions":
+        y = 1 + torch.arange(n * 5).reshape(n, 5) * 37 // 5 % (SMALL_CAPTIONS["vocabulary"] - 1)
+        return x / 255, (y * (torch.arange(5) <= torch.arange(n).unsqueeze(1))).int()
     return x / 255, torch.arange(n) % SMALL["classes"]
 
 
@@ -91,12 +105,14 @@ def loss_of(terms):
 
 
 def conform(plan, shape, tmp_path):
-    kind = "text" if reads_text(name_of(plan)) else "drawings" if reads_drawings(name_of(plan)) else ""
+    kinds = {"text": reads_text, "drawings": reads_drawings, "captions": reads_captions}
+    kind = next((kind for kind, reads in kinds.items() if reads(name_of(plan))), "")
+    moves = FROZEN.get(name_of(plan))
     model, (x, y) = plan.model, batch(shape, kind=kind)
     n, of_labels = len(x), isinstance(model, Classifier)
     target, event = (y, torch.Size()) if of_labels else (x, torch.Size(shape))
     moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    assert len(moving) == len(list(model.parameters())) or name_of(plan) == "prior"
+    assert len(moving) == len(list(model.parameters())) or moves
 
     terms = plan.objective.terms(model, x, y, CLOCK)
     for name, term in terms.items():
@@ -108,7 +124,7 @@ def conform(plan, shape, tmp_path):
             assert any(gradient.ne(0).any() for gradient in moved), name
     loss_of(terms).backward()
     for name, parameter in model.named_parameters():
-        if name_of(plan) == "prior" and not name.startswith("prior."):
+        if moves and not name.startswith(tuple(moves)):
             assert parameter.grad is None, name
             continue
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -130,7 +146,7 @@ def conform(plan, shape, tmp_path):
 
         draws = model(x, y, size=(2, n)).likelihood.log_prob(target)
         assert draws.shape == (2, n)
-        assert draws[0].equal(draws[1]) == all(isinstance(g.q, Delta) for g in trace.latents.values())
+        assert draws[0].equal(draws[1]) == all(isinstance(g.q, Code | Delta) for g in trace.latents.values())
 
         whole = model(x, y, choose=mean)
         parts = [model(x[i : i + 3], y[i : i + 3], choose=mean) for i in (0, 3)]

@@ -188,7 +188,13 @@ def command(name: str) -> None:
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if "of" in own else "kanji" if "bad" in own else "digits",
+            default=None
+            if "of" in own
+            else "kanji"
+            if "bad" in own
+            else "captions-mnist"
+            if "captions" in own
+            else "digits",
             annotation=Annotated[
                 str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
             ],
@@ -237,7 +243,7 @@ def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> No
     stands_for: dict[str, Any] = (
         {"of": {"recipe": "vae", "arguments": {"shape": [1, 28, 28]}}} if "of" in arguments else {}
     )
-    stands_for |= {n: 1 for n in ("classes", "vocabulary") if n in recipes.parameters(name)}
+    stands_for |= {n: 2 for n in ("classes", "vocabulary") if n in recipes.parameters(name)}
     recipes.check(name, {"shape": [1, 28, 28], **arguments, **stands_for})
     settings(**how)
 

@@ -60,6 +60,7 @@ RECIPE_OF = {"text": "text-vae", "drawings": "sketch-rnn"}  # by kinds of data t
 DATA_OF = {
     "text": "ptb, or a text file with a sentence a line",
     "drawings": "kanji, or a folder of SVG files, an .ndjson of Quick, Draw!, or an .npz of strokes",
+    "captions": "captions-mnist, or a folder of images with captions.csv",
 }
 LABELLED = "labelled"  # rows of the training examples, in split.npz
 
@@ -149,8 +150,11 @@ class Run:
             label=about["label"] if known else label,
             indices=self.split(),
             fingerprint=about["fingerprint"] if known else None,
+            vocabulary=about.get("captions"),
             **loading(self.record["recipe"], self.record["arguments"]),
         )
+        if reads_captions(self.record["recipe"]):
+            found = found.captioned()
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
 
     def base(self) -> Run:
@@ -329,6 +333,8 @@ def train(
         loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
         if base is not None:
             loaded = like(loaded, base)
+    if reads_captions(recipe) and loaded.kind == "images":
+        loaded = loaded.captioned()
     plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
@@ -361,12 +367,19 @@ def train(
     return run
 
 
+def reads_captions(recipe: str) -> bool:
+    return "captions" in recipes.parameters(recipe)
+
+
 def loading(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those arguments of a recipe, checked, by which its drawings are loaded; nothing for other recipes."""
-    if not recipes.parameters(recipe).keys() >= recipes.OF_LOADING:
+    """Returns those arguments of a recipe, checked, by which its drawings or captions are loaded; nothing for other recipes."""
+    known = recipes.parameters(recipe).keys()
+    names = next((names for names in recipes.OF_LOADING if names <= known), set())
+    if not names:
         return {}
-    checked = recipes.check(recipe, {"shape": [1, 3], **arguments})
-    return {name: checked[name] for name in recipes.OF_LOADING}
+    stands_for = {"vocabulary": 2} if "vocabulary" in known else {}
+    checked = recipes.check(recipe, {"shape": [1, 3], **stands_for, **arguments})
+    return {name: checked[name] for name in names}
 
 
 def like(loaded: Data, base: Run) -> Data:
@@ -480,8 +493,17 @@ def seed(number: int) -> None:
 def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Settings) -> Plan:
     """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
     known = recipes.parameters(recipe)
-    reads = "text" if "vocabulary" in known else "drawings" if "bad" in known else ""
-    if reads != (loaded.kind if loaded.kind in RECIPE_OF else ""):
+    reads = (
+        "captions"
+        if reads_captions(recipe)
+        else "text"
+        if "vocabulary" in known
+        else "drawings"
+        if "bad" in known
+        else ""
+    )
+    given = loaded.kind if loaded.kind in RECIPE_OF else ""
+    if loaded.kind != "images" if reads == "captions" else reads != given:
         hint = (
             f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
         )
@@ -489,7 +511,7 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Setti
     answers = {
         "shape": list(loaded.shape),
         "classes": len(loaded.classes),
-        "vocabulary": max(1, len(loaded.words) - 1),
+        "vocabulary": max(1, len(loaded.words) - 1) if loaded.captions is None else len(loaded.captions),
     }
     arguments = {n: value for n, value in answers.items() if n in known} | arguments
     recipes.check(recipe, arguments)

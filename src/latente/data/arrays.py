@@ -1,7 +1,8 @@
 """The user's arrays: .npy and .npz files, never pickled.
 
 An .npz names its rows x, images, data or features and their labels y, labels or targets; a split of its own
-is kept where it says x_train and x_test, or train_images and test_images, and so on.
+is kept where it says x_train and x_test, or train_images and test_images, and so on. Captions of images are strings, (N,)
+or (N, K) with "" where an image has fewer, and take the place of labels.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from latente.data.raw import Raw, interpret, join
+from latente.data.raw import Raw, few, interpret, join
 from latente.errors import DataError
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
 
 _X = ("x", "images", "data", "features")
 _Y = ("y", "labels", "label", "targets", "target")
+_CAPTIONS = ("captions", "caption")
 _SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
 
@@ -86,6 +89,11 @@ def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
     if keys["train"] is None or (keys["test"] is None and keys["validation"] is None):
         return None
     found = {split: key for split, key in keys.items() if key is not None}
+    told = {split: _split_key(names, _CAPTIONS, _SPLITS[split], False) for split in found}
+    if any(told.values()):
+        raw = join({s: z[k] for s, k in found.items()}, {}, where)
+        parts = [_texts(z, told[s], len(raw.splits[s]), f"{where}: {k}") for s, k in found.items()]
+        return _captioned(raw, [c for part in parts for c in part], where)
     labels = {split: _split_key(names, _Y, _SPLITS[split], False) for split in found}
     named = {split: key for split, key in labels.items() if key is not None}
     if named and len(named) < len(found):
@@ -94,6 +102,32 @@ def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
             f"{where} has labels for {next(iter(named))} but none for {bare}: add or remove them."
         )
     return join({s: z[k] for s, k in found.items()}, {s: z[k] for s, k in named.items()}, where)
+
+
+def _texts(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...]]:
+    """Reads the captions of n images."""
+    if key is None:
+        raise DataError(f"{where} has no captions where other splits have some: add or remove them.")
+    x = z[key]
+    if x.dtype.kind not in "US" or x.ndim not in (1, 2) or len(x) != n:
+        raise DataError(
+            f"{where} has {n:,} images, and {key} is {x.dtype} of shape {x.shape}: captions are strings, (N,) or (N, K)."
+        )
+    try:
+        x = np.char.decode(x, "utf-8") if x.dtype.kind == "S" else x
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: {key} is not UTF-8: save it as an array of str.") from error
+    rows = [tuple(t.strip() for t in row if t.strip()) for row in x.reshape(n, -1).tolist()]
+    empty = [i for i, row in enumerate(rows, 1) if not row]
+    if empty:
+        raise DataError(f"{where}: {key} is empty in row {few(empty)}: write a caption, or drop the image.")
+    return rows
+
+
+def _captioned(raw: Raw, captions: list[tuple[str, ...]], where: str) -> Raw:
+    if raw.kind != "images":
+        raise DataError(f"{where} has captions beside {raw.kind}: captions are for images, (N, H, W[, C]).")
+    return replace(raw, y=None, classes=(), captions=tuple(captions))
 
 
 def read_npz(path: Path, label: str | None = None) -> Raw:
@@ -116,9 +150,14 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
             return whole
         y = label or next((names[k] for k in _Y if k in names), None)
         x = next((names[k] for k in (*_X, "train") if k in names), None)
-        others = [name for name in z.files if name != y]
+        told = None if label else next((names[k] for k in _CAPTIONS if k in names), None)
+        y = None if told else y
+        others = [name for name in z.files if name not in (y, told)]
         if x is None and len(others) == 1:
             x = others[0]
         if x is None:
             raise DataError(f"{path} has no array called x, images, data or features; it holds {held}.")
-        return interpret(z[x], None if y is None else z[y], str(path))
+        raw = interpret(z[x], None if y is None else z[y], str(path))
+        if told is None:
+            return raw
+        return _captioned(raw, _texts(z, told, len(raw.x), str(path)), str(path))

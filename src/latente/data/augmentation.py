@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latente.distributions.strokes import FINISHED, LIFTED
 
-__all__ = ["StretchAndDrop", "droppable", "without"]
+__all__ = ["Flip", "StretchAndDrop", "droppable", "without"]
 
 FIRST = 3  # the points of a stroke that are always kept
 
@@ -72,3 +72,20 @@ class StretchAndDrop:
         if self.drop:
             x = without(x, droppable(x) & (torch.rand(x.shape[:2], device=x.device) < self.drop))
         return x
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirrors each image with probability a half, left to right; bytes become numbers in [0, 1].
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> Flip()(torch.tensor([[0, 255], [0, 255]], dtype=torch.uint8).view(2, 1, 1, 2)).flatten(1)
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.div(255) if x.dtype == torch.uint8 else x
+        turned = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+        return torch.where(turned, x.flip(-1), x)

@@ -18,6 +18,10 @@ SOURCES: dict[str, str] = {
     "sheep": "The Sheep Market, 7,400 / 300 / 300 drawings of sheep: from LATENTE_DATA",
     "omniglot-strokes": "Omniglot, 30,000 / 1,000 / 1,000 characters stroke by stroke: from LATENTE_DATA",
     "quickdraw": "Quick, Draw!, 10,541 drawings of 345 things: from LATENTE_DATA",
+    "captions-mnist": "one or two MNIST digits, 32x32, with a sentence: composed anew every batch, 10,000 / 2,000 / 2,000",
+    "captions-mnist-60": "the same on 60x60, as in alignDRAW",
+    "shapes": "one or two coloured shapes, 32x32, with a sentence: composed anew every batch, needs no download",
+    "flickr8k": "Flickr8k, 32x32 colour, 6,090 / 1,000 / 1,000 photos of five captions each: from LATENTE_DATA",
     "yelp": "Yelp reviews, 190,153 short sentences, negative or positive: from LATENTE_DATA",
 }
 """What `load` knows by name, and a line about each."""

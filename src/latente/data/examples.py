@@ -17,7 +17,7 @@ probability by less than 2e-5 and keeps black and white exact; one 64-bit draw s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from latente.data.catalogue import CAVEATS, SOURCES
+from latente.data.vocabulary import Vocabulary
 from latente.distributions.strokes import lengths_of
 from latente.distributions.words import END, UNKNOWN
 from latente.errors import DataError
@@ -33,7 +34,7 @@ from latente.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Binarise", "Data", "Examples", "Kind"]
+__all__ = ["Binarise", "Data", "Examples", "Kind", "spoken"]
 
 Binarise = Literal["none", "static", "dynamic"]
 Kind = Literal["images", "table", "vectors", "text", "drawings"]
@@ -53,6 +54,13 @@ def _bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor
     return torch.lt(bits, grey.to(torch.int16).mul_(257).add_(-32768), out=out)
 
 
+def _one_of(captions: Tensor) -> Tensor:
+    """Picks one of the captions of each image, (B, K, L) to (B, L)."""
+    there = captions[..., 0] > 0
+    which = torch.rand(there.shape, device=captions.device).masked_fill_(~there, -1).argmax(1)
+    return captions[torch.arange(len(captions), device=captions.device), which]
+
+
 @dataclass(frozen=True, eq=False)
 class Examples:
     """Holds the rows of one split and hands them out in batches.
@@ -60,13 +68,16 @@ class Examples:
     Arguments:
         x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, int32 for sentences, else float32;
             only drawings have shape (N, L, 3).
-        y: The labels, int64 of shape (N,), or None.
+        y: The labels, int64 of shape (N,), or the captions, int32 of shape (N, L) or, several an image, (N, K, L), filled up with
+            zeros; or None.
         binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
             already.
         augment: Changes each batch at random, as for training; `fixed` leaves it out.
+        redraw: Makes that many fresh examples, x as uint8 and y, in place of the rows asked for: of data that is composed.
+            It draws from torch's global generator on the CPU; `fixed` leaves it out.
 
     Raises:
-        DataError: If x and y differ in length.
+        DataError: If x and y differ in length, or captions are not whole numbers of 32 bits.
 
     Example:
         >>> x = torch.tensor([[0], [255], [51]], dtype=torch.uint8)
@@ -80,27 +91,41 @@ class Examples:
     y: Tensor | None = None
     binarise: Binarise = "none"
     augment: Callable[[Tensor], Tensor] | None = None
+    redraw: Callable[[int], tuple[Tensor, Tensor]] | None = None
 
     def __post_init__(self) -> None:
         if self.y is not None and len(self.y) != len(self.x):
             raise DataError(f"x has {len(self.x)} rows and y has {len(self.y)}: give each row one label.")
+        if self.y is not None and (self.y.dim() > 1) != (self.y.dtype == torch.int32):
+            raise DataError(
+                f"y is {self.y.dtype} of shape {tuple(self.y.shape)}: give labels as int64 of shape (N,), or captions as "
+                "int32 of shape (N, L) or (N, K, L)."
+            )
 
     def __len__(self) -> int:
         return len(self.x)
 
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
-        """Returns the rows of an index, bytes scaled to [0, 1], and their labels.
+        """Returns the rows of an index, bytes scaled to [0, 1], and their labels or captions.
 
-        A dynamic draw and an augmentation take their bits from torch's global generator.
+        Of several captions one is picked at random. This, a dynamic draw and an augmentation take their bits from torch's
+        global generator.
 
         Arguments:
             index: Row numbers, int64 of shape (B,), or a slice.
         """
-        if isinstance(index, slice):
+        y: Tensor | None
+        if self.redraw is not None:
+            n = len(range(len(self))[index]) if isinstance(index, slice) else len(index)
+            fresh = self.redraw(n)
+            x, y = fresh[0].to(self.x.device), fresh[1].to(self.x.device)
+        elif isinstance(index, slice):
             x, y = self.x[index], None if self.y is None else self.y[index]
         else:
             x = self.x.index_select(0, index)
             y = None if self.y is None else self.y.index_select(0, index)
+        if y is not None and y.dim() == 3:
+            y = _one_of(y)
         if self.binarise == "dynamic":
             return _bernoulli(x), y
         if self.augment is not None:
@@ -135,23 +160,26 @@ class Examples:
     def fixed(self, seed: int = 0) -> Examples:
         """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255.
 
-        Examples that are not drawn dynamically are returned as they are, without augmentation. The global generator is not
-        touched, and the draw is the same on every device.
+        Examples that are not drawn dynamically are returned as they are. Either way there is no augmentation, nothing is
+        composed afresh, and of several captions the first stays. The global generator is not touched, and the draw is the
+        same on every device.
         """
+        y = self.y[:, 0] if self.y is not None and self.y.dim() == 3 else self.y
         if self.binarise != "dynamic":
-            return self if self.augment is None else replace(self, augment=None)
+            still = self.augment is None and self.redraw is None and y is self.y
+            return self if still else replace(self, y=y, augment=None, redraw=None)
         generator = torch.Generator().manual_seed(seed)
         x = torch.empty(self.x.shape, dtype=torch.uint8)
         for grey, drawn in zip(self.x.split(_ROWS), x.split(_ROWS), strict=True):
             drawn.copy_(_bernoulli(grey.cpu(), generator).mul_(255))
-        return Examples(x.to(self.x.device), self.y, "static")
+        return Examples(x.to(self.x.device), y, "static")
 
     def to(self, device: torch.device | str) -> Examples:
         """Moves the tensors to a device."""
         return replace(self, x=self.x.to(device), y=None if self.y is None else self.y.to(device))
 
     def subset(self, n: int, seed: int = 0) -> Examples:
-        """Returns n rows of a fixed permutation, or all rows where there are fewer.
+        """Returns n rows of a fixed permutation, or all rows where there are fewer; what is composed afresh stays so.
 
         Never the first n: the test rows of static MNIST, for one, are sorted by digit.
 
@@ -165,6 +193,20 @@ class Examples:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         rows = order[:n].to(self.x.device)
         return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
+
+
+def spoken(classes: Sequence[str], where: str) -> tuple[str, ...]:
+    """Writes the names of classes as captions, "night_heron" as "night heron".
+
+    Raises:
+        DataError: If a name holds nothing else.
+    """
+    texts = tuple(" ".join(name.replace("_", " ").replace("-", " ").split()) for name in classes)
+    if "" in texts:
+        raise DataError(
+            f"{where}: the class {classes[texts.index('')]!r} is no caption: give it a name of words."
+        )
+    return texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +231,9 @@ class Data:
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
         words: The words of a text by number, three marks before them; empty otherwise.
         note: What was done to the source's examples before they were split; empty otherwise.
+        captions: How the captions y are numbered; None where y is not captions.
+        scenes: The name of the grammar that images and captions are composed by, see :mod:`latente.data.scenes`; empty
+            otherwise.
     """
 
     name: str
@@ -205,6 +250,8 @@ class Data:
     indices: dict[str, np.ndarray]
     words: tuple[str, ...] = ()
     note: str = ""
+    captions: Vocabulary | None = None
+    scenes: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -244,6 +291,36 @@ class Data:
         splits = (kept(e) for e in (self.train, self.validation, self.test))
         train, validation, test = splits
         return replace(self, train=train, validation=validation, test=test, words=self.words[: 1 + words])
+
+    def captioned(self) -> Data:
+        """Takes the names of the classes for captions, where there are no others.
+
+        Raises:
+            DataError: If there are neither captions nor labels, or the name of a class holds no word.
+
+        Example:
+            >>> from latente.data import from_arrays
+            >>> x = torch.arange(20 * 4, dtype=torch.uint8).reshape(20, 2, 2).numpy()
+            >>> data = from_arrays(x, ["night_heron", "owl"] * 10).captioned()
+            >>> sorted(set(data.captions.decode(data.train.y)))
+            ['night heron', 'owl']
+        """
+        if self.captions is not None:
+            return self
+        if not self.classes or self.train.y is None:
+            raise DataError(
+                f"{self.name} has neither captions nor labels to draw from: give a folder of images with a captions.csv, "
+                "or with a sub-folder for each class."
+            )
+        texts = spoken(self.classes, self.name)
+        vocabulary = Vocabulary.learn(texts, least=1)
+        table = torch.from_numpy(vocabulary.encode(texts))
+
+        def told(e: Examples) -> Examples:
+            return e if e.y is None else replace(e, y=table.to(e.y.device)[e.y])
+
+        train, validation, test = (told(e) for e in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test, classes=(), captions=vocabulary)
 
     def census(self) -> str:
         """Says how many words of a text the vocabulary does not know, and how many sentences are cut."""
@@ -306,6 +383,8 @@ class Data:
             "fingerprint": self.fingerprint,
             "binarise": self.train.binarise,
             "note": self.note,
+            "captions": None if self.captions is None else self.captions.spec,
+            "scenes": self.scenes,
         }
 
     def inverse(self, x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from latente.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "read_folder"]
+__all__ = ["SUFFIXES", "files", "need_pillow", "pixels", "read_folder", "split_folders", "stack"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SPLITS = {
@@ -36,7 +36,8 @@ _SPLITS = {
 _KINDS = {1: "grey", 3: "colour"}
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
+    """Returns the files in a folder, or below, that are called like images, but none that is hidden."""
     visible = (
         p for p in folder.rglob("*") if not any(s.startswith(".") for s in p.relative_to(folder).parts)
     )
@@ -67,7 +68,12 @@ def _plain(image: Image, path: Path) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _pixels(path: Path) -> np.ndarray:
+def pixels(path: Path) -> np.ndarray:
+    """Reads an image as (H, W, C).
+
+    Raises:
+        DataError: If it is no image, a damaged one, or has transparent pixels.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -81,23 +87,32 @@ def _pixels(path: Path) -> np.ndarray:
         raise DataError(f"{path} is a damaged image ({error}): remove or replace it.") from error
 
 
-def _stack(paths: list[Path]) -> np.ndarray:
-    first = _pixels(paths[0])
+def stack(paths: list[Path], advice: str = "") -> np.ndarray:
+    """Reads images as (N, H, W, C).
+
+    Arguments:
+        paths: The files.
+        advice: What else to do with images of several sizes than to make them of one, as it stands in the message.
+
+    Raises:
+        DataError: If one cannot be read, or they are not of one size and kind.
+    """
+    first = pixels(paths[0])
     x = np.empty((len(paths), *first.shape), first.dtype)
     for row, path in zip(x, paths, strict=True):
-        pixels = _pixels(path)
-        if pixels.shape[:2] != first.shape[:2]:
-            (h, w), (height, width) = first.shape[:2], pixels.shape[:2]
+        image = pixels(path)
+        if image.shape[:2] != first.shape[:2]:
+            (h, w), (height, width) = first.shape[:2], image.shape[:2]
             raise DataError(
-                f"{paths[0]} is {w}x{h} pixels but {path} is {width}x{height}: make all images "
+                f"{paths[0]} is {w}x{h} pixels but {path} is {width}x{height}: {advice}make all images "
                 f"one size first, as with `magick mogrify -resize {w}x{h}^ -gravity center -extent {w}x{h}`."
             )
-        if pixels.shape != first.shape or pixels.dtype != first.dtype:
+        if image.shape != first.shape or image.dtype != first.dtype:
             raise DataError(
-                f"{paths[0]} is {_mode(first)} but {path} is {_mode(pixels)}: make all images "
+                f"{paths[0]} is {_mode(first)} but {path} is {_mode(image)}: make all images "
                 "grey or all colour, as with `magick mogrify -colorspace gray`."
             )
-        row[...] = pixels
+        row[...] = image
     return x
 
 
@@ -114,6 +129,29 @@ def _classes(parts: list[tuple[str, ...]], folder: Path) -> np.ndarray | None:
     return np.array([p[0] for p in parts]) if all(depth) else None
 
 
+def need_pillow(folder: Path) -> None:
+    """Makes sure that images can be read.
+
+    Raises:
+        DataError: If Pillow is not installed.
+    """
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError as error:
+        raise DataError(
+            f"Reading the images of {folder} takes Pillow: pip install 'latente[plots]'."
+        ) from error
+
+
+def split_folders(parts: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Tells the rows of each split where all paths begin with train, test or the like; else nothing."""
+    tops = {p[0].lower() for p in parts if len(p) > 1}
+    if not ("train" in tops and len(tops) > 1 and tops <= _SPLITS.keys() and all(len(p) > 1 for p in parts)):
+        return {}
+    of = np.array([_SPLITS[p[0].lower()] for p in parts])
+    return {name: np.flatnonzero(of == name) for name in dict.fromkeys(of.tolist())}
+
+
 def read_folder(folder: Path) -> Raw:
     """Reads a folder of images, or of idx files.
 
@@ -126,20 +164,12 @@ def read_folder(folder: Path) -> Raw:
         raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
     if idx:
         return read_idx_folder(folder, idx)
-    paths = _files(folder)
+    paths = files(folder)
     if not paths:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}) and no idx files: check the path.")
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as error:
-        raise DataError(
-            f"Reading the images of {folder} takes Pillow: pip install 'latente[plots]'."
-        ) from error
+    need_pillow(folder)
     parts = [p.relative_to(folder).parts for p in paths]
-    tops = {p[0].lower() for p in parts if len(p) > 1}
-    splits: dict[str, np.ndarray] = {}
-    if "train" in tops and len(tops) > 1 and tops <= _SPLITS.keys() and all(len(p) > 1 for p in parts):
-        of = np.array([_SPLITS[p[0].lower()] for p in parts])
-        splits = {name: np.flatnonzero(of == name) for name in dict.fromkeys(of.tolist())}
+    splits = split_folders(parts)
+    if splits:
         parts = [p[1:] for p in parts]
-    return interpret(_stack(paths), _classes(parts, folder), str(folder), splits)
+    return interpret(stack(paths), _classes(parts, folder), str(folder), splits)

@@ -22,14 +22,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from latente.data import folders, idx
+from latente.data import captions, folders, idx
 from latente.data.arrays import read_npy, read_npz
 from latente.data.catalogue import SOURCES
 from latente.data.digits import digits
-from latente.data.examples import Data, Examples
+from latente.data.examples import Data, Examples, spoken
 from latente.data.mnist import fashion, mnist
-from latente.data.named import cifar10, frey, omniglot
+from latente.data.named import cifar10, flickr8k, frey, omniglot
 from latente.data.raw import Raw, blocks, interpret
+from latente.data.scenes import captions_mnist, captions_mnist_60, scenes_of, shapes
 from latente.data.static_mnist import static_mnist
 from latente.data.strokes import (
     cleaned,
@@ -52,9 +53,10 @@ from latente.data.text import (
     read_text,
     read_texts,
     renumbered,
-    vocabulary,
     yelp,
 )
+from latente.data.text import vocabulary as words_of
+from latente.data.vocabulary import Tokens, Vocabulary
 from latente.distributions.strokes import FINISHED, LIFTED
 from latente.errors import DataError
 
@@ -74,13 +76,17 @@ _NAMED: dict[str, Callable[[], Raw]] = {
     "sheep": sheep,
     "omniglot-strokes": omniglot_strokes,
     "quickdraw": quickdraw,
+    "captions-mnist": captions_mnist,
+    "captions-mnist-60": captions_mnist_60,
+    "shapes": shapes,
+    "flickr8k": flickr8k,
 }
 _SPLITS = ("train", "validation", "test")
 _LEAST = 10
 LONGEST = 250  # points of a drawing
 _KNOWN = (
-    ".npy, .npz, .csv, .tsv, .parquet, .txt, .svg, .ndjson, idx files (packed by gzip or not) and folders of images, of texts or "
-    "of SVG files"
+    ".npy, .npz, .csv, .tsv, .parquet, .txt, .svg, .ndjson, idx files (packed by gzip or not), .json and .jsonl of captions, and "
+    "folders of images, of texts or of SVG files"
 )
 
 
@@ -94,7 +100,21 @@ def _unknown(source: str) -> DataError:
     return DataError(f"there is no file, folder or data set {source!r}: {hint}")
 
 
-def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
+def _not_for(source: str) -> DataError:
+    return DataError(
+        f"{source} is no folder of images with captions, which alone are resized: leave side (--side) out, or put a captions.csv "
+        "beside the images."
+    )
+
+
+def _read_path(path: Path, label: str | None, wanted: Sequence[str], side: int | None) -> Raw:
+    told = captions.find_captions(path)
+    if told is not None:
+        if label is not None:
+            raise DataError(f"{told} has captions in the place of labels: leave --label out.")
+        return captions.read_captions(told, side)
+    if side is not None:
+        raise _not_for(str(path))
     suffix = "" if path.is_dir() else Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in (".csv", ".tsv"):
         return read_csv(path, label, wanted)
@@ -123,21 +143,24 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
     raise DataError(f"{path} is of an unknown kind ({suffix}); latente reads {_KNOWN}.")
 
 
-def _read(source: str, label: str | None, wanted: Sequence[str] = ()) -> Raw:
+def _read(source: str, label: str | None, wanted: Sequence[str] = (), side: int | None = None) -> Raw:
     if source in _NAMED:
+        if side is not None:
+            raise _not_for(source)
         if label is not None:
             raise DataError(f"The data set {source} has labels of its own: leave --label out.")
         return _NAMED[source]()
     path = os.path.expanduser(source)
     if not os.path.exists(path):
         raise _unknown(source)
-    return _read_path(Path(path), label, wanted)
+    return _read_path(Path(path), label, wanted, side)
 
 
 def _name(source: str) -> str:
     if source in _NAMED:
         return source
     path = Path(os.path.expanduser(source)).resolve()
+    path = path.parent if path.name in captions.NAMES else path
     return path.name if path.is_dir() else path.name.split(".")[0] or path.name
 
 
@@ -148,6 +171,8 @@ def _fingerprint(raw: Raw) -> str:
     for array in (raw.x, raw.y):
         if array is not None:
             digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    if raw.captions:
+        digest.update(json.dumps(raw.captions).encode())
     return digest.hexdigest()
 
 
@@ -256,14 +281,52 @@ def _examples(raw: Raw, rows: np.ndarray | slice, scaling: _Scaling | None) -> E
     return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, "static" if raw.binary else "none")
 
 
+def _told(raw: Raw, vocabulary: Vocabulary) -> Raw:
+    """Writes the captions as numbers, in the place of the labels."""
+    most = max(map(len, raw.captions))
+    flat = vocabulary.encode([text for c in raw.captions for text in c])
+    y = np.zeros((len(raw.captions), most, flat.shape[1]), np.int32)
+    y[np.arange(most) < np.array([[len(c)] for c in raw.captions])] = flat
+    return replace(raw, y=y if most > 1 else y[:, 0], classes=())
+
+
+def _composed(data: Data, vocabulary: Vocabulary) -> Data:
+    """Lets every batch of the training split be composed afresh."""
+    scenes = scenes_of(data.scenes, "train")
+    numbers = torch.from_numpy(vocabulary.encode(scenes.captions() + scenes.captions(held_out=True)))
+
+    def wide(e: Examples) -> Examples:
+        assert e.y is not None
+        return replace(e, y=torch.nn.functional.pad(e.y, (0, numbers.shape[1] - e.y.shape[1])))
+
+    def redraw(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, index = scenes.draw(n)
+        return x, numbers[index]
+
+    train, validation, test = (wide(e) for e in (data.train, data.validation, data.test))
+    return replace(data, train=replace(train, redraw=redraw), validation=validation, test=test)
+
+
 def _prepare(
-    raw: Raw, name: str, source: str, split: dict[str, np.ndarray], fingerprint: str, note: str = ""
+    raw: Raw,
+    name: str,
+    source: str,
+    split: dict[str, np.ndarray],
+    fingerprint: str,
+    note: str = "",
+    tokens: Tokens = "word",
+    known: str | None = None,
 ) -> Data:
+    numbering: Vocabulary | None = None
+    if raw.captions:
+        texts = (text for i in split["train"].tolist() for text in raw.captions[i])
+        numbering = Vocabulary.learn(texts, tokens) if known is None else Vocabulary(known)
+        raw = _told(raw, numbering)
     if raw.kind == "text":
-        raw = renumbered(raw, vocabulary(raw, split["train"], source))
+        raw = renumbered(raw, words_of(raw, split["train"], source))
     scaling = _scaling(raw, split["train"], source)
     train, validation, test = (_examples(raw, split[s], scaling) for s in _SPLITS)
-    return Data(
+    data = Data(
         name=name,
         source=source,
         train=train,
@@ -278,7 +341,10 @@ def _prepare(
         indices=split,
         words=raw.words,
         note=note,
+        captions=numbering,
+        scenes=raw.scenes,
     )
+    return data if numbering is None or not raw.scenes else _composed(data, numbering)
 
 
 def _check_rows(raw: Raw, source: str) -> None:
@@ -299,13 +365,17 @@ def load(
     fingerprint: str | None = None,
     longest: int = LONGEST,
     bad: Literal["drop", "refuse"] = "drop",
+    tokens: Tokens = "word",
+    vocabulary: str | None = None,
+    side: int | None = None,
 ) -> Data:
     """Loads a named data set, a file or a folder, and splits it.
 
     Arguments:
         source: A name of `SOURCES`, or a path: .npy, .npz, .csv, .tsv, .parquet, .txt (a sentence a line),
-            .ndjson, .svg, an idx file, or a folder of images or SVG files (sub-folders are classes), of idx files or
-            of train.txt, valid.txt and test.txt. A name wins over a file of that name; write ./mnist for the latter.
+            .ndjson, .svg, an idx file, a .csv, .jsonl or COCO .json of captions beside images, or a folder of these, of
+            images or SVG files (sub-folders are classes), of idx files or of train.txt, valid.txt and test.txt. A name
+            wins over a file of that name; write ./mnist for the latter.
         validation: The fraction of rows to choose by. This, `test` and `seed` are for what the source
             leaves open: the official splits of mnist, mnist-static, fashion, omniglot and cifar10 are not
             touched.
@@ -316,6 +386,10 @@ def load(
         fingerprint: The fingerprint that a run recorded.
         longest: The most points of a drawing; longer ones are simplified.
         bad: Whether drawings from which nothing can be learnt are left out ("drop") or an error ("refuse").
+        tokens: What captions are cut into: words ("word"), characters ("char") or pieces of bytes ("bpe"), as the captions
+            of the training split have them.
+        vocabulary: The vocabulary of captions that a run recorded, to be used instead of a new one.
+        side: The side of a square that images with captions are cropped and shrunk or enlarged to, in pixels.
 
     Raises:
         DataError: If the source is unknown, missing, unreadable or no data set, or its content is not what
@@ -331,7 +405,7 @@ def load(
         ('faces', (1, 8, 8), 14, 4, 2)
     """
     source = os.fspath(source)
-    raw, note = _read(source, label), ""
+    raw, note = _read(source, label, side=side), ""
     now = _fingerprint(raw)
     if raw.kind == "drawings":
         raw, note = cleaned(raw, source, longest, bad)
@@ -342,7 +416,7 @@ def load(
             f"{now[:12]} now): put back the data it was made with, or start a new run."
         )
     split = _deal(raw, validation, test, seed) if indices is None else _recorded(raw, indices, source)
-    return _prepare(raw, _name(source), source, split, now, note)
+    return _prepare(raw, _name(source), source, split, now, note, tokens, vocabulary)
 
 
 def convert(
@@ -455,8 +529,19 @@ def _pixels_like(raw: Raw, binarise: str) -> Examples:
     return examples
 
 
+def _captions_like(raw: Raw, spec: str, source: str) -> Raw:
+    """Numbers captions as a run did; the names of classes are captions where there are no others."""
+    if not raw.captions and raw.y is not None:
+        texts = spoken(raw.classes, source)
+        raw = replace(raw, captions=tuple((texts[i],) for i in raw.y.tolist()))
+    return _told(raw, Vocabulary(spec)) if raw.captions else raw
+
+
 def read(
-    source: str | os.PathLike[str], label: str | None = None, like: Mapping[str, Any] | None = None
+    source: str | os.PathLike[str],
+    label: str | None = None,
+    like: Mapping[str, Any] | None = None,
+    side: int | None = None,
 ) -> Examples:
     """Reads all rows of a source, in their order and without a split, the way a run saw its data.
 
@@ -464,8 +549,9 @@ def read(
         source: A name or a path, as for `load`; one row is enough.
         label: The column or array of labels, as for `load`.
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
-            has; its standardisation, its numbering of classes, and its binarisation (one seeded draw) are
-            applied. Where it has no location, each drawing is scaled by its own moves.
+            has; its standardisation, its numbering of classes and of captions, and its binarisation (one seeded draw)
+            are applied. Where it has no location, each drawing is scaled by its own moves.
+        side: The side of a square that images with captions are made, as for `load`.
 
     Raises:
         DataError: If the source cannot be read, or is not like the run's data.
@@ -481,9 +567,9 @@ def read(
     """
     source = os.fspath(source)
     if like is None:
-        raw = _read(source, label)
+        raw = _read(source, label, side=side)
         return _examples(raw, slice(None), _scaling(raw, np.arange(len(raw.x)), source))
-    raw = _read(source, label, tuple(like["columns"]))
+    raw = _read(source, label, tuple(like["columns"]), side)
     _check_like(raw, like, source)
     if raw.kind == "drawings":
         width = like["shape"][0]
@@ -491,7 +577,10 @@ def read(
         x = np.full((len(raw.x), width, 3), (0, 0, FINISHED), np.float32)
         x[:, : raw.x.shape[1]] = raw.x
         raw = replace(raw, x=x)
-    raw = replace(raw, y=_codes_like(raw, like["classes"], source))
+    if like.get("captions"):
+        raw = _captions_like(raw, like["captions"], source)
+    else:
+        raw = replace(raw, y=_codes_like(raw, like["classes"], source))
     if raw.kind == "text":
         raw, width = renumbered(raw, like["words"]), like["shape"][0]
         x = np.pad(raw.x[:, :width], ((0, 0), (0, max(0, width - raw.x.shape[1]))))

@@ -1,14 +1,18 @@
-"""The named sets that are read from a local folder only: Omniglot, Frey faces, CIFAR-10.
+"""The named sets that are read from a local folder only: Omniglot, Frey faces, CIFAR-10, Flickr8k.
 
 None has an address that can be relied on for the form used here, so each says where its file must be.
 
 Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program induction,
 2015; S. Roweis, Frey faces, https://cs.nyu.edu/~roweis/data.html; A. Krizhevsky, Learning Multiple Layers
-of Features from Tiny Images, 2009.
+of Features from Tiny Images, 2009; M. Hodosh, P. Young and J. Hockenmaier, Framing Image Description as a Ranking
+Task, 2013, https://doi.org/10.1613/jair.3994.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from latente.data.download import cache_folder, find
 from latente.data.raw import Raw, interpret, join
 from latente.errors import DataError
 
-__all__ = ["cifar10", "frey", "locate", "omniglot"]
+__all__ = ["cifar10", "flickr8k", "frey", "locate", "omniglot"]
 
 
 def locate(name: str, folders: tuple[str, ...], file: str) -> Path:
@@ -92,3 +96,26 @@ def cifar10() -> Raw:
     except (OSError, ValueError) as error:
         raise DataError(f"A sheet of images beside {labels} is missing or damaged ({error}).") from error
     return replace(join(xs, ys, str(labels.parent)), classes=names)
+
+
+def flickr8k() -> Raw:
+    """Reads 8,090 photos of Flickr8k, 32x32 colour: 6,090, 1,000 and 1,000, each with five captions.
+
+    Raises:
+        DataError: If the files are not there.
+    """
+    path = locate("flickr8k", ("flickr8k32", "flickr8k"), "images.npz")
+    told = path.with_name("captions.json.gz")
+    try:
+        captions = tuple(tuple(map(str, c)) for c in json.loads(gzip.decompress(told.read_bytes())))
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
+        raise DataError(f"{told} is missing or damaged ({error}): copy it again.") from error
+    with open_npz(path) as z:
+        raw, split = interpret(z["images"], None, str(path)), z["split"]
+    if len(captions) != len(raw.x):
+        raise DataError(
+            f"{told} tells of {len(captions):,} photos, {path} holds {len(raw.x):,}: copy both again."
+        )
+    keys = {"train": "train", "validation": "valid", "test": "test"}
+    splits = {name: np.flatnonzero(split == key) for name, key in keys.items()}
+    return replace(raw, splits=splits, captions=captions)

@@ -16,7 +16,7 @@ Nothing here makes a second copy of the data as floats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 from latente.data.examples import Kind
 from latente.errors import DataError
 
-__all__ = ["CHANNELS", "Raw", "blocks", "images", "interpret", "join", "labels", "vectors"]
+__all__ = ["CHANNELS", "Raw", "blocks", "few", "images", "interpret", "join", "labels", "vectors"]
 
 CHANNELS = (1, 3, 4)
 
@@ -43,6 +43,8 @@ class Raw:
         binary: Whether x are images of two values only.
         words: The words of a text, by number.
         names: What the examples are called in messages; empty for their numbers.
+        captions: One or more captions of each image; empty without. They take the place of labels.
+        scenes: The name of the grammar the images were composed by; empty otherwise.
     """
 
     x: np.ndarray
@@ -54,12 +56,25 @@ class Raw:
     binary: bool = False
     words: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    captions: tuple[tuple[str, ...], ...] = ()
+    scenes: str = ""
 
 
 def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
     """Yields the rows of an array block by block, so that a pass over it needs little memory."""
     for start in range(0, len(x), rows):
         yield x[start : start + rows]
+
+
+def few(items: Sequence[object], most: int = 3) -> str:
+    """Lists the first of some things, and says how many more there are.
+
+    Example:
+        >>> few(["a.png", "b.png", "c.png", "d.png"])
+        'a.png, b.png, c.png and 1 more'
+    """
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + more
 
 
 def labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:

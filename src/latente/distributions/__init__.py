@@ -2,6 +2,7 @@
 
 from .autoregressive import Autoregressive
 from .bernoulli import BernoulliEvent
+from .codes import Code, Sampling, UniformCodes, WrittenCodes
 from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
 from .gumbel import Categories
@@ -21,6 +22,7 @@ __all__ = [
     "Autoregressive",
     "BernoulliEvent",
     "Categories",
+    "Code",
     "ContinuousBernoulli",
     "Delta",
     "DiscretizedLogisticMixture",
@@ -29,12 +31,15 @@ __all__ = [
     "NormalMixture",
     "OptimalNormal",
     "PowerSpherical",
+    "Sampling",
     "Spheres",
     "StandardNormal",
     "Strokes",
+    "UniformCodes",
     "UniformSphere",
     "VonMisesFisher",
     "Words",
+    "WrittenCodes",
     "Zonal",
     "between",
     "onto",

@@ -3,7 +3,9 @@
 from .boltzmann import RBM
 from .classifier import Classes, Classifier
 from .decoder_only import DecoderOnly
+from .draw import Draw
 from .stacks import Affine, Ways, unroll
 from .vae import VAE
+from .vq import VQVAE
 
-__all__ = ["RBM", "VAE", "Affine", "Classes", "Classifier", "DecoderOnly", "Ways", "unroll"]
+__all__ = ["RBM", "VAE", "VQVAE", "Affine", "Classes", "Classifier", "DecoderOnly", "Draw", "Ways", "unroll"]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .mlp import join
 
-__all__ = ["ConvDecoder", "ConvEncoder"]
+__all__ = ["ConvDecoder", "ConvEncoder", "ConvFromPlanes", "ConvToPlanes"]
 
 
 class Residual(nn.Module):
@@ -41,6 +41,90 @@ def halved(shape: Sequence[int], times: int) -> list[tuple[int, int]]:
     for _ in range(times):
         sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
     return sizes
+
+
+def halving(widths: Sequence[int], depth: int) -> nn.Sequential:
+    """Makes stages that halve the size."""
+    stages: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        stages += [
+            nn.Conv2d(before, after, 3, stride=2, padding=1),
+            *(Residual(after) for _ in range(depth)),
+        ]
+    return nn.Sequential(*stages)
+
+
+def doubling(widths: Sequence[int], depth: int) -> nn.ModuleList:
+    """Makes stages that double the size."""
+    return nn.ModuleList(
+        nn.Sequential(
+            *(Residual(before) for _ in range(depth)),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(before, 4 * after, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+        for before, after in pairwise(widths)
+    )
+
+
+class ConvToPlanes(nn.Module):
+    r"""Maps images to smaller planes, that still know where they are.
+
+    Arguments:
+        inputs: The shape of an image, :math:`(C, H, W)`.
+        features: The planes :math:`D`.
+        channels: The channels of each stage.
+        depth: The residual blocks of each stage.
+
+    Example:
+        >>> net = ConvToPlanes((3, 33, 20), 4, channels=(8, 16))
+        >>> net(torch.rand(2, 3, 33, 20)).shape, net.size
+        (torch.Size([2, 4, 9, 5]), (9, 5))
+    """
+
+    def __init__(
+        self, inputs: Sequence[int], features: int, channels: Sequence[int] = (32, 64), depth: int = 1
+    ) -> None:
+        super().__init__()
+        self.size = halved(inputs, len(channels))[-1]
+        self.stages = halving([inputs[0], *channels], depth)
+        self.head = nn.Conv2d(channels[-1], features, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.contiguous(memory_format=torch.channels_last)
+        return self.head(F.leaky_relu(self.stages(h), 0.1))
+
+
+class ConvFromPlanes(nn.Module):
+    r"""Maps planes to images, each stage twice as large.
+
+    Arguments:
+        features: The planes :math:`D`.
+        outputs: The shape of the output planes, :math:`(C', H, W)`.
+        channels: The channels of each stage, named in the encoder's order.
+        depth: The residual blocks of each stage.
+
+    Example:
+        >>> ConvFromPlanes(4, (3, 33, 20), channels=(8, 16))(torch.rand(2, 4, 9, 5)).shape
+        torch.Size([2, 3, 33, 20])
+    """
+
+    def __init__(
+        self, features: int, outputs: Sequence[int], channels: Sequence[int] = (32, 64), depth: int = 1
+    ) -> None:
+        super().__init__()
+        self.sizes = halved(outputs, len(channels))[::-1]
+        self.stem = nn.Conv2d(features, channels[-1], 3, padding=1)
+        self.stages = doubling([*channels[::-1], outputs[0]], depth)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, planes: Tensor) -> Tensor:
+        batch = planes.shape[:-3]
+        h = self.stem(planes.flatten(0, -4).contiguous(memory_format=torch.channels_last))
+        for stage, (height, width) in zip(self.stages, self.sizes[1:]):
+            h = stage(h)[..., :height, :width]
+        return h.unflatten(0, batch)
 
 
 class ConvEncoder(nn.Module):
@@ -67,13 +151,7 @@ class ConvEncoder(nn.Module):
         context: int = 0,
     ) -> None:
         super().__init__()
-        stages: list[nn.Module] = []
-        for before, after in zip([inputs[0] + context, *channels], channels):
-            stages += [
-                nn.Conv2d(before, after, 3, stride=2, padding=1),
-                *(Residual(after) for _ in range(depth)),
-            ]
-        self.stages = nn.Sequential(*stages)
+        self.stages = halving([inputs[0] + context, *channels], depth)
         self.head = nn.Linear(channels[-1] * math.prod(halved(inputs, len(channels))[-1]), math.prod(outputs))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -115,15 +193,7 @@ class ConvDecoder(nn.Module):
         self.sizes = halved(outputs, len(channels))[::-1]
         self.stem = nn.Linear(math.prod(inputs) + context, channels[-1] * math.prod(self.sizes[0]))
         widths = [*channels[::-1], outputs[0]]
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                *(Residual(before) for _ in range(depth)),
-                nn.LeakyReLU(0.1),
-                nn.Conv2d(before, 4 * after, 3, padding=1),
-                nn.PixelShuffle(2),
-            )
-            for before, after in pairwise(widths)
-        )
+        self.stages = doubling(widths, depth)
         self.skips = nn.ModuleList(
             nn.Linear(self.stem.in_features, w, bias=False) for w in widths[1:] if skip
         )

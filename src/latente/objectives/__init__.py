@@ -3,6 +3,7 @@
 from .adversarial import Adversarial, prior_draws, shuffled
 from .base import Batches, Objective, Term, Turns
 from .classification import CrossEntropy
+from .codes import FitCodes, TokeniserLoss, perplexity
 from .contrastive import ContrastiveDivergence
 from .controllers import Capacity, Controller, DistortionTarget, RateTarget
 from .drawings import SketchLoss
@@ -24,6 +25,7 @@ __all__ = [
     "CrossEntropy",
     "Discrepancy",
     "DistortionTarget",
+    "FitCodes",
     "FitPrior",
     "Hutchinson",
     "Information",
@@ -37,8 +39,10 @@ __all__ = [
     "SketchLoss",
     "Sparsity",
     "Term",
+    "TokeniserLoss",
     "TotalCorrelation",
     "Turns",
+    "perplexity",
     "prior_draws",
     "refine",
     "shuffled",

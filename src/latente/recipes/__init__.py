@@ -29,6 +29,8 @@ from . import spherical as spherical  # isort: skip
 from . import two_stage as two_stage  # isort: skip
 from . import text as text  # isort: skip
 from . import drawings as drawings  # isort: skip
+from . import draw as draw  # isort: skip
+from . import text_to_image as text_to_image  # isort: skip
 
 __all__ = [
     "FROM_DATA",

@@ -82,7 +82,7 @@ class Recipe:
 Function = TypeVar("Function", bound=Callable[..., Plan])
 RECIPES: dict[str, Recipe] = {}
 FROM_DATA = {"shape", "classes", "vocabulary"}  # arguments that the data answers
-OF_LOADING = {"longest", "bad"}  # arguments by which drawings are loaded
+OF_LOADING = ({"longest", "bad"}, {"tokens", "side"})  # arguments by which drawings, and captions, are loaded
 
 
 def recipe(**settings: Any) -> Callable[[Function], Function]:

@@ -1,0 +1,296 @@
+"""The user's pictures with captions: a folder, and a file that tells what each picture shows.
+
+The file is one of
+
+* captions.csv or .tsv, metadata.csv: a row an image, with its file name in a column file_name, file, filename or image, and the
+  caption in a column caption, text or title. Several rows of one file are several captions. Where no column is called so, every
+  other column is an attribute, and the caption of a row is "column value column value …";
+* captions.jsonl or metadata.jsonl: the same with an object a line; a caption, or `captions`, may be a list of them;
+* a .json of COCO: `images` of `id` and `file_name`, `annotations` of `image_id` and `caption`.
+
+Given by itself the file may have any name. Images are in its folder, or anywhere below. Where they lie in folders called train
+and test (and validation), that is the split. As everywhere nothing is resized unasked: with `side` each image is cropped to the
+square in its middle, then shrunk with a box filter or enlarged with Lanczos', and grey ones become colour where others are.
+
+An .npz may hold `captions` (N,) or (N, K) beside its images, see :mod:`latente.data.arrays`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latente.data import folders
+from latente.data.raw import Raw, few, interpret
+from latente.errors import DataError
+
+__all__ = ["NAMES", "find_captions", "read_captions"]
+
+NAMES = ("captions.csv", "captions.tsv", "captions.jsonl", "metadata.jsonl", "metadata.csv")
+_FILES = ("file_name", "file", "filename", "image")
+_TEXTS = ("caption", "captions", "text", "title")
+_COCO = ("images", "annotations")
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        first, second = next(lines := _cells(path)), next(lines, [])
+    except (StopIteration, DataError):
+        return []
+    names = [cell.strip().lower() for cell in first]
+    place = next((names.index(n) for n in _FILES if n in names), None)
+    if place is None or place >= len(second):
+        return []
+    return names if Path(second[place]).suffix.lower() in folders.SUFFIXES else []
+
+
+def _is_coco(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+                return False
+        told = _coco(path)
+    except (OSError, DataError):
+        return False
+    return all(isinstance(told.get(key), list) for key in _COCO)
+
+
+def find_captions(path: Path) -> Path | None:
+    """Finds the file of captions of a folder; a file that is one is returned as it is.
+
+    Raises:
+        DataError: If a folder has more than one.
+    """
+    if not path.is_dir():
+        suffix = path.suffix.lower()
+        if suffix in (".jsonl", ".json") or (suffix in (".csv", ".tsv") and path.is_file() and _header(path)):
+            return path
+        return None
+    found = [path / name for name in NAMES if (path / name).is_file()]
+    found = [p for p in found if p.name != "metadata.csv" or _header(p)]
+    found = found or [p for p in sorted(path.glob("*.json")) if _is_coco(p)]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} has more than one file of captions ({few([p.name for p in found])}): give the path of the one to use."
+        )
+    return found[0] if found else None
+
+
+def _cells(path: Path) -> Iterator[list[str]]:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (row for row in csv.reader(file, delimiter=delimiter) if row)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}): save it again.") from error
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    rows = _cells(path)
+    names = [cell.strip().lower() for cell in next(rows, [])]
+    out = []
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise DataError(
+                f"{path}: row {number} has {len(row)} cells where the header has {len(names)}: "
+                "put captions with commas in quotes."
+            )
+        out.append(dict(zip(names, row, strict=True)))
+    return out
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _objects(path: Path) -> list[dict[str, Any]]:
+    out = []
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{path}: line {number} is no JSON ({error}): write one object a line."
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{path}: line {number} is no object: write one like {{'file': …, 'caption': …}}."
+            )
+        out.append({str(key).strip().lower(): value for key, value in row.items()})
+    return out
+
+
+def _coco(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON, or a damaged one ({error}): copy or save it again.") from error
+    if not isinstance(told, dict) or not all(isinstance(told.get(key), list) for key in _COCO):
+        raise DataError(
+            f"{path} is no file of captions: a .json has the lists images and annotations of COCO; "
+            "a .jsonl has an object a line."
+        )
+    return told
+
+
+def _spoken(row: Mapping[str, Any], key: str) -> str:
+    """Writes the attributes of a row as a caption, without those that are empty."""
+    cells = ((k, str(v).strip()) for k, v in row.items() if k != key and v is not None)
+    return " ".join(f"{k} {v}".replace("_", " ") for k, v in cells if v)
+
+
+def _captions_of(row: Mapping[str, Any], key: str, text: str | None) -> list[str]:
+    value = _spoken(row, key) if text is None else row.get(text)
+    return [str(v or "").strip() for v in (value if isinstance(value, list) else [value])]
+
+
+def _from_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, list[str]]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    key = next((n for n in _FILES if n in names), None)
+    if key is None:
+        raise DataError(
+            f"{path} does not name its images: give it a column {few(_FILES)} and a column caption"
+            + (f"; it has {few(list(names))}." if names else ".")
+        )
+    text = next((n for n in _TEXTS if n in names), None)
+    nameless = [i for i, row in enumerate(rows, 1) if not str(row.get(key) or "").strip()]
+    if nameless:
+        raise DataError(f"{path}: no image is named in row {few(nameless)}: fill in the column {key}.")
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        told.setdefault(str(row[key]).strip(), []).extend(_captions_of(row, key, text))
+    return told
+
+
+def _from_coco(path: Path) -> dict[str, list[str]]:
+    coco = _coco(path)
+    try:
+        files = {image["id"]: str(image["file_name"]) for image in coco["images"]}
+        said = [(a["image_id"], str(a["caption"]).strip()) for a in coco["annotations"] if "caption" in a]
+    except (TypeError, KeyError) as error:
+        raise DataError(
+            f"{path}: an image lacks its id or file_name, or an annotation its image_id ({error}): export it as COCO captions."
+        ) from error
+    if not said:
+        raise DataError(f"{path} has no captions among its annotations: take COCO's captions_*.json.")
+    unknown = [i for i, _ in said if i not in files]
+    if unknown:
+        raise DataError(f"{path}: there are captions for {few(unknown)}, which is no id among the images.")
+    told: dict[str, list[str]] = {file: [] for file in files.values()}
+    for i, caption in said:
+        told[files[i]].append(caption)
+    return told
+
+
+def _check(told: Mapping[str, Sequence[str]], path: Path) -> None:
+    if not told:
+        raise DataError(f"{path} tells of no image: write a row for each.")
+    silent = [file for file, captions in told.items() if not captions]
+    if silent:
+        raise DataError(f"{path} has no caption for {few(silent)}: write some, or leave the images out.")
+    empty = [file for file, captions in told.items() if not all(captions)]
+    if empty:
+        raise DataError(f"{path} has an empty caption for {few(empty)}: write it, or drop the row.")
+
+
+def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
+    """Finds the images of a file of captions, and tells which ones of its folder it leaves out."""
+    here = folders.files(path.parent)
+    named: dict[str, list[Path]] = {}
+    for p in here:
+        named.setdefault(p.name, []).append(p)
+    out, missing = [], []
+    for file in files:
+        exact, tail = path.parent / file, Path(file).parts
+        near = [p for p in named.get(tail[-1] if tail else "", ()) if p.parts[-len(tail) :] == tail]
+        if exact.is_file():
+            out.append(exact)
+        elif len(near) == 1:
+            out.append(near[0])
+        elif near:
+            raise DataError(
+                f"{path}: {file} may be {few([str(p.relative_to(path.parent)) for p in near])}: write the folder too."
+            )
+        else:
+            missing.append(file)
+    if missing:
+        raise DataError(f"{path} tells of {few(missing)}, not to be found in {path.parent} or below.")
+    found = set(out)
+    return out, [p for p in here if p not in found]
+
+
+def _square(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Crops (H, W, C) to the square in the middle, and shrinks or enlarges it."""
+    from PIL import Image
+
+    height, width, channels = pixels.shape
+    s = min(height, width)
+    top, left = (height - s) // 2, (width - s) // 2
+    cut = np.ascontiguousarray(pixels[top : top + s, left : left + s])
+    if s != side:
+        how = Image.Resampling.BOX if s > side else Image.Resampling.LANCZOS
+        cut = np.asarray(Image.fromarray(cut[..., 0] if channels == 1 else cut).resize((side, side), how))
+    cut = cut.reshape(side, side, channels)
+    return cut if cut.dtype == np.uint8 else cut.clip(0, 1)
+
+
+def _squares(paths: Sequence[Path], side: int) -> np.ndarray:
+    x = _square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
+    for i, path in enumerate(paths[1:], 1):
+        square = _square(folders.pixels(path), side)
+        if square.dtype != x.dtype:
+            raise DataError(f"{paths[0]} and {path} are of 8 and 16 bits: save all images alike.")
+        if square.shape[2] > x.shape[3]:
+            x = x.repeat(3, 3)
+        x[i] = square
+    return x
+
+
+def read_captions(path: Path, side: int | None = None) -> Raw:
+    """Reads images and their captions.
+
+    Arguments:
+        path: The file of captions, as `find_captions` returns it.
+        side: The side of the square that images are made; None to leave them as they are.
+
+    Raises:
+        DataError: If the file or an image cannot be read, an image is missing or has no caption, or without `side` they are not
+            of one size.
+    """
+    if side is not None and side < 1:
+        raise DataError(f"side is the height and width of the images in pixels, at least 1, not {side}.")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        told = _from_coco(path)
+    else:
+        told = _from_rows(_objects(path) if suffix == ".jsonl" else _table(path), path)
+    _check(told, path)
+    folders.need_pillow(path.parent)
+    paths, others = _located(list(told), path)
+    if others and suffix != ".json":
+        left_out = few([str(p.relative_to(path.parent)) for p in others])
+        raise DataError(f"{path} has no caption for {left_out}: write some, or move the images away.")
+    x = (
+        folders.stack(paths, "give --side 32 to crop and shrink them all to 32x32, or ")
+        if side is None
+        else _squares(paths, side)
+    )
+    splits = folders.split_folders(
+        [p.relative_to(path.parent).parts for p in paths if p.is_relative_to(path.parent)]
+    )
+    return replace(interpret(x, None, str(path), splits), captions=tuple(map(tuple, told.values())))

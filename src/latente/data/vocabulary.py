@@ -1,0 +1,210 @@
+"""Captions as rows of numbers: what a model that draws from words reads.
+
+A caption is a row of numbers from 2 up, then zeros: 0 is `<pad>`, 1 is `<unk>`. There are three ways to cut it, all of them after
+NFKC normalisation, in lower case and with single spaces:
+
+* `word`: words and single punctuation marks. Those that occur less than twice in the training captions are unknown, so that a
+  model meets `<unk>` before the words of tomorrow do.
+* `char`: every character.
+* `bpe`: pieces of bytes that occur together often. Any text can be written, so nothing is unknown.
+
+Cutting and learning are the work of the library `tokenizers`, whose JSON is the whole of a vocabulary. It is text, holds no code,
+and goes into a run's record.
+
+Sennrich, Haddow and Birch, Neural Machine Translation of Rare Words with Subword Units, 2016, https://arxiv.org/abs/1508.07909.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from latente.errors import DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+__all__ = ["PAD", "UNKNOWN", "Tokens", "Vocabulary"]
+
+Tokens = Literal["word", "char", "bpe"]
+PAD, UNKNOWN = 0, 1
+_MARKS = ("<pad>", "<unk>")
+_BYTES = 256
+
+
+def _library() -> ModuleType:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise DataError("Captions take the package tokenizers: pip install 'latente[captions]'.") from error
+    return tokenizers
+
+
+def _plain(t: ModuleType) -> Any:
+    n = t.normalizers
+    return n.Sequence([n.NFKC(), n.Lowercase(), n.Replace(t.Regex(r"\s+"), " "), n.Strip()])
+
+
+def _counted(t: ModuleType, captions: Iterable[str], cut: Any) -> Counter[str]:
+    plain = _plain(t)
+    return Counter(piece for c in captions for piece, _ in cut.pre_tokenize_str(plain.normalize_str(c)))
+
+
+def _by_frequency(counts: Counter[str], least: int) -> list[str]:
+    known = [w for w in counts if counts[w] >= least] or list(counts)
+    return sorted(known, key=lambda w: (-counts[w], w))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Numbers captions and writes them out again.
+
+    Arguments:
+        spec: The JSON of a tokenizer of the library tokenizers, as `learn` makes it.
+
+    Raises:
+        DataError: On first use, if tokenizers is not installed or cannot read the spec.
+
+    Example:
+        >>> v = Vocabulary.learn(["A red circle.", "a blue circle", "a red square ."], least=2)
+        >>> v.words
+        ('<pad>', '<unk>', 'a', '.', 'circle', 'red')
+        >>> v.encode(["a red circle .", "A hat"])
+        array([[2, 5, 4, 3],
+               [2, 1, 0, 0]], dtype=int32)
+        >>> v.decode(v.encode(["A red hat"])), v.unknown("A red hat")
+        (['a red <unk>'], ['hat'])
+    """
+
+    spec: str
+
+    @classmethod
+    def learn(
+        cls, captions: Iterable[str], kind: Tokens = "word", least: int = 2, size: int = 2000
+    ) -> Vocabulary:
+        """Makes the vocabulary of some captions; the same captions make the same, to the bit.
+
+        Arguments:
+            captions: The captions to learn from, those of the training split.
+            kind: What a token is: a word or mark ("word"), a character ("char") or a piece of bytes ("bpe").
+            least: How often a word must occur to be known; where none does, all are. For words only.
+            size: The number of tokens, the marks among them, where the captions make as many. For bpe only.
+
+        Raises:
+            DataError: If the kind is unknown, the captions hold nothing, or size is too small.
+        """
+        t = _library()
+        captions = list(captions)
+        if kind not in ("word", "char", "bpe"):
+            raise DataError(f"tokens is one of word, char and bpe, not {kind!r}.")
+        if not any(c.strip() for c in captions):
+            raise DataError("There is no caption to learn words from: give captions that are not empty.")
+        if kind == "bpe":
+            return cls(_pieces(t, captions, size))
+        cuts = t.pre_tokenizers
+        if kind == "word":
+            cut = cuts.Sequence([cuts.WhitespaceSplit(), cuts.Punctuation("isolated")])
+        else:
+            cut = cuts.Split(t.Regex(r"[\s\S]"), "isolated")
+        known = _by_frequency(_counted(t, captions, cut), least if kind == "word" else 1)
+        ids = {word: i for i, word in enumerate((*_MARKS, *known))}
+        tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=_MARKS[UNKNOWN]))
+        tokenizer.normalizer, tokenizer.pre_tokenizer = _plain(t), cut
+        if kind == "char":
+            tokenizer.decoder = t.decoders.Fuse()
+        return cls(tokenizer.to_str())
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        t = _library()
+        try:
+            tokenizer = t.Tokenizer.from_str(self.spec)
+        except Exception as error:  # tokenizers raises nothing more special
+            raise DataError(f"This is not the JSON of a vocabulary of captions ({error}).") from error
+        marks = tuple(tokenizer.id_to_token(i) for i in range(len(_MARKS)))
+        if marks != _MARKS:
+            raise DataError(f"A vocabulary of captions begins with <pad> and <unk>, not with {marks}.")
+        return tokenizer
+
+    def __len__(self) -> int:
+        return self._tokenizer.get_vocab_size()
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The tokens by number, the two marks first; those of bpe as the library writes them."""
+        ids = self._tokenizer.get_vocab()
+        return tuple(sorted(ids, key=ids.__getitem__))
+
+    def encode(self, captions: Sequence[str], longest: int | None = None) -> np.ndarray:
+        """Returns the numbers of captions, int32 (N, L), filled up with zeros.
+
+        Arguments:
+            captions: N captions; one without a token becomes zeros.
+            longest: L, where it shall not be the length of the longest; what is longer is cut.
+
+        Raises:
+            DataError: If longest is not positive.
+        """
+        if longest is not None and longest < 1:
+            raise DataError(f"longest is the number of tokens of a caption, at least 1, not {longest}.")
+        once = {c: self._tokenizer.encode(c).ids for c in dict.fromkeys(captions)}
+        width = longest or max(1, *map(len, once.values()), 1)
+        numbers = np.zeros((len(once), width), np.int32)
+        for row, ids in zip(numbers, once.values(), strict=True):
+            row[: len(ids)] = ids[:width]
+        place = {c: i for i, c in enumerate(once)}
+        return numbers[np.array([place[c] for c in captions], dtype=np.int64)]
+
+    def decode(self, rows: Any) -> list[str]:
+        """Writes out rows of numbers, without what is `<pad>`.
+
+        Arguments:
+            rows: Whole numbers (N, L): an array, a tensor or lists.
+        """
+        rows = rows.tolist() if hasattr(rows, "tolist") else rows
+        return [
+            self._tokenizer.decode([i for i in row if i != PAD], skip_special_tokens=False).strip()
+            for row in rows
+        ]
+
+    def unknown(self, caption: str) -> list[str]:
+        """Returns what becomes `<unk>`, as it is written in the caption, each once."""
+        coded = self._tokenizer.encode(caption)
+        spans = (caption[a:b] for i, (a, b) in zip(coded.ids, coded.offsets, strict=True) if i == UNKNOWN)
+        return list(dict.fromkeys(spans))
+
+    def pieces(self, caption: str) -> list[str]:
+        """Returns the tokens of a caption one by one, to be written beside what was made of each."""
+        texts = (
+            self._tokenizer.decode([i], skip_special_tokens=False)
+            for i in self._tokenizer.encode(caption).ids
+        )
+        return [text.strip() or text for text in texts]
+
+
+def _pieces(t: ModuleType, captions: list[str], size: int) -> str:
+    """Learns pieces of bytes; returns the JSON of the tokenizer."""
+    if size < len(_MARKS) + _BYTES:
+        raise DataError(f"A vocabulary of bpe has at least {len(_MARKS) + _BYTES} tokens, not {size}.")
+    bytewise = t.pre_tokenizers.ByteLevel
+    tokenizer = t.Tokenizer(t.models.BPE())
+    tokenizer.normalizer, tokenizer.pre_tokenizer = _plain(t), bytewise(add_prefix_space=True)
+    tokenizer.decoder = t.decoders.ByteLevel()
+    trainer = t.trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=list(_MARKS),
+        initial_alphabet=sorted(bytewise.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(captions, trainer)
+    spec = json.loads(tokenizer.to_str())
+    spec["added_tokens"] = []  # else the text "<pad>" in a caption would be the mark
+    return json.dumps(spec, ensure_ascii=False)
