@@ -828,6 +828,138 @@ def read_like(run: Run, source: str) -> Examples:
     return examples
 
 
+# ---------------------------------------------------------------------------------------------------- captions
+
+
+Guidance = Annotated[
+    float,
+    typer.Option(min=0, help="how far written codes are pushed towards the caption; 1 is the model's own"),
+]
+LatentTemperature = Annotated[
+    float, typer.Option(min=0, help="spread of what is drawn: 1 is the model's own, 0 the likeliest")
+]
+TopK = Annotated[int, typer.Option(min=0, help="how many of the likeliest codes are left in; 0 for all")]
+TopP = Annotated[float, typer.Option(min=0, max=1, help="mass of the likeliest codes that are left in")]
+
+
+@app.command("generate")
+def generate(
+    run: RunPath,
+    captions: Annotated[
+        list[str], typer.Argument(metavar="CAPTION…", help='captions; "a {red,blue} bus" stands for two')
+    ],
+    picture: Annotated[
+        Path, typer.Option("--out", help="picture to write: .png, .svg or .pdf, or numbers: .npz")
+    ] = Path("generated.png"),
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="images of each caption")] = 8,
+    seed: Seed = 0,
+    guidance: Guidance = 1.0,
+    temperature: LatentTemperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+) -> None:
+    """Draws images of captions; those in one column share their noise, so that a changed word shows what it does."""
+    from . import codes, pictures
+    from .evaluation import alternatives, chooser
+    from .runs import Run
+
+    opened = Run.open(run)
+    texts = [text for caption in captions for text in alternatives(caption)]
+    tell_unknown(opened, texts)
+    how: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    if picture.suffix == ".npz":
+        images = opened.generate(texts, n, seed=seed, **how)
+        codes.write_table(picture, {"x": images.cpu().numpy()})
+    else:
+        note = ", ".join([opened.record["data"]["benchmark"], *said(how)])
+        pictures.generations(
+            opened.model, opened.vocabulary, texts, n=n, seed=seed, choose=chooser(**how), note=note
+        ).save(picture)
+    out.print(f"{n * len(texts)} images of {len(texts)} caption{'s' * (len(texts) > 1)}: {picture}")
+
+
+@app.command("canvas")
+def canvas(
+    run: RunPath,
+    caption: Annotated[str | None, typer.Argument(help="caption, for a model that reads captions")] = None,
+    picture: Annotated[
+        Path, typer.Option("--out", help="picture to write: .png, .svg or .pdf, or an animation: .gif")
+    ] = Path("canvas.png"),
+    n: Annotated[
+        int | None, typer.Option("-n", "--n", min=1, help="images; 4, or 16 of an animation")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Shows the canvas after every step of DRAW, and how much each step hears of each word; .gif lets it move."""
+    from . import pictures
+    from .runs import Run
+
+    opened = Run.open(run)
+    vocabulary = None
+    if caption is not None:
+        tell_unknown(opened, [caption])
+        vocabulary = opened.vocabulary
+    if picture.suffix == ".gif":
+        pictures.Animation.of(opened.model, vocabulary, caption, n=n or 16, seed=seed).save(picture)
+    else:
+        note = opened.record["data"]["benchmark"]
+        pictures.canvases(opened.model, vocabulary, caption, n=n or 4, seed=seed, note=note).save(picture)
+    out.print(f"canvas: {picture}")
+
+
+@app.command("fidelity")
+def fidelity(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", "--n", min=10, help="images that are generated and read")] = 1000,
+    candidates: Annotated[
+        int, typer.Option(min=2, help="images among which each caption is to find its own")
+    ] = 100,
+    seed: Seed = 0,
+    guidance: Guidance = 1.0,
+    temperature: LatentTemperature = 1.0,
+    top_k: TopK = 0,
+    top_p: TopP = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measures whether generated images show what their captions say, beside what chance and real images score."""
+    from .runs import Run
+
+    how: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    found = Run.open(run).fidelity(n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), **how)
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+        return
+    from .report import readings
+
+    header, rows, others = readings(found)
+    if rows:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for name in header:
+            table.add_column(name, justify="left" if not name else "right")
+        for row in rows:
+            table.add_row(*row)
+        out.print(table)
+    for line in others:
+        out.print(line, markup=False)
+
+
+def said(how: dict[str, Any]) -> list[str]:
+    """Says what is not the model's own."""
+    own = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    return [f"{name.replace('_', ' ')} {value:g}" for name, value in how.items() if value != own[name]]
+
+
+def tell_unknown(run: Run, captions: list[str]) -> None:
+    """Names the words that the model does not know, and where there are few, those that it knows."""
+    vocabulary = run.vocabulary
+    unknown = list(dict.fromkeys(word for caption in captions for word in vocabulary.unknown(caption)))
+    if unknown:
+        known = f"; it knows {', '.join(sorted(vocabulary.words[2:]))}" if len(vocabulary) <= 60 else ""
+        out.print(
+            f"the model does not know {', '.join(map(repr, unknown))}, read as <unk>{known}", markup=False
+        )
+
+
 # ---------------------------------------------------------------------------------------------------- drawings
 
 

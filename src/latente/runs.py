@@ -25,7 +25,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,9 +34,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from . import __version__, data, recipes
 from .data.examples import Data, Examples
+from .data.vocabulary import Vocabulary
 from .divergences import FreeBits
 from .errors import DataError, RunError
 from .models import Classifier
@@ -50,11 +52,12 @@ from .training.checkpoint import newest, read_tensors, write_whole
 from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 
 if TYPE_CHECKING:
-    from .evaluation import Classification, Evaluation
+    from .evaluation import Classification, Evaluation, Fidelity
 
 __all__ = ["Run", "load", "resume", "save", "train"]
 
-RECORD, SPLIT, EVENTS, EVALUATION = "run.json", "split.npz", "events.jsonl", "evaluation.json"
+RECORD, SPLIT, EVENTS = "run.json", "split.npz", "events.jsonl"
+EVALUATION, FIDELITY = "evaluation.json", "fidelity.json"
 PRETRAINING = "pretraining"
 RECIPE_OF = {"text": "text-vae", "drawings": "sketch-rnn"}  # by kinds of data that no other recipe reads
 DATA_OF = {
@@ -200,6 +203,42 @@ class Run:
         """The model with its best weights, in evaluation mode."""
         return load(self.path)
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary of the captions that the run's model reads.
+
+        Raises:
+            RunError: If it reads none.
+        """
+        spec = self.record["data"].get("captions")
+        if spec is None or not reads_captions(self.record["recipe"]):
+            raise RunError(
+                f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
+            )
+        return Vocabulary(spec)
+
+    def generate(self, captions: str | Sequence[str], n: int = 1, *, seed: int = 0, **how: Any) -> Tensor:
+        """Draws images of captions.
+
+        Arguments:
+            captions: A caption, or several; `{red,blue}` in one stands for both.
+            n: The images of each caption. The same n noises serve every caption.
+            seed: The seed of the noise.
+            how: `guidance`, `temperature`, `top_k`, `top_p`: see :func:`~latente.evaluation.chooser`.
+
+        Returns:
+            Images in [0, 1], with shape (captions times n, C, H, W), those of a caption one after the other.
+
+        Raises:
+            RunError: If the run's model reads no captions.
+        """
+        from .evaluation import alternatives, chooser, generated
+
+        given = [captions] if isinstance(captions, str) else captions
+        texts = [text for caption in given for text in alternatives(caption)]
+        y = torch.from_numpy(self.vocabulary.encode(texts))
+        return generated(self.model, y, n, seed=seed, choose=chooser(**how)).flatten(0, 1)
+
     @cached_property
     def settings(self) -> Settings:
         return settings(**self.record["settings"])
@@ -249,6 +288,28 @@ class Run:
         content = json.loads(file.read_bytes())
         kind = Classification if "cross_entropy" in content else Evaluation
         return kind.of_json(content)
+
+    def fidelity(
+        self, *, n: int = 1000, candidates: int = 100, seed: int = 0, how: str = "", **drawn: Any
+    ) -> Fidelity:
+        """Measures how generated images follow captions, and stores the figures in the run.
+
+        Arguments:
+            n: The images that are generated and read.
+            candidates: The images among which each caption is to find its own.
+            seed: The seed of all draws.
+            how: In words, how latents are drawn.
+            drawn: The same as arguments of :func:`~latente.evaluation.chooser`.
+        """
+        from .evaluation import chooser, fidelity
+
+        self.needs_examples()
+        assert self.vocabulary
+        found = fidelity(
+            self.model, self.data, n=n, candidates=candidates, choose=chooser(**drawn), how=how, seed=seed
+        )
+        write_whole(self.path / FIDELITY, json.dumps(found.to_json(), indent=1).encode())
+        return found
 
     def evaluate(
         self, *, k: int | None = None, examples: int | None = None, split: str = "test"

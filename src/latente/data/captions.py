@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -218,7 +219,7 @@ def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     for file in files:
         exact, tail = path.parent / file, Path(file).parts
         near = [p for p in named.get(tail[-1] if tail else "", ()) if p.parts[-len(tail) :] == tail]
-        if exact.is_file():
+        if os.path.isfile(exact):  # also where the name is too long for one
             out.append(exact)
         elif len(near) == 1:
             out.append(near[0])
@@ -290,7 +291,6 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         if side is None
         else _squares(paths, side)
     )
-    splits = folders.split_folders(
-        [p.relative_to(path.parent).parts for p in paths if p.is_relative_to(path.parent)]
-    )
+    parts = [p.relative_to(path.parent).parts if p.is_relative_to(path.parent) else (p.name,) for p in paths]
+    splits = folders.split_folders(parts)
     return replace(interpret(x, None, str(path), splits), captions=tuple(map(tuple, told.values())))

@@ -373,7 +373,7 @@ class ShapeScenes(Scenes):
         place = (row * self._wide + column)[..., None] + self._patch
         cover = torch.zeros(n, 2, self._wide * self._wide)
         cover.scatter_(2, place, self._stamps[size, kind, shape] * there[..., None])
-        cover = cover.view(n, 2, self._wide, self._wide)[..., :_SIDE, :_SIDE].reshape(n, 2, -1)
+        cover = cover.view(n, 2, self._wide, self._wide)[..., :_SIDE, :_SIDE].reshape(n, 2, _SIDE * _SIDE)
         ground = 28 + 20 * torch.rand(n, 1, 1, generator=generator)
         bright = 0.85 + 0.15 * torch.rand(n, 2, 1, generator=generator)
         paint = self._colours[colour] * bright - ground

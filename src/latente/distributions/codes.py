@@ -200,7 +200,7 @@ class WrittenCodes(Distribution):
     def expand(self, batch_shape: Any, _instance: object = None) -> WrittenCodes:
         return WrittenCodes(self.net, self.context, self.event_shape, batch_shape, self.draw)
 
-    def drawn(self, **how: float) -> WrittenCodes:
+    def drawn(self, **how: Any) -> WrittenCodes:
         """Returns the same distribution, drawn from in another way: see :class:`Sampling`."""
         return WrittenCodes(
             self.net, self.context, self.event_shape, self.batch_shape, replace(self.draw, **how)

@@ -235,7 +235,7 @@ class Draw(Model):
         n = trace.size.numel()
         canvas = self.canvas.expand(n, -1, -1, -1)
         decode, h, c = self.decoder.begin(n)
-        encode, *seen = self.encoder.begin(n)
+        encode, h_seen, c_seen = self.encoder.begin(n)
         if x is not None:
             x = x.expand(*trace.size, *self.shape).reshape(n, *self.shape).transpose(1, 2).contiguous()
         caption = keys = None
@@ -247,8 +247,8 @@ class Draw(Model):
             q = None
             if x is not None:
                 reading = self.reader(x, canvas.sigmoid(), h)
-                seen = encode([reading, h], *seen)
-                q = self.posterior(seen[0].unflatten(0, trace.size))
+                h_seen, c_seen = encode([reading, h], h_seen, c_seen)
+                q = self.posterior(h_seen.unflatten(0, trace.size))
             p = self.first(None) if t == 1 or self.prior is None else self.prior(h.unflatten(0, trace.size))
             z = trace.latent(f"z{t}", p, q).reshape(n, -1)
             heard = None if self.align is None else self.align(h, caption, keys)

@@ -127,8 +127,10 @@ class Window(nn.Module):
         steps = self.grid * log_stride.exp()
         sharpness = 0.5 * (-log_variance).exp()
         centers = (y + 1) * ((self.height - 1) / 2), (x + 1) * ((self.width - 1) / 2)
-        axes = (Gaussians.apply(g + steps, sharpness, at) for g, at in zip(centers, (self.down, self.across)))
-        return Filters(*axes, log_intensity.exp().unsqueeze(-1))
+        rows, columns = (
+            Gaussians.apply(g + steps, sharpness, at) for g, at in zip(centers, (self.down, self.across))
+        )
+        return Filters(rows, columns, log_intensity.exp().unsqueeze(-1))
 
 
 class Reader(nn.Module):

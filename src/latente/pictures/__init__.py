@@ -8,6 +8,7 @@ global generators are left as they were. Figures are made without pyplot, so no 
 """
 
 from .canvas import Picture
+from .captioned import Animation, canvases, generations, reads_captions
 from .charts import curves, kl_bars, scatter
 from .images import interpolations, manifold, traversals
 from .ink import Drawing, Sheet
@@ -19,22 +20,26 @@ from .views import grid, reconstructions, samples
 from .weights import filters
 
 __all__ = [
+    "Animation",
     "Drawing",
     "Lines",
     "Picture",
     "Sheet",
     "activations",
     "analogy",
+    "canvases",
     "chains",
     "completions",
     "corruption",
     "curves",
     "denoised",
     "filters",
+    "generations",
     "grid",
     "interpolations",
     "kl_bars",
     "manifold",
+    "reads_captions",
     "reconstructions",
     "samples",
     "scatter",

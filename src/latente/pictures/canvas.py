@@ -227,7 +227,7 @@ def lay_out(
     """
     image = mosaic(tiles, gap)
     high, wide = image.shape[0] / DPI, image.shape[1] / DPI
-    left = MARGIN + (0.08 + 0.085 * max(map(len, rows)) if rows else 0)
+    left = MARGIN + (0.08 + 0.085 * max(len(line) for row in rows for line in row.split("\n")) if rows else 0)
     above = 0.24 if columns else 0.06
     figure, header = sheet(max(left + wide + MARGIN, 3.4), above + high + MARGIN, title, note, DPI, SIZE)
     width, height = figure.get_size_inches()
@@ -244,7 +244,7 @@ def lay_out(
     }
     for i, label in enumerate(rows):
         y = (MARGIN + high * (1 - (i + 0.5) / len(tiles))) / height
-        figure.text((left - 0.07) / width, y, label, ha="right", va="center", **put)
+        figure.text((left - 0.07) / width, y, label, ha="right", va="center", multialignment="right", **put)
     for i, label in enumerate(columns):
         x = (left + wide * (i + 0.5) / tiles.shape[1]) / width
         figure.text(x, (MARGIN + high + 0.05) / height, label, ha="center", va="bottom", **put)

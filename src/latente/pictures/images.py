@@ -7,6 +7,8 @@ inverse CDF, so that each of its cells has the same prior mass.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,6 +47,14 @@ def pixels(x: np.ndarray) -> np.ndarray:
     """Turns images (…, C, H, W) into (…, H, W, 3)."""
     x = np.moveaxis(x, -3, -1)
     return x.repeat(3, -1) if x.shape[-1] == 1 else x
+
+
+def filled(shown: np.ndarray, columns: int) -> np.ndarray:
+    """Breaks images into rows, the last one filled up with nothing."""
+    rows = math.ceil(len(shown) / columns)
+    tiles = np.full((rows * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
+    tiles[: len(shown)] = shown
+    return pixels(tiles.reshape(rows, columns, *shown.shape[1:]))
 
 
 def count(name: str, value: int, least: int = 1) -> None:

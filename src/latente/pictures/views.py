@@ -14,10 +14,11 @@ from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base
 from ..trace import Model
+from . import captioned
 from . import rows as tables
 from .canvas import Picture, colours, lay_out
 from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior, shows
-from .images import count, pixels
+from .images import count, filled, pixels
 
 __all__ = ["grid", "reconstructions", "samples"]
 
@@ -50,6 +51,8 @@ def samples(
     Raises:
         LatenteError: If the prior cannot be sampled, or an argument is not right.
     """
+    if captioned.reads_captions(model):
+        return captioned.samples(model, data, n=n, seed=seed)
     n = (64 if data.kind == "images" else 500) if n is None else n
     count("n", n)
     choose = cold(temperature)
@@ -147,14 +150,6 @@ def grid(x: Tensor | np.ndarray, title: str = "Decoded codes", note: str = "") -
             f"a grid shows images of 1 or 3 channels, not numbers of the shape {shown.shape}: write a table"
         )
     return lay_out(filled(shown, math.ceil(math.sqrt(len(shown)))), title, note, values={"images": shown})
-
-
-def filled(shown: np.ndarray, columns: int) -> np.ndarray:
-    """Breaks images into rows, the last one filled up with nothing."""
-    rows = math.ceil(len(shown) / columns)
-    tiles = np.full((rows * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
-    tiles[: len(shown)] = shown
-    return pixels(tiles.reshape(rows, columns, *shown.shape[1:]))
 
 
 def sigmas(likelihood: Distribution) -> np.ndarray | None:

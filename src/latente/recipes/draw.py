@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..conditionals import Conditional
+    from ..nn import Reader, Writer
 
 Glimpses = Annotated[int, Field(ge=1, le=1000, description="steps T in which an image is drawn")]
 Units = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
@@ -69,7 +70,7 @@ def draw(
     from ..priors import Standard
 
     check_images(shape)
-    likelihood = chosen(likelihood, shape)
+    read_as = chosen(likelihood, shape)
     reader, writer = hands(shape, units, read, write)
     model = Draw(
         shape,
@@ -80,13 +81,13 @@ def draw(
         posterior_of(units, latent),
         Standard(latent),
         None,
-        canvas_of(likelihood, shape),
+        canvas_of(read_as, shape),
         latent,
         blank_of(blank, shape),
     )
     remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
     remedies.check()
-    return Plan(model, remedies.elbo(), grey(binarise, likelihood, "dynamic"))
+    return Plan(model, remedies.elbo(), grey(binarise, read_as, "dynamic"))
 
 
 @recipe(steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
@@ -121,10 +122,10 @@ def align_draw(
     from ..priors import Standard
 
     check_images(shape)
-    likelihood = chosen(likelihood, shape)
+    read_as = chosen(likelihood, shape)
     reader, writer = hands(shape, units, read, write)
     embed = None if align == "none" else captions_of(captions, vocabulary, caption_features)
-    hear: nn.Module | None = None
+    hear: Aligned | MeanOfWords | None = None
     if embed is not None:
         hear = MeanOfWords(align == "sentence")
         if align == "attention":
@@ -138,7 +139,7 @@ def align_draw(
         posterior_of(units, latent),
         Standard(latent),
         Diagonal(nn.Sequential(nn.Linear(units, 2 * latent), nn.Tanh())),
-        canvas_of(likelihood, shape),
+        canvas_of(read_as, shape),
         latent,
         blank_of(blank, shape),
         embed,
@@ -146,7 +147,7 @@ def align_draw(
     )
     remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
     remedies.check()
-    return Plan(model, remedies.elbo(), grey(binarise, likelihood, "none"))
+    return Plan(model, remedies.elbo(), grey(binarise, read_as, "none"))
 
 
 def check_images(shape: list[int]) -> None:
@@ -175,7 +176,7 @@ def blank_of(blank: float | None, shape: list[int]) -> float:
     return -5.0 if shape[0] == 1 else 0.0
 
 
-def hands(shape: list[int], units: int, read: int, write: int) -> tuple[nn.Module, nn.Module]:
+def hands(shape: list[int], units: int, read: int, write: int) -> tuple[Reader, Writer]:
     from ..nn import Reader, Window, Writer
 
     return (

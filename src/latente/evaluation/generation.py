@@ -1,0 +1,133 @@
+"""Images from captions: any model that reads captions, the same noise for every caption.
+
+What makes two pictures of two captions comparable is that nothing else differs. So each caption starts from the same seed: DRAW
+is given the same normal numbers at each step, and a transformer the same Gumbel noise for each code.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
+
+from ..distributions import UniformCodes, WrittenCodes
+from ..errors import LatenteError
+from ..trace import Model, rsample
+from .bounds import still
+from .latents import base
+
+__all__ = ["alternatives", "chooser", "generate", "generated", "means"]
+
+AT_ONCE = 256  # images
+CHOICE = re.compile(r"\{([^{}]*)\}")
+
+
+def alternatives(caption: str) -> list[str]:
+    """Writes out a caption with choices in braces.
+
+    Example:
+        >>> alternatives("a {red,blue} bus")
+        ['a red bus', 'a blue bus']
+    """
+    parts = CHOICE.split(caption)
+    choices = [
+        [word.strip() for word in part.split(",")] if i % 2 else [part] for i, part in enumerate(parts)
+    ]
+    return ["".join(chosen) for chosen in itertools.product(*choices)]
+
+
+def chooser(
+    guidance: float = 1.0, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Callable[[Distribution], Tensor]:
+    """Says how latents are drawn from the prior.
+
+    Arguments:
+        guidance: How far written codes are pushed towards the caption; 1 is the model's own distribution.
+        temperature: Of codes, what log-odds are divided by; of Normal latents, what deviations from the mean are multiplied by.
+        top_k: How many of the likeliest codes are left in; 0 for all.
+        top_p: The mass of the likeliest codes that are left in.
+
+    Raises:
+        LatenteError: If a number makes no sense; on a draw, if the prior is none that it could mean something for.
+    """
+    if not guidance >= 0 or not temperature >= 0 or top_k < 0 or not 0 < top_p <= 1:
+        raise LatenteError(
+            f"guidance is {guidance}, temperature {temperature}, top_k {top_k} and top_p {top_p}: give numbers of at least 0, "
+            "and for top_p more than 0 and at most 1"
+        )
+
+    def choose(d: Distribution) -> Tensor:
+        if isinstance(d, WrittenCodes):
+            return d.drawn(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p).sample()
+        if guidance != 1 or top_k or top_p != 1:
+            raise LatenteError(
+                "guidance, top_k and top_p are of codes that are written one by one, as by latente train text-to-image"
+            )
+        if temperature == 1:
+            return rsample(d)
+        if not isinstance(base(d), Normal):
+            raise LatenteError(
+                f"temperature is {temperature}, which a {type(base(d)).__name__} prior does not have"
+            )
+        return d.mean + temperature * (rsample(d) - d.mean)
+
+    return choose
+
+
+def means(likelihood: Distribution) -> Tensor:
+    """Returns what is shown of a likelihood: its means in [0, 1], or draws where it knows none."""
+    try:
+        shown = likelihood.mean
+    except NotImplementedError:
+        shown = likelihood.sample()
+    return shown.float().clamp(0, 1)
+
+
+def generate(
+    model: Model, y: Tensor, *, seed: int = 0, choose: Callable[[Distribution], Tensor] = rsample
+) -> Tensor:
+    """Draws one image for each caption, each with noise of its own.
+
+    Arguments:
+        model: The model.
+        y: Captions as numbers, with shape (n, L).
+        seed: The seed of all draws.
+        choose: How latents are drawn: see :func:`chooser`.
+
+    Returns:
+        The likelihood's means in [0, 1], with shape (n, C, H, W).
+
+    Raises:
+        LatenteError: If the prior cannot be sampled so as to show anything.
+    """
+    device = next(model.parameters()).device
+    with still(model, seed):
+        parts = []
+        for rows in y.to(device).split(AT_ONCE):
+            trace = model(y=rows, choose=choose)
+            if any(isinstance(g.p, UniformCodes) for g in trace.latents.values()):
+                raise LatenteError(
+                    "all codes are equally likely to this model, so its samples are noise: it has no prior yet"
+                )
+            parts.append(means(trace.likelihood))
+    return torch.cat(parts)
+
+
+def generated(
+    model: Model,
+    y: Tensor,
+    n: int,
+    *,
+    seed: int = 0,
+    choose: Callable[[Distribution], Tensor] = rsample,
+) -> Tensor:
+    """Draws n images for each caption, the same n noises for every one of them.
+
+    Returns:
+        The likelihood's means in [0, 1], with shape (captions, n, C, H, W).
+    """
+    return torch.stack([generate(model, row.expand(n, -1), seed=seed, choose=choose) for row in y])
