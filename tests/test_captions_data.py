@@ -723,10 +723,13 @@ def test_folders_called_train_and_test_are_the_split(tmp_path):
 
 
 def test_the_vocabulary_is_that_of_the_training_split(tmp_path):
-    np.savez(tmp_path / "x.npz", images=grey(), captions=np.array([f"word w{i}" for i in range(20)]))
+    np.savez(
+        tmp_path / "x.npz", images=grey(), captions=np.array([f"word {chr(0x3B1 + i)}" for i in range(20)])
+    )
     data = load(tmp_path / "x.npz", tokens="char")
-    seen = {t for e in (data.train,) for text in data.captions.decode(e.y) for t in text}
-    assert set(data.captions.words[2:]) == seen
+    seen = {letter for text in data.captions.decode(data.train.y) for letter in text}
+    assert set(data.captions.words[2:]) == seen and len(seen) < 5 + 20
+    assert (data.test.y == 1).any(1).all(), "letters of the test split are unknown"
     words = load(tmp_path / "x.npz")
     assert words.captions.words == ("<pad>", "<unk>", "word")
 

@@ -160,6 +160,8 @@ class Sampling:
 class Writer(Protocol):
     """Predicts each code of grids from a context and the codes before it."""
 
+    codes: int
+
     def __call__(self, context: Any, codes: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z | y)`, with shape (n), of codes with shape (n, positions)."""
 
@@ -194,7 +196,7 @@ class WrittenCodes(Distribution):
         batch_shape: Sequence[int] = (),
         draw: Sampling = Sampling(),
     ) -> None:
-        self.net, self.context, self.draw = net, context, draw
+        self.net, self.context, self.draw, self.codes = net, context, draw, net.codes
         super().__init__(torch.Size(batch_shape), torch.Size(shape), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> WrittenCodes:

@@ -39,7 +39,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from ..distributions import Delta, Flat, Spheres, UniformSphere
+from ..distributions import Code, Delta, Flat, Spheres, UniformCodes, UniformSphere, WrittenCodes
 from ..divergences import base, by_dimension
 from ..models.boltzmann import HiddenMarginal
 from ..trace import Latent, Model, kl
@@ -71,6 +71,21 @@ class Information:
 
 
 @dataclass(frozen=True)
+class Codebook:
+    r"""Holds how discrete codes are used over held-out examples.
+
+    Arguments:
+        codes: The number of codes :math:`K`.
+        used: How many of them occur.
+        perplexity: :math:`\exp H` of how often: how many codes there might as well be, all equally frequent.
+    """
+
+    codes: int
+    used: int
+    perplexity: float
+
+
+@dataclass(frozen=True)
 class Latents:
     r"""Holds the figures of one latent group; what makes no sense for its families is None.
 
@@ -91,6 +106,7 @@ class Latents:
         moments: The KL between Normals with the moments of :math:`q(z)` and :math:`p(z)`.
         auc: How well a classifier tells codes from prior samples: ½ is not at all, 1 is always.
         log_z: The normaliser :math:`\log Z` of an energy-based prior, in nats; its standard error is 0 where it is exact.
+        codebook: How discrete codes are used.
     """
 
     posterior: str
@@ -108,6 +124,7 @@ class Latents:
     moments: float | None
     auc: Estimate | None
     log_z: Estimate | None = None
+    codebook: Codebook | None = None
 
 
 def family(d: Distribution) -> str:
@@ -276,6 +293,8 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     """Measures one group, met in blocks of examples."""
     posteriors = [g.q for g in blocks if g.q is not None]
     z = torch.cat([g.z for g in blocks]).detach()
+    if isinstance(posteriors[0], Code):
+        return of_codes(blocks, z)
     codes, n, p, q = z.flatten(1), len(z), blocks[0].p, posteriors[0]
     is_point, is_flat = isinstance(q, Delta), isinstance(p, Flat)
     rate = None if is_flat else joined([kl(g) for g in blocks])
@@ -311,6 +330,31 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
         moments=None if samples is None or n < 2 else moment_kl(codes, p if is_standard else samples),
         auc=None if samples is None or n < 8 else two_sample(codes, samples),
         log_z=normaliser(p),
+    )
+
+
+def of_codes(blocks: Sequence[Latent], z: Tensor) -> Latents:
+    """Measures a group of discrete codes: which of them occur. They are names, so they have no moments."""
+    p = blocks[0].p
+    assert isinstance(p, UniformCodes | WrittenCodes) and blocks[0].q is not None
+    counts = torch.bincount(z.flatten(), minlength=p.codes).double()
+    perplexity = torch.special.entr(counts / counts.sum()).sum().exp().item()
+    return Latents(
+        posterior=family(blocks[0].q),
+        prior=family(p),
+        dimensions=z[0].numel(),
+        examples=len(z),
+        rate=Estimate.of(torch.cat([kl(g) for g in blocks])),
+        kl=None,
+        negligible=None,
+        activity=None,
+        active=None,
+        variance=None,
+        information=None,
+        mismatch=None,
+        moments=None,
+        auc=None,
+        codebook=Codebook(p.codes, int((counts > 0).sum()), perplexity),
     )
 
 

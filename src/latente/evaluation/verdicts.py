@@ -18,6 +18,7 @@ overfitting              the training bound beats the held-out one by over 3 sta
                          standard deviation of the examples' bounds
 total collapse           the rate is under 0.1 nat, and the decoder does as well with another example's code
 partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1
+codebook collapse        the perplexity of the codes is under a tenth of their number
 holes in the prior       a classifier tells codes from prior samples, or over half the rate is mismatch
 beta is not 1            a note: the model was trained on another bound than the one reported
 unused dimensions        a note: the bound prunes what it has no use for
@@ -57,6 +58,8 @@ LARGE_GAP = 0.8  # a large effect, Cohen (1988)
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
 TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
 TOLD_SURELY = 0.99
+GROUPS = 4  # that a verdict names one by one
+FEW = 0.1  # of the codes: an arbitrary line, far below what working codebooks reach
 NEAR = 1.1  # times its floor: a rate that stays there
 
 
@@ -320,6 +323,22 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
     return "likely" if low > TOLD or (fake and low > 0.5) else None
 
 
+def codebook_collapse(e: Evaluation) -> Finding | None:
+    for name, g in e.latents.items():
+        c = g.codebook
+        if c is None or c.perplexity >= FEW * min(c.codes, g.examples * g.dimensions):
+            continue
+        return Finding(
+            "codebook collapse",
+            "certain" if c.perplexity < FEW / 2 * c.codes else "likely",
+            f"Of {c.codes:,} codes {c.used:,} occur in {name}, with a perplexity of {c.perplexity:.1f}: the others are carried "
+            "for nothing, and detail is lost that they could hold.",
+            "Round to levels, which cannot die, or train the tokeniser for longer.",
+            {"quantiser": "fsq"},
+        )
+    return None
+
+
 def beta_not_one(e: Evaluation) -> Finding | None:
     if is_unfinished(e) or has_points(e) or abs(e.beta.last - 1) <= UNFINISHED:
         return None
@@ -361,6 +380,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     overfitting,
     total_collapse,
     partial_collapse,
+    codebook_collapse,
     holes,
     beta_not_one,
     unused_dimensions,
@@ -373,13 +393,22 @@ def findings(e: Evaluation) -> tuple[Finding, ...]:
     return tuple(f for rule in rules if (f := rule(e)) is not None)
 
 
+def in_use(name: str, g: Latents) -> str:
+    """Says how much of a group is used."""
+    if g.codebook is not None:
+        return f"{g.codebook.used:,} of {g.codebook.codes:,} codes of {name} in use"
+    return f"{g.active} of {g.dimensions} dimensions of {name} active"
+
+
 def verdict(e: Evaluation) -> str:
     """Says in a sentence what to do first, or that nothing is wrong and by which figures."""
     problems = [f for f in findings(e) if f.problem]
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
-    units = ", ".join(f"{g.active} of {g.dimensions} dimensions of {n} active" for n, g in e.latents.items())
+    units = ", ".join(in_use(n, g) for n, g in e.latents.items())
+    if len(e.latents) > GROUPS:
+        units = f"{len(e.latents)} groups of {next(iter(e.latents.values())).dimensions} dimensions"
     most = "" if has_energy(e) or not e.latents else "at most "
     likelihood = "" if e.nll is None else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]

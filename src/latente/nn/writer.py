@@ -53,7 +53,7 @@ class CodeWriter(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.positions = positions
+        self.codes, self.positions = codes, positions
         self.embed = nn.Embedding(1 + codes, features)  # the last one is the start
         self.places = nn.Parameter(torch.randn(positions, features) * SCALE)
         nn.init.normal_(self.embed.weight, std=SCALE)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
 
 from ..data import Data
-from ..distributions import Autoregressive, Flat, onto
+from ..distributions import Autoregressive, Code, Flat, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, place, still
 from ..evaluation.latents import base, by_dimension, moment
@@ -32,6 +32,7 @@ __all__ = [
     "is_conditional",
     "mean_of",
     "needs_images",
+    "needs_numbers",
     "needs_prior",
     "shows",
 ]
@@ -89,6 +90,7 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
             raise LatenteError(
                 "the model is a decoder alone and has no codes: see its samples and completions"
             )
+        needs_numbers(trace)
         name = next(iter(trace.latents))
         groups.append(trace.latents[name])
     means = [mean_of(g).flatten(1).double() for g in groups]
@@ -187,6 +189,14 @@ def needs_prior(trace: Trace, what: str) -> None:
                 g.p.rsample()
             except ValueError as error:
                 raise LatenteError(f"there are no {what}: {error}") from None
+
+
+def needs_numbers(trace: Trace) -> None:
+    """Refuses what lies between codes, where codes are names."""
+    if any(isinstance(g.q, Code) for g in trace.latents.values()):
+        raise LatenteError(
+            "the codes of this model are names, not numbers: they have no neighbours, and nothing lies between two of them"
+        )
 
 
 def needs_images(data: Data, what: str) -> None:

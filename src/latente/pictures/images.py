@@ -33,6 +33,7 @@ from .codes import (
     labels_of,
     mean_of,
     needs_images,
+    needs_numbers,
     needs_prior,
     shows,
 )
@@ -85,6 +86,7 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     rows = len(x) // 2
     with still(model, seed):
         trace = model(x, y)
+        needs_numbers(trace)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
         given = {name: line(mean_of(g), t, g.p) for name, g in trace.latents.items()}
         context = None if y is None else y[:rows].repeat_interleave(steps, 0)

@@ -41,6 +41,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
         c = f.colours
         by = ", ".join(f"{word} {100 * share:.0f} %" for word, share in c.by.items())
         lines.append(
-            f"another colour said, same noise: the hue follows in {100 * c.right:.0f} ± {100 * c.se:.0f} % of {c.pairs} pairs ({by})"
+            f"another colour said, same noise: the hue follows in {100 * c.right:.0f} ± {100 * c.se:.0f} % of {c.pairs} "
+            f"pairs ({by})"
         )
     return header, rows, lines

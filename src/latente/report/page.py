@@ -17,7 +17,8 @@ from ..evaluation import Classification, Evaluation, Finding, Latents
 from ..evaluation.bounds import Estimate
 from ..evaluation.classification import share
 from ..evaluation.diagnosis import Diagnosis
-from ..evaluation.verdicts import has_energy, has_flat_prior, has_points, score_of
+from ..evaluation.verdicts import GROUPS, has_energy, has_flat_prior, has_points, score_of
+from ..models import Draw
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
 from ..training.checkpoint import write_whole
@@ -217,7 +218,13 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
         if points
         else "KL(q(z|x) ‖ p(z)): what the code says beyond the prior. Near 0 the code is not used.",
     )
-    if len(e.rates) > 1:
+    if len(e.rates) > GROUPS:
+        yield Figure(
+            "rate by group",
+            ", ".join(f"{rate.mean:.2f}" for rate in e.rates.values()),
+            "The share of each latent group, in the order of the walk: which steps say anything.",
+        )
+    elif len(e.rates) > 1:
         for name, rate in e.rates.items():
             yield Figure(f"rate of {name}", nats(rate), "The share of this latent group.")
     if e.nll is not None:
@@ -255,8 +262,15 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
             "The same as a code length for each pixel or column.",
         )
     yield on_training(e)
-    for name, group in e.latents.items():
-        yield from figures_of(name if len(e.latents) > 1 else "", group)
+    if len(e.latents) > GROUPS:
+        yield Figure(
+            "active dimensions by group",
+            ", ".join("–" if g.active is None else str(g.active) for g in e.latents.values()),
+            "Dimensions whose mean moves with the data, of each group.",
+        )
+    else:
+        for name, group in e.latents.items():
+            yield from figures_of(name if len(e.latents) > 1 else "", group)
     yield Figure(
         "loss with another's code",
         nats(e.shuffle.other),
@@ -348,6 +362,14 @@ def of_causes(d: Diagnosis) -> Iterator[Figure]:
 
 def figures_of(name: str, g: Latents) -> Iterator[Figure]:
     of = f" of {name}" if name else ""
+    if g.codebook is not None:
+        c = g.codebook
+        yield Figure(
+            f"codes in use{of}",
+            f"{c.used:,} of {c.codes:,}, perplexity {c.perplexity:.1f}",
+            f"In {g.examples:,} examples of {g.dimensions} codes each. The perplexity is how many codes there might as well be, "
+            "were all equally frequent.",
+        )
     if g.log_z is not None:
         yield Figure(
             f"log Z{of}",
@@ -474,6 +496,14 @@ def wishes(
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
         lambda: shows.samples(model, data, n=across**2 if of_images else None, seed=seed),
     )
+    if isinstance(model, Draw):
+        held = data.captions and data.test.fixed().subset(1, seed).y
+        caption = data.captions.decode(held)[0] if data.captions and held is not None else None
+        yield (
+            "How does it draw?",
+            "The canvas after every step. Where there is a caption, the shades below tell which words each step heard.",
+            lambda: pictures.canvases(model, data.captions, caption, n=3, seed=seed, note=data.benchmark),
+        )
     if data.kind == "drawings":
         yield (
             "How does it go on?",
