@@ -20,6 +20,7 @@ HOMES = {
     "Trainer": "training",
     "VAE": "models",
     "evaluate": "evaluation",
+    "fit": "runs",
     "kl": "trace",
     "load": "runs",
     "load_data": "data",
@@ -37,6 +38,7 @@ __all__ = [
     "Trainer",
     "__version__",
     "evaluate",
+    "fit",
     "kl",
     "load",
     "load_data",
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from .models import VAE
     from .objectives import ELBO, IWAE
     from .recipes import make
-    from .runs import load, save
+    from .runs import fit, load, save
     from .trace import Latent, Model, Trace, kl
     from .training import Trainer
 

@@ -31,7 +31,7 @@ BLOCK = 512
 
 @torch.no_grad()
 def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
-    """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels.
+    """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels or captions.
 
     On a sphere a code is the direction of the mean.
     """
@@ -50,8 +50,9 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
         table |= columns_of(name, torch.cat(means[name])) | columns_of(
             spread(name), torch.cat(deviations[name])
         )
-    if examples.y is not None:
-        table["label"] = examples.y.cpu().numpy()
+    y = examples.fixed().y
+    if y is not None:
+        table |= {"label": y.cpu().numpy()} if y.dim() == 1 else columns_of("caption", y)
     return table
 
 
@@ -74,6 +75,9 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     """
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
+    words = sorted((n for n in table if n.startswith("caption_")), key=lambda n: int(n.split("_")[1]))
+    if words:
+        y = torch.tensor(np.stack([table[n] for n in words], 1)).int()
     example = data.test.batch(slice(0, 1))
     groups = (model(*example, choose=mean) if len(data.test) else model(size=1)).latents
     needs_code(groups)
@@ -87,7 +91,8 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
                 f"the codes have no column {missing[0]!r}: the model's {name} has {len(wanted)} dimensions"
             )
         values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
-        given[name] = onto(g.p, torch.from_numpy(values).unflatten(1, shape))
+        z = torch.from_numpy(values).unflatten(1, shape)
+        given[name] = onto(g.p, z) if g.z.is_floating_point() else z.round().long()
     parts = []
     for start in range(0, len(first), BLOCK):
         rows = slice(start, start + BLOCK)

@@ -6,6 +6,7 @@
 `metrics.jsonl`         the figures of training and validation
 `checkpoints/`          the last two states that a run can go on from
 `model.safetensors`     the best weights so far, with recipe and arguments in their header
+`data.npz`              images and captions that were given in memory
 `pretraining/`          the layers of a model that is trained layer by layer first
 `events.jsonl`          when the run was started, resumed and finished, and how long it took
 ======================  ================================================================================
@@ -54,11 +55,11 @@ from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 if TYPE_CHECKING:
     from .evaluation import Classification, Evaluation, Fidelity
 
-__all__ = ["Run", "load", "resume", "save", "train"]
+__all__ = ["Run", "fit", "load", "resume", "save", "train"]
 
 RECORD, SPLIT, EVENTS = "run.json", "split.npz", "events.jsonl"
 EVALUATION, FIDELITY = "evaluation.json", "fidelity.json"
-PRETRAINING = "pretraining"
+PRETRAINING, DATA = "pretraining", "data.npz"
 RECIPE_OF = {"text": "text-vae", "drawings": "sketch-rnn"}  # by kinds of data that no other recipe reads
 DATA_OF = {
     "text": "ptb, or a text file with a sentence a line",
@@ -424,8 +425,65 @@ def train(
         record_run(out, record, loaded)
     run = Run(out, record)
     run.__dict__["data"] = loaded
-    fit(run, plan, trainer)
+    carry_out(run, plan, trainer)
     return run
+
+
+def fit(
+    images: np.ndarray | Tensor,
+    captions: Sequence[str] | Sequence[Sequence[str]],
+    out: Path | str,
+    *,
+    recipe: str = "text-to-image",
+    progress: bool = False,
+    **given: Any,
+) -> Run:
+    """Trains a model of captioned images in memory. They are kept in the run, so that it can be opened like any other.
+
+    Arguments:
+        images: Images as bytes, or numbers in [0, 1], with shape (N, H, W), (N, C, H, W) or (N, H, W, C).
+        captions: A caption for each, or as many for each as for any other.
+        out: The folder of the run; it must not hold a run yet.
+        recipe: `text-to-image`, `align-draw` or `caption-vae`.
+        progress: Whether to show a progress bar.
+        given: Arguments of the recipe, and fields of :class:`~latente.settings.Settings`.
+
+    Raises:
+        LatenteError: If an argument, a setting or the data is not right.
+
+    Example:
+        >>> import tempfile
+        >>> images = np.zeros((40, 8, 8), np.uint8)
+        >>> images[20:] = 255
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run = fit(images, ["black"] * 20 + ["white"] * 20, f"{folder}/run", recipe="caption-vae",
+        ...               hidden=[4], caption_features=4, steps=5, threads=1)
+        ...     run.generate("white", n=3).shape
+        torch.Size([3, 1, 8, 8])
+    """
+    out = Path(out)
+    if (out / RECORD).exists():
+        raise RunError(f"{out} holds a run already: choose another folder")
+    if not reads_captions(recipe):
+        raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
+    x = np.asarray(images)
+    if len(captions) != len(x):
+        raise DataError(f"there are {len(x)} images and {len(captions)} captions: give each image its own")
+    written = np.array(captions)
+    if written.dtype.kind != "U":
+        raise DataError(
+            "captions are not texts, or not as many for each image: give one each, or the same number"
+        )
+    own = {n: v for n, v in given.items() if n in recipes.parameters(recipe)}
+    how = {n: v for n, v in given.items() if n not in own}
+    recipes.check(recipe, {"shape": [1, 1, 1], "vocabulary": 2, **own})
+    settings(**how)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(out / DATA, images=x, captions=written)
+    except OSError as error:
+        raise RunError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
+    return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
 
 
 def reads_captions(recipe: str) -> bool:
@@ -515,7 +573,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
             write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
     seed(run.settings.seed)
     plan = recipes.make(run.record["recipe"], **run.record["arguments"])
-    fit(run, plan, trainer_of(plan, run.path, run.settings, progress), resumed=True)
+    carry_out(run, plan, trainer_of(plan, run.path, run.settings, progress), resumed=True)
     return run
 
 
@@ -523,7 +581,7 @@ def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Train
     return Trainer(plan.model, plan.objective, out=out, progress=progress, **vars(chosen))
 
 
-def fit(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
+def carry_out(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
     started = time.monotonic()
     log_event(run, "resumed" if resumed else "started")
     if not any(newest(run.path / CHECKPOINTS)):
