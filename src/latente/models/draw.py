@@ -53,33 +53,36 @@ class Recurrent(nn.Module):
     """Is an LSTM that is fed step by step, with a learned first output and memory.
 
     Arguments:
-        features: The features of an input.
+        features: The features of what changes from step to step.
         units: The units.
+        still: The features of what does not, and is multiplied once.
     """
 
-    def __init__(self, features: int, units: int) -> None:
+    def __init__(self, features: int, units: int, still: int = 0) -> None:
         super().__init__()
         self.gates = nn.Linear(features + units, 4 * units)
+        self.still = nn.Linear(still, 4 * units, bias=False) if still else None
         with torch.no_grad():
             self.gates.bias[units : 2 * units] += 1  # a memory that lasts
         self.start = nn.Parameter(torch.zeros(2, units))
 
-    def begin(self, n: int) -> tuple[Step, Tensor, Tensor]:
+    def begin(self, n: int, still: Tensor | None = None) -> tuple[Step, Tensor, Tensor]:
         """Returns what steps n sequences, and their first output and memory."""
         h, c = self.start.unsqueeze(1).expand(-1, n, -1)
-        return Step(self.gates), h, c
+        return Step(self.gates, None if self.still is None else self.still(still)), h, c
 
 
 class Step:
     """Takes an LSTM from step to step of one walk; the gradient of its weights is one product for all steps, not one a step."""
 
-    def __init__(self, gates: nn.Linear) -> None:
+    def __init__(self, gates: nn.Linear, still: Tensor | None) -> None:
         self.met: list[tuple[Tensor, Tensor]] = []
         self.weight, self.bias = Together.apply(gates.weight, gates.bias, self.met)
+        self.still = still
 
     def __call__(self, inputs: Sequence[Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         gates = Affine.apply(torch.cat([*inputs, h], -1), self.weight, self.bias, self.met)
-        return Cell.apply(gates, c)
+        return Cell.apply(gates if self.still is None else gates + self.still, c)
 
 
 class Together(torch.autograd.Function):
@@ -220,7 +223,7 @@ class Draw(Model):
         channels, height, width = self.shape
         self.reader, self.writer, self.embed, self.align = reader, writer, embed, align
         heard = 0 if embed is None else embed.features
-        self.encoder = Recurrent(reader.features + units, units)
+        self.encoder = Recurrent(reader.features + units, units, reader.still)
         self.decoder = Recurrent(latent + heard, units)
         self.posterior, self.first, self.prior, self.likelihood = posterior, first, prior, likelihood
         self.canvas = nn.Parameter(torch.full((height, channels, width), float(blank)))
@@ -235,9 +238,9 @@ class Draw(Model):
         n = trace.size.numel()
         canvas = self.canvas.expand(n, -1, -1, -1)
         decode, h, c = self.decoder.begin(n)
-        encode, h_seen, c_seen = self.encoder.begin(n)
         if x is not None:
             x = x.expand(*trace.size, *self.shape).reshape(n, *self.shape).transpose(1, 2).contiguous()
+            encode, h_seen, c_seen = self.encoder.begin(n, x.flatten(1))
         caption = keys = None
         if self.embed is not None and self.align is not None:
             caption = self.embed(y)

@@ -134,7 +134,10 @@ class Window(nn.Module):
 
 
 class Reader(nn.Module):
-    """Reads an image and its error through a window, or whole where there is none.
+    r"""Reads an image and its error through a window, or whole where there is none.
+
+    Whole, the image is the same at every step and only its error :math:`\hat x` is read anew; `still` says how many numbers are
+    read once.
 
     Arguments:
         shape: The shape of an image, (C, H, W).
@@ -144,15 +147,14 @@ class Reader(nn.Module):
     def __init__(self, shape: Sequence[int], window: Window | None) -> None:
         super().__init__()
         self.window = window
-        self.features = 2 * (math.prod(shape) if window is None else shape[0] * window.size**2)
+        self.still = math.prod(shape) if window is None else 0
+        self.features = self.still if window is None else 2 * shape[0] * window.size**2
 
     def forward(self, x: Tensor, shown: Tensor, h: Tensor) -> Tensor:
         """Returns readings (n, features) of images and of what is shown in their place, both (n, H, C, W)."""
         if self.window is None:
-            return torch.cat([x.flatten(1), (x - shown).flatten(1)], 1)
-        filters = self.window(h)
-        read = filters.read(torch.cat([x, x - shown], 2))
-        return read.flatten(1)
+            return (x - shown).flatten(1)
+        return self.window(h).read(torch.cat([x, x - shown], 2)).flatten(1)
 
 
 class Writer(nn.Module):
