@@ -243,16 +243,14 @@ def test_the_bound_of_a_small_one_is_below_what_quadrature_finds():
         align=None,
         likelihood=FixedNormal(nn.Identity(), 0.7, 3),
     )
-    with torch.no_grad():
-        model.posterior.net.bias[1] += 1  # wide, so that no weight is rare and large
     model, x = model.double(), torch.rand(3, *shape).double()
     z = torch.linspace(-9, 9, 4001).double()
     with torch.no_grad():
         joint = model(size=(4001, 3), given={"z1": z[:, None, None].expand(-1, 3, 1)}).likelihood.log_prob(x)
     exact = torch.logsumexp(joint + Normal(0.0, 1.0).log_prob(z)[:, None] + math.log(18 / 4000), 0)
-    weights = log_weights(model, x, None, 20_000, seed=0)
+    weights = log_weights(model, x, None, 100_000, seed=0)
     curve = importance_weighted(weights)
-    assert_close(curve.bounds[-1], exact, rtol=0, atol=0.01)
+    assert_close(curve.bounds[-1], exact, rtol=0, atol=0.02)
     elbo = weights.mean(0)
     assert (elbo < exact + 0.01).all() and (curve.bounds[0] < exact).any()
 
