@@ -66,7 +66,7 @@ def reads_text(name):
 
 
 def reads_captions(name):
-    return "captions" in recipes.parameters(name)
+    return "caption_encoder" in recipes.parameters(name)
 
 
 def reads_drawings(name):

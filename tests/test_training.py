@@ -81,6 +81,27 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, monkeypatc
     assert contents(tmp_path) == contents(whole)
 
 
+def test_a_convolutional_run_is_resumed_bit_for_bit(tmp_path, monkeypatch):
+    """Its weights are channels_last, and fused optimisers take their moments to be laid out alike."""
+    x = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    ends = []
+    for stop in (None, 3):
+        torch.manual_seed(0)
+        model = recipes.make("vae", shape=(3, 8, 8), network="conv", hidden=[4, 6], latent=2).model
+        trainer = Trainer(model, out=tmp_path / str(stop), steps=6, batch=16, threads=1, checkpoint_every=3)
+        if stop is not None:
+            with monkeypatch.context() as patch:
+                patch.setattr(Trainer, "interrupted", lambda trainer: trainer.step == 3)
+                with pytest.raises(RunError, match="interrupted at step 3"):
+                    trainer.fit(x)
+            trainer = Trainer(model, out=tmp_path / str(stop), steps=6, batch=16, threads=1)
+            trainer.fit(x, resume=True)
+        else:
+            trainer.fit(x)
+        ends.append({name: t.clone() for name, t in model.state_dict().items()})
+    assert all(t.equal(ends[1][name]) for name, t in ends[0].items())
+
+
 def test_kill_nine_at_random_moments_changes_nothing(tmp_path, loaded):
     settings = RUN | {"steps": 60, "checkpoint_every": 1}
     train(str(tmp_path / "whole"), settings, loaded, resume=False)

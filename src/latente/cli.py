@@ -193,7 +193,7 @@ def command(name: str) -> None:
             else "kanji"
             if "bad" in own
             else "captions-mnist"
-            if "captions" in own
+            if "caption_encoder" in own
             else "digits",
             annotation=Annotated[
                 str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
@@ -935,7 +935,7 @@ def fidelity(
     if rows:
         table = Table(box=None, padding=(0, 2, 0, 0))
         for name in header:
-            table.add_column(name, justify="left" if not name else "right")
+            table.add_column(name, justify="left" if name == header[0] else "right")
         for row in rows:
             table.add_row(*row)
         out.print(table)

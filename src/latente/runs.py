@@ -158,7 +158,7 @@ class Run:
             **loading(self.record["recipe"], self.record["arguments"]),
         )
         if reads_captions(self.record["recipe"]):
-            found = found.captioned()
+            found = captioned(found, self.record["recipe"], self.record["arguments"])
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
 
     def base(self) -> Run:
@@ -396,7 +396,7 @@ def train(
         if base is not None:
             loaded = like(loaded, base)
     if reads_captions(recipe) and loaded.kind == "images":
-        loaded = loaded.captioned()
+        loaded = captioned(loaded, recipe, asked)
     plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
@@ -469,7 +469,10 @@ def fit(
     x = np.asarray(images)
     if len(captions) != len(x):
         raise DataError(f"there are {len(x)} images and {len(captions)} captions: give each image its own")
-    written = np.array(captions)
+    try:
+        written = np.array(captions)
+    except ValueError:  # lists of several lengths
+        written = np.empty(0, object)
     if written.dtype.kind != "U":
         raise DataError(
             "captions are not texts, or not as many for each image: give one each, or the same number"
@@ -487,18 +490,30 @@ def fit(
 
 
 def reads_captions(recipe: str) -> bool:
-    return "captions" in recipes.parameters(recipe)
+    return "caption_encoder" in recipes.parameters(recipe)
+
+
+def captioned(found: Data, recipe: str, arguments: Mapping[str, Any]) -> Data:
+    """Takes the names of classes for captions, where there are no others, cut as the recipe reads them."""
+    wordpieces = loading(recipe, arguments).get("tokens") == "minilm"
+    return found.captioned(Vocabulary.minilm() if wordpieces else None)
 
 
 def loading(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those arguments of a recipe, checked, by which its drawings or captions are loaded; nothing for other recipes."""
+    """Returns those arguments of a recipe, checked, by which its drawings or captions are loaded; nothing for other recipes.
+
+    MiniLM reads its own wordpieces, whatever `tokens` says.
+    """
     known = recipes.parameters(recipe).keys()
+    if "of" in known and isinstance(of := arguments.get("of"), dict):
+        return loading(of["recipe"], of["arguments"])
     names = next((names for names in recipes.OF_LOADING if names <= known), set())
     if not names:
         return {}
     stands_for = {"vocabulary": 2} if "vocabulary" in known else {}
     checked = recipes.check(recipe, {"shape": [1, 3], **stands_for, **arguments})
-    return {name: checked[name] for name in names}
+    found = {name: checked[name] for name in names}
+    return {**found, "tokens": "minilm"} if checked.get("caption_encoder") == "minilm" else found
 
 
 def like(loaded: Data, base: Run) -> Data:

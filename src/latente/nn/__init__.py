@@ -5,6 +5,7 @@ from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, 
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
 from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
 from .conv import ConvDecoder, ConvEncoder, ConvFromPlanes, ConvToPlanes
+from .minilm import MiniLM
 from .mlp import MLP, ResidualMLP, join
 from .normalised import NormalisedMeans
 from .pixelcnn import PixelCNN
@@ -38,6 +39,7 @@ __all__ = [
     "HyperLSTM",
     "LayerNormLSTM",
     "MeanOfWords",
+    "MiniLM",
     "NormalisedMeans",
     "PixelCNN",
     "Pooled",

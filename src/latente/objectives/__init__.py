@@ -12,6 +12,7 @@ from .encoder import Aggressive, Reconstruction, SemiAmortised, refine
 from .fitting import FitPrior
 from .matching import Discrepancy, Information, TotalCorrelation
 from .penalties import Hutchinson, Jacobian, Penalty, SigmoidJacobian, Sparsity
+from .sharpening import Sharpening
 
 __all__ = [
     "ELBO",
@@ -35,6 +36,7 @@ __all__ = [
     "RateTarget",
     "Reconstruction",
     "SemiAmortised",
+    "Sharpening",
     "SigmoidJacobian",
     "SketchLoss",
     "Sparsity",

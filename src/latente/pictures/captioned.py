@@ -23,9 +23,9 @@ from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.generation import generated
 from ..models import Draw
-from ..nn import CaptionEncoder
 from ..trace import Model, Trace, rsample
 from .canvas import FONT, INK, Picture, lay_out, mosaic, need, sheet, written
+from .codes import reads_captions
 from .images import count, filled, pixels
 from .ink import FONT_FILE, encoded
 
@@ -37,11 +37,6 @@ __all__ = ["Animation", "canvases", "generations", "reads_captions", "samples"]
 LABEL = 30  # letters of a line of a caption beside its row
 FRAME, REST = 160, 1600  # milliseconds of a step of an animation, and of its end
 Choose = Callable[[Distribution], Tensor]
-
-
-def reads_captions(model: Model) -> bool:
-    """Tells whether a model reads captions."""
-    return any(isinstance(module, CaptionEncoder) for module in model.modules())
 
 
 def needs_captions(model: Model) -> None:

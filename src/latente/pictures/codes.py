@@ -20,6 +20,7 @@ from ..distributions import Autoregressive, Code, Flat, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, place, still
 from ..evaluation.latents import base, by_dimension, moment
+from ..nn import CaptionEncoder
 from ..trace import Latent, Model, Trace, mean, rsample
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "needs_images",
     "needs_numbers",
     "needs_prior",
+    "reads_captions",
     "shows",
 ]
 
@@ -129,6 +131,11 @@ def is_conditional(model: Model, x: Tensor) -> bool:
     return False
 
 
+def reads_captions(model: Model) -> bool:
+    """Tells whether a model reads captions."""
+    return any(isinstance(module, CaptionEncoder) for module in model.modules())
+
+
 def index_of(data: Data, label: int | str | None) -> int | None:
     """Finds a class by its name, or by its index where no class is called so.
 
@@ -153,6 +160,10 @@ def conditions(model: Model, data: Data, x: Tensor, label: int | str | None) -> 
     Raises:
         LatenteError: If a label is given to a model that takes none.
     """
+    if reads_captions(model):
+        raise LatenteError(
+            "this picture is of one class or none, and the model reads captions: see latente generate"
+        )
     chosen, takes = index_of(data, label), is_conditional(model, x)
     if chosen is not None and not takes:
         raise LatenteError(f"label is {label!r}, but the model does not take labels: train a conditional one")

@@ -101,7 +101,7 @@ def align_draw(
     write: Write = 7,
     align: Align = "attention",
     align_units: AlignUnits = 48,
-    captions: Encoder = "bilstm",
+    caption_encoder: Encoder = "bilstm",
     caption_features: CaptionFeatures = 96,
     likelihood: CanvasLikelihood = "auto",
     binarise: Binarise = "none",
@@ -124,7 +124,7 @@ def align_draw(
     check_images(shape)
     read_as = chosen(likelihood, shape)
     reader, writer = hands(shape, units, read, write)
-    embed = None if align == "none" else captions_of(captions, vocabulary, caption_features)
+    embed = None if align == "none" else captions_of(caption_encoder, vocabulary, caption_features)
     hear: Aligned | MeanOfWords | None = None
     if embed is not None:
         hear = MeanOfWords(align == "sentence")

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from ..errors import RunError
 from .captions import CaptionFeatures, Encoder, Flip, Side, Tokens, Vocabulary, captions_of
-from .catalogue import Plan, recipe
+from .catalogue import Plan, make, parameters, recipe
 from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
+from .two_stage import Of
 from .vaes import Hidden, Latent, Likelihood, Network, Scale, Shape, encoding, likelihood_of, prior_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def text_to_image(
     depth: Depth = 4,
     dropout: Dropout = 0.0,
     silence: Silence = 0.1,
-    captions: Encoder = "transformer",
+    caption_encoder: Encoder = "transformer",
     caption_features: CaptionFeatures = 96,
     likelihood: TokenLikelihood = "auto",
     flip: Flip = False,
@@ -99,7 +100,7 @@ def text_to_image(
     encoder = ConvToPlanes(shape, rounds.features, channels, tokeniser_depth)
     pixels = pixels_of(likelihood, rounds.features, shape, channels, tokeniser_depth)
     tokeniser = VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels)
-    embed = captions_of(captions, vocabulary, caption_features)
+    embed = captions_of(caption_encoder, vocabulary, caption_features)
     writer = CodeWriter(
         rounds.codes, encoder.size[0] * encoder.size[1], embed.features, features, depth, dropout
     )
@@ -149,7 +150,7 @@ def caption_vae(
     latent: Latent = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
-    captions: Encoder = "bilstm",
+    caption_encoder: Encoder = "bilstm",
     caption_features: CaptionFeatures = 96,
     likelihood: Likelihood = "auto",
     scale: Scale = 0.1,
@@ -169,7 +170,7 @@ def caption_vae(
 
     if likelihood == "auto":
         likelihood = "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-    embed = Pooled(captions_of(captions, vocabulary, caption_features))
+    embed = Pooled(captions_of(caption_encoder, vocabulary, caption_features))
     context = caption_features
     model = VAE(
         Diagonal(encoding(network, shape, 2 * latent, hidden, context, 0.0)),
@@ -180,3 +181,60 @@ def caption_vae(
     remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
     remedies.check()
     return Plan(model, remedies.elbo(), augment=Flipping() if flip else None)
+
+
+RefinerChannels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of the refiner")]
+Adversary = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1e6,
+        description="what the critic's doubt costs, in pixels of distance; 0 for no critic's say",
+    ),
+]
+
+
+@recipe(
+    steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=100_000
+)  # the last weights, which no distance chooses
+def refiner(
+    shape: Shape,
+    of: Of,
+    vocabulary: Vocabulary,
+    channels: RefinerChannels = 16,
+    adversary: Adversary = 3.0,
+    caption_encoder: Encoder = "bilstm",
+    caption_features: CaptionFeatures = 32,
+) -> Plan:
+    """A second stage that sharpens what a run of captioned images draws, against a critic; the run stays as it is."""
+    from torch import nn
+
+    from .. import conditionals
+    from ..models.refined import LogOdds, Refined, Sharpener, SharpnessCritic
+    from ..objectives import Sharpening
+    from ..trace import Model
+
+    name = of["recipe"]
+    if "caption_encoder" not in parameters(name) or "of" in of["arguments"]:
+        raise RunError(
+            f"a refiner sharpens what a run draws of captions, and {name} draws none: build on another run"
+        )
+    if of["arguments"]["shape"] != shape:
+        raise RunError(
+            f"{name} was trained on images of the shape {of['arguments']['shape']}, and these have {shape}: leave --data out"
+        )
+    base = make(name, **of["arguments"])
+    base.model.requires_grad_(False)
+    embed = captions_of(caption_encoder, vocabulary, caption_features)
+    likelihood: conditionals.Conditional
+    if shape[0] == 1:
+        likelihood = conditionals.Bernoulli(LogOdds(), 3)
+    else:
+        likelihood = conditionals.FixedNormal(nn.Identity(), 0.1, 3)
+    model = Refined(base.model, Sharpener(shape, embed.features, channels), embed, likelihood)
+
+    def adopt(trained: Model) -> None:
+        base.model.load_state_dict(trained.state_dict())
+
+    critic = SharpnessCritic(shape, embed.features, channels)
+    return Plan(model, Sharpening(critic, adversary), base.binarise, adopt=adopt)

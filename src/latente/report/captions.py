@@ -10,21 +10,24 @@ __all__ = ["readings"]
 def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
     """Returns a header, the rows of a table (none where nothing can be read), and lines on the rest."""
     named = {
-        "real images (ceiling)": f.ceiling,
-        "generated, seen captions": f.seen,
-        "generated, held-out captions": f.held_out,
-        "generated, captions shuffled": f.shuffled,
-        "caption ignored (chance)": f.chance,
+        "real (ceiling)": f.ceiling,
+        "seen": f.seen,
+        "held out": f.held_out,
+        "shuffled": f.shuffled,
+        "chance": f.chance,
     }
-    rows = [
-        [name, *(f"{100 * v:.1f} %" for v in r.slots.values()), f"{100 * r.all:.1f} %"]
-        for name, r in named.items()
-        if r is not None
-    ]
-    header = ["", *(f.seen.slots if f.seen else ()), "all right"]
+    found = {name: reading for name, reading in named.items() if reading is not None}
+    slots = list(f.seen.slots) if f.seen else []
+    rows = [[slot, *(share(r.slots[slot]) for r in found.values())] for slot in slots]
+    if found:
+        rows.append(["all of it", *(share(r.all) for r in found.values())])
+    header = ["read right", *found]
     lines = []
     if f.seen:
-        lines.append(f"read of {f.seen.pictures:,} images" + (f", drawn with {f.how}" if f.how else ""))
+        lines.append(
+            f"{f.seen.pictures:,} images each: real ones, those of captions that training has seen or not, against each other's "
+            "captions, and captions against each other" + (f"; drawn with {f.how}" if f.how else "")
+        )
     if f.flips is not None:
         lines.append(
             f"one word changed, same noise: {100 * f.flips:.1f} % change what it says, and nothing else"
@@ -45,3 +48,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
             f"pairs ({by})"
         )
     return header, rows, lines
+
+
+def share(value: float) -> str:
+    return f"{100 * value:.1f} %"

@@ -629,7 +629,7 @@ class Trainer:
             owner, i, key = name.split(".")
             if owner == player:
                 p = self.players[player][int(i)]
-                state.setdefault(int(i), {})[key] = like(t, p) if t.shape == p.shape else t
+                state.setdefault(int(i), {})[key] = laid_out(like(t, p), p) if t.shape == p.shape else t
         groups = [
             {**saved, **{how: now[how] for how in ("fused", "foreach") if how in now}}
             for saved, now in zip(about["groups"], optimizer.param_groups, strict=True)
@@ -667,6 +667,13 @@ def like(t: Tensor, target: Tensor) -> Tensor:
     if isinstance(target, DTensor):
         return distribute_tensor(t.to(target.device), target.device_mesh, target.placements)
     return t
+
+
+def laid_out(t: Tensor, target: Tensor) -> Tensor:
+    """Gives a tensor the strides of the parameter it belongs to: fused optimisers take them for the same, e.g. channels_last."""
+    if isinstance(target, DTensor) or t.stride() == target.stride():
+        return t
+    return torch.empty_like(target, dtype=t.dtype, requires_grad=False).copy_(t)
 
 
 @torch.no_grad()
