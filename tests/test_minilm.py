@@ -61,7 +61,7 @@ TINY = {
     "depth": 1,
     "tokeniser_steps": 2,
     "caption_features": 6,
-    "captions": "minilm",
+    "caption_encoder": "minilm",
 }
 TOLD = ["a red circle in the bottom-left corner", "an owl"] * 10
 
@@ -307,6 +307,31 @@ def test_a_run_reads_captions_by_minilm_and_is_found_again(tmp_path, by):
     drawn = again.generate(["an owl", "a heron"], 2)
     assert drawn.shape == (4, 1, 8, 8) and drawn.equal(run.generate(["an owl", "a heron"], 2))
     assert runs.resume(tmp_path / "run", steps=3).metrics()
+
+
+def test_a_run_that_builds_on_another_reads_captions_as_numbered_there(tmp_path):
+    np.savez(tmp_path / "x.npz", images=images(), labels=np.array(["night_heron", "owl"] * 10))
+    how = {"label": "labels", "steps": 1, "batch": 8, "threads": 1}
+    for kind in ("bag", "minilm"):
+        arguments = {**TINY, "caption_encoder": kind}
+        runs.train("text-to-image", str(tmp_path / "x.npz"), tmp_path / kind, arguments=arguments, **how)
+
+    def refined(base, kind):
+        arguments = {
+            "of": str(tmp_path / base),
+            "channels": 2,
+            "caption_encoder": kind,
+            "caption_features": 4,
+        }
+        return runs.train("refiner", None, tmp_path / f"{base} {kind}", arguments=arguments, **how)
+
+    for kind in ("bag", "minilm"):
+        run = refined("minilm", kind)
+        again = runs.Run.open(run.path)
+        assert again.vocabulary == run.data.captions == again.data.captions == Vocabulary.minilm()
+        assert again.data.train.y.equal(run.data.train.y)
+    with pytest.raises(RunError, match="choose another caption_encoder, or build on a run of minilm"):
+        refined("bag", "minilm")
 
 
 def test_a_saved_model_says_the_same(tmp_path):

@@ -158,7 +158,8 @@ class Run:
             **loading(self.record["recipe"], self.record["arguments"]),
         )
         if reads_captions(self.record["recipe"]):
-            found = captioned(found, self.record["recipe"], self.record["arguments"])
+            spec = about.get("captions")
+            found = found.captioned(None if spec is None else Vocabulary(spec))
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
 
     def base(self) -> Run:
@@ -396,7 +397,7 @@ def train(
         if base is not None:
             loaded = like(loaded, base)
     if reads_captions(recipe) and loaded.kind == "images":
-        loaded = captioned(loaded, recipe, asked)
+        loaded = captioned(loaded, asked)
     plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
@@ -493,10 +494,21 @@ def reads_captions(recipe: str) -> bool:
     return "caption_encoder" in recipes.parameters(recipe)
 
 
-def captioned(found: Data, recipe: str, arguments: Mapping[str, Any]) -> Data:
-    """Takes the names of classes for captions, where there are no others, cut as the recipe reads them."""
-    wordpieces = loading(recipe, arguments).get("tokens") == "minilm"
-    return found.captioned(Vocabulary.minilm() if wordpieces else None)
+def captioned(found: Data, arguments: Mapping[str, Any]) -> Data:
+    """Takes the names of classes for captions, where there are no others, numbered as the encoder of captions reads them.
+
+    Raises:
+        RunError: If they are numbered otherwise already.
+    """
+    if arguments.get("caption_encoder") != "minilm":
+        return found.captioned()
+    told = found.captioned(Vocabulary.minilm())
+    if told.captions != Vocabulary.minilm():
+        raise RunError(
+            f"caption_encoder is 'minilm', which reads wordpieces of its own, and the captions of {found.name} are numbered "
+            "otherwise by the run that this one builds on: choose another caption_encoder, or build on a run of minilm"
+        )
+    return told
 
 
 def loading(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

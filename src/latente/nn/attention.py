@@ -154,7 +154,9 @@ class Reader(nn.Module):
         """Returns readings (n, features) of images and of what is shown in their place, both (n, H, C, W)."""
         if self.window is None:
             return (x - shown).flatten(1)
-        return self.window(h).read(torch.cat([x, x - shown], 2)).flatten(1)
+        filters = self.window(h)
+        seen = filters.read(x).flatten(1)  # apart: no gradient is asked for by x
+        return torch.cat([seen, seen - filters.read(shown).flatten(1)], 1)
 
 
 class Writer(nn.Module):

