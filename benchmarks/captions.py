@@ -1,0 +1,65 @@
+"""Text to image: trains each model once, and asks what its pictures show.
+
+`python captions.py --runs DIR align codes vae draw flickr` trains what DIR does not hold yet, one after the other, and stores
+`results/captions-NAME.json`. Each takes half an hour to an hour on one core.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from common import store
+from latente import runs
+
+WANTED = {
+    "align": ("align-draw", "captions-mnist", {}, {}),
+    "codes": ("text-to-image", "captions-mnist", {}, {}),
+    "vae": ("caption-vae", "captions-mnist", {}, {}),
+    "draw": ("draw", "mnist", {}, {"steps": 15000, "evaluate_every": 1000, "checkpoint_every": 1000}),
+    "flickr": (
+        "text-to-image",
+        "flickr8k",
+        {"flip": True, "dropout": 0.1, "channels": [48, 96], "tokeniser_steps": 2500},
+        {"steps": 4000},
+    ),
+    "flickr-vae": ("caption-vae", "flickr8k", {"flip": True}, {"steps": 5000}),
+}
+HOW = ({}, {"guidance": 2.0}, {"guidance": 3.0}, {"guidance": 5.0})  # of written codes
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="+", choices=WANTED)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    for name in asked.names:
+        recipe, data, arguments, settings = WANTED[name]
+        folder = asked.runs / name
+        if not (folder / "run.json").exists():
+            runs.train(recipe, data, folder, arguments=arguments, threads=asked.threads, **settings)
+        run = runs.Run.open(folder)
+        ended = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()][-1]
+        found = run.evaluate(k=50, examples=1000)
+        figures = {
+            "recipe": recipe,
+            "data": data,
+            "arguments": arguments,
+            "settings": settings,
+            "training": {"steps": ended["step"], "seconds": ended["seconds"], "threads": asked.threads},
+            "parameters": sum(p.numel() for p in run.model.parameters()),
+            "evaluation": {
+                "-elbo": dataclasses.asdict(-found.elbo),
+                "distortion": dataclasses.asdict(found.distortion),
+                "rate by group": {name: rate.mean for name, rate in found.rates.items()},
+                "-log p(x), 50 draws": None if found.nll is None else [found.nll.mean, found.nll.se],
+            },
+        }
+        if recipe != "draw":
+            ways = HOW if recipe == "text-to-image" else HOW[:1]
+            figures["fidelity"] = [run.fidelity(how=str(how), **how).to_json() for how in ways]
+        store(f"captions-{name}", figures)
+
+
+main()
