@@ -925,7 +925,10 @@ def fidelity(
     from .runs import Run
 
     how: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    found = Run.open(run).fidelity(n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), **how)
+    tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
+    found = Run.open(run).fidelity(
+        n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how
+    )
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return

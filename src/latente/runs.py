@@ -26,7 +26,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -292,7 +292,14 @@ class Run:
         return kind.of_json(content)
 
     def fidelity(
-        self, *, n: int = 1000, candidates: int = 100, seed: int = 0, how: str = "", **drawn: Any
+        self,
+        *,
+        n: int = 1000,
+        candidates: int = 100,
+        seed: int = 0,
+        how: str = "",
+        say: Callable[[str], object] = str,
+        **drawn: Any,
     ) -> Fidelity:
         """Measures how generated images follow captions, and stores the figures in the run.
 
@@ -301,14 +308,16 @@ class Run:
             candidates: The images among which each caption is to find its own.
             seed: The seed of all draws.
             how: In words, how latents are drawn.
+            say: Is told when a reader has to be trained, which takes minutes.
             drawn: The same as arguments of :func:`~latente.evaluation.chooser`.
         """
         from .evaluation import chooser, fidelity
 
         self.needs_examples()
-        assert self.vocabulary
+        _ = self.vocabulary  # refuses a model that reads no captions
+        choose = chooser(**drawn)
         found = fidelity(
-            self.model, self.data, n=n, candidates=candidates, choose=chooser(**drawn), how=how, seed=seed
+            self.model, self.data, n=n, candidates=candidates, choose=choose, how=how, seed=seed, say=say
         )
         write_whole(self.path / FIDELITY, json.dumps(found.to_json(), indent=1).encode())
         return found

@@ -162,6 +162,7 @@ def fidelity(
     how: str = "",
     seed: int = 0,
     reader: Callable[[Tensor], Tensor] | None = None,
+    say: Callable[[str], object] = str,
 ) -> Fidelity:
     """Measures how pictures follow captions; the same call gives the same figures.
 
@@ -174,6 +175,7 @@ def fidelity(
         how: The same in words.
         seed: The seed of all draws.
         reader: Reads answers off pictures; by default a rule or a network of the grammar, trained where it is not in the cache.
+        say: Is told when that network has to be trained, which takes minutes.
 
     Raises:
         LatenteError: If the data has no captions.
@@ -184,6 +186,7 @@ def fidelity(
     assert y is not None
     readings: dict[str, Any] = dict.fromkeys(("ceiling", "seen", "held_out", "shuffled", "chance", "flips"))
     if data.scenes:
+        reader = reader or reader_of(scenes_of(data.scenes, "train"), say=say)
         readings = read(model, data.scenes, data.captions, n, choose, seed, reader)
     similar = None
     if min(data.shape[1:]) > 10:
@@ -206,11 +209,10 @@ def read(
     n: int,
     choose: Choose,
     seed: int,
-    reader: Callable[[Tensor], Tensor] | None,
+    reader: Callable[[Tensor], Tensor],
 ) -> dict[str, Any]:
     """Scores generated pictures by a reader, beside what it must be held against."""
     scenes = scenes_of(name, "test")
-    reader = reader or reader_of(scenes_of(name, "train"))
     slots = list(scenes.slots)
     numbers = torch.from_numpy(vocabulary.encode([*scenes.captions(), *scenes.captions(held_out=True)]))
     real, index = read_scenes(scenes, n, seed)

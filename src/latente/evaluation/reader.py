@@ -91,12 +91,15 @@ def train_reader(
     return net.eval()
 
 
-def reader_of(scenes: Scenes, *, steps: int = STEPS) -> Callable[[Tensor], Tensor]:
+def reader_of(
+    scenes: Scenes, *, steps: int = STEPS, say: Callable[[str], object] = str
+) -> Callable[[Tensor], Tensor]:
     """Returns what reads pictures of a grammar: a rule where there is one, else a network, from the cache or trained now.
 
     Arguments:
         scenes: The grammar, with the pictures of the training split.
         steps: The steps of training.
+        say: Is told when a network has to be trained, which takes minutes.
     """
     if isinstance(scenes, ShapeScenes):
         return lambda x: oracle((x.clamp(0, 1) * 255).round().to(torch.uint8))
@@ -111,6 +114,7 @@ def reader_of(scenes: Scenes, *, steps: int = STEPS) -> Callable[[Tensor], Tenso
         return net
     except (OSError, SafetensorError, RuntimeError):  # absent, damaged, or of another net: made anew
         pass
+    say(f"a reader of {scenes.name} is trained, once: a few minutes")
     net = train_reader(lambda n: drawn(scenes, n), shape, slots, steps=steps)
     keep(net, file)
     return net

@@ -43,6 +43,7 @@ class TokeniserLoss(ELBO):
                 terms[f"far/{name}"] = Term(g.q.far)
             met = perplexity(g.z).to(x.dtype).expand(len(x))
             terms[f"perplexity/{name}"] = Term(met, monitor=True)
+            terms[f"used/{name}"] = Term(torch.full_like(met, len(g.z.unique())), monitor=True)
         return terms
 
 
