@@ -832,8 +832,12 @@ def read_like(run: Run, source: str) -> Examples:
 
 
 Guidance = Annotated[
-    float,
-    typer.Option(min=0, help="how far written codes are pushed towards the caption; 1 is the model's own"),
+    float | None,
+    typer.Option(
+        min=0,
+        help="how far written codes are pushed towards the caption: 1 is the model's own; 2 by default, where it can be guided",
+        show_default=False,
+    ),
 ]
 LatentTemperature = Annotated[
     float, typer.Option(min=0, help="spread of what is drawn: 1 is the model's own, 0 the likeliest")
@@ -853,7 +857,7 @@ def generate(
     ] = Path("generated.png"),
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="images of each caption")] = 8,
     seed: Seed = 0,
-    guidance: Guidance = 1.0,
+    guidance: Guidance = None,
     temperature: LatentTemperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -866,7 +870,7 @@ def generate(
     opened = Run.open(run)
     texts = [text for caption in captions for text in alternatives(caption)]
     tell_unknown(opened, texts)
-    how: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    how = drawn_how(opened, guidance, temperature, top_k, top_p)
     if picture.suffix == ".npz":
         images = opened.generate(texts, n, seed=seed, **how)
         codes.write_table(picture, {"x": images.cpu().numpy()})
@@ -915,7 +919,7 @@ def fidelity(
         int, typer.Option(min=2, help="images among which each caption is to find its own")
     ] = 100,
     seed: Seed = 0,
-    guidance: Guidance = 1.0,
+    guidance: Guidance = None,
     temperature: LatentTemperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
@@ -924,11 +928,10 @@ def fidelity(
     """Measures whether generated images show what their captions say, beside what chance and real images score."""
     from .runs import Run
 
-    how: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    opened = Run.open(run)
+    how = drawn_how(opened, guidance, temperature, top_k, top_p)
     tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    found = Run.open(run).fidelity(
-        n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how
-    )
+    found = opened.fidelity(n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how)
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return
@@ -944,6 +947,17 @@ def fidelity(
         out.print(table)
     for line in others:
         out.print(line, markup=False)
+
+
+def drawn_how(
+    run: Run, guidance: float | None, temperature: float, top_k: int, top_p: float
+) -> dict[str, Any]:
+    """Returns how images are drawn, for a model that can be guided with guidance where nobody says how much."""
+    from .evaluation import usual
+
+    run.vocabulary  # noqa: B018  (refuses a model that reads no captions)
+    guidance = usual(run.model) if guidance is None else guidance
+    return {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
 
 
 def said(how: dict[str, Any]) -> list[str]:

@@ -226,7 +226,8 @@ class Run:
             captions: A caption, or several; `{red,blue}` in one stands for both.
             n: The images of each caption. The same n noises serve every caption.
             seed: The seed of the noise.
-            how: `guidance`, `temperature`, `top_k`, `top_p`: see :func:`~latente.evaluation.chooser`.
+            how: `guidance`, `temperature`, `top_k`, `top_p`: see :func:`~latente.evaluation.chooser`. Guidance is 2 where a
+                model can be guided and nothing else is said.
 
         Returns:
             Images in [0, 1], with shape (captions times n, C, H, W), those of a caption one after the other.
@@ -234,8 +235,9 @@ class Run:
         Raises:
             RunError: If the run's model reads no captions.
         """
-        from .evaluation import alternatives, chooser, generated
+        from .evaluation import alternatives, chooser, generated, usual
 
+        how = {"guidance": usual(self.model)} | how
         given = [captions] if isinstance(captions, str) else captions
         texts = [text for caption in given for text in alternatives(caption)]
         y = torch.from_numpy(self.vocabulary.encode(texts))
@@ -309,13 +311,13 @@ class Run:
             seed: The seed of all draws.
             how: In words, how latents are drawn.
             say: Is told when a reader has to be trained, which takes minutes.
-            drawn: The same as arguments of :func:`~latente.evaluation.chooser`.
+            drawn: The same as arguments of :func:`~latente.evaluation.chooser`, of which guidance is as for `generate`.
         """
-        from .evaluation import chooser, fidelity
+        from .evaluation import chooser, fidelity, usual
 
         self.needs_examples()
         _ = self.vocabulary  # refuses a model that reads no captions
-        choose = chooser(**drawn)
+        choose = chooser(**{"guidance": usual(self.model)} | drawn)
         found = fidelity(
             self.model, self.data, n=n, candidates=candidates, choose=choose, how=how, seed=seed, say=say
         )

@@ -16,7 +16,7 @@ from .bounds import (
 from .classification import Classification, classify, log_probabilities
 from .evaluate import Beta, Evaluation, Likelihood, Nll, Perplexity, Points, Shuffle, evaluate
 from .fidelity import Colours, Fidelity, Reading, Retrieval, colour_flips, fidelity, retrieval
-from .generation import alternatives, chooser, generate, generated
+from .generation import alternatives, chooser, generate, generated, usual
 from .latents import Information, Latents, information, latents, moment_kl, two_sample
 from .verdicts import Finding, findings, verdict
 
@@ -62,5 +62,6 @@ __all__ = [
     "score",
     "still",
     "two_sample",
+    "usual",
     "verdict",
 ]

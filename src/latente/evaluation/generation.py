@@ -16,13 +16,15 @@ from torch.distributions import Distribution, Normal
 
 from ..distributions import UniformCodes, WrittenCodes
 from ..errors import LatenteError
+from ..models import VQVAE
 from ..trace import Model, rsample
 from .bounds import still
 from .latents import base
 
-__all__ = ["alternatives", "chooser", "generate", "generated", "means"]
+__all__ = ["alternatives", "chooser", "generate", "generated", "means", "usual"]
 
 AT_ONCE = 256  # images
+GUIDANCE = 2.0  # of codes whose writer also knows what is likely without a caption
 CHOICE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -76,6 +78,11 @@ def chooser(
         return d.mean + temperature * (rsample(d) - d.mean)
 
     return choose
+
+
+def usual(model: Model) -> float:
+    """Returns the guidance of images that nobody asked another one for: 1 where a model cannot be guided."""
+    return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
 
 
 def means(likelihood: Distribution) -> Tensor:

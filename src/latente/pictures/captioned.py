@@ -21,7 +21,7 @@ from ..data import Data
 from ..data.vocabulary import Vocabulary
 from ..errors import LatenteError
 from ..evaluation.bounds import still
-from ..evaluation.generation import generated
+from ..evaluation.generation import chooser, generated, usual
 from ..models import Draw
 from ..trace import Model, Trace, rsample
 from .canvas import FONT, INK, Picture, lay_out, mosaic, need, sheet, written
@@ -81,7 +81,12 @@ def generations(
     shown = drawn.cpu().numpy()
     note = f"{note}{' · ' if note else ''}means of p(x|z), z ~ p(z|caption), seed {seed}"
     if len(captions) == 1:
-        return lay_out(filled(shown[0], math.ceil(math.sqrt(n))), captions[0], note, values={"images": shown})
+        return lay_out(
+            filled(shown[0], math.ceil(math.sqrt(n))),
+            "Images of one caption",
+            f"“{captions[0]}” · {note}",
+            values={"images": shown},
+        )
     return lay_out(
         pixels(shown),
         "Images of captions",
@@ -108,12 +113,14 @@ def samples(model: Model, data: Data, *, n: int | None = None, seed: int = 0, ro
     across = 6 if n is None else max(1, n // rows)
     x, y = held.subset(rows, seed).batch(slice(None))
     assert y is not None
-    drawn = generated(model, y, across, seed=seed).cpu().numpy()
+    guidance = usual(model)
+    drawn = generated(model, y, across, seed=seed, choose=chooser(guidance)).cpu().numpy()
     tiles = np.concatenate([x.float().cpu().numpy()[:, None], drawn], 1)
     return lay_out(
         pixels(tiles),
         "Images of test captions",
-        f"{data.benchmark} · the image the caption was written of, and means of p(x|z), z ~ p(z|caption), seed {seed}",
+        f"{data.benchmark} · the image the caption was written of, and means of p(x|z), z ~ p(z|caption)"
+        f"{'' if guidance == 1 else f', guidance {guidance:g}'}, seed {seed}",
         rows=[beside(c) for c in data.captions.decode(y)],
         columns=["example", *[""] * across],
         values={"images": drawn},
@@ -172,8 +179,10 @@ def canvases(
     steps = steps_of(model, y, n, seed, choose)
     tiles = pixels(np.moveaxis(steps.canvases, 0, 1))
     numbers = [str(t) for t in range(1, len(steps.canvases) + 1)]
-    title = caption or "The canvas, step by step"
-    note = f"{note}{' · ' if note else ''}the canvas after each step, seed {seed}"
+    title = "The canvas, step by step"
+    note = " · ".join(
+        filter(None, [caption and f"“{caption}”", note, f"the canvas after each step, seed {seed}"])
+    )
     if steps.words is None or caption is None or vocabulary is None:
         return lay_out(tiles, title, note, columns=numbers, values={"images": steps.canvases})
     return with_words(tiles, steps, vocabulary.pieces(caption), numbers, title, note)

@@ -35,6 +35,7 @@ from .codes import (
     needs_images,
     needs_numbers,
     needs_prior,
+    reads_captions,
     shows,
 )
 
@@ -99,6 +100,7 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     bent = any(isinstance(g.p, Spheres) for g in trace.latents.values())
     lines = "the shortest arcs" if bent else "straight lines"
     what = f"{shows(likelihood)} of p(x|z) on {lines} between the codes of two test examples"
+    what += ", all of the left one's caption" if reads_captions(model) else ""
     note = f"{data.benchmark} · {what}, seed {seed}"
     return lay_out(
         tiles,
