@@ -18,8 +18,8 @@ from latente.data.scenes import scenes_of
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import alternatives, chooser, colour_flips, fidelity, generated, retrieval
-from latente.evaluation.fidelity import hue
-from latente.evaluation.reader import Reader, train_reader
+from latente.evaluation.fidelity import by_chance, hue, ranks
+from latente.evaluation.reader import SlotReader, train_reader
 from latente.evaluation.similarity import ssim
 from latente.trace import Model
 
@@ -101,8 +101,20 @@ def test_latents_are_drawn_as_asked_or_refused(made):
     assert written.generate(CAPTION, n=4, top_k=1).equal(likeliest)
     assert written.generate(CAPTION, n=4, top_p=1e-6).equal(likeliest)
     written.generate(CAPTION, n=2, guidance=3.0)
-    with pytest.raises(LatenteError, match="guidance, top_k and top_p are of codes"):
+    with pytest.raises(RunError, match="knows no images without captions"):
         align.generate(CAPTION, guidance=3.0)
+    with pytest.raises(LatenteError, match="guidance, top_k and top_p are of codes"):
+        align.generate(CAPTION, top_k=3)
+    assert written.generate(CAPTION, n=2).equal(written.generate(CAPTION, n=2, guidance=2.0))
+    for odd, says in (
+        ({"n": 0}, "n is 0"),
+        ({"n": 10**9}, "images in all"),
+        ({"captions": []}, "for 0 captions"),
+    ):
+        with pytest.raises(LatenteError, match=says):
+            written.generate(**{"captions": CAPTION} | odd)
+    with pytest.raises(LatenteError, match="make 10,000 captions"):
+        written.generate(4 * "{a,b,c,d,e,f,g,h,i,j}")
     with pytest.raises(LatenteError, match="top_p -1"):
         chooser(top_p=-1)
 
@@ -118,9 +130,10 @@ def test_canvases_are_shown_step_by_step_and_move(made, tmp_path):
     said = latente_says("canvas", made / "written", CAPTION, "--out", tmp_path / "d.png")
     assert "draw step by step" in str(said) and not (tmp_path / "d.png").exists()
     assert "give one" in str(latente_says("canvas", made / "align", "--out", tmp_path / "d.png"))
-    assert "name an animation .gif" not in str(
-        latente_says("canvas", made / "align", CAPTION, "--out", tmp_path / "d.svg")
-    )
+    latente_says("canvas", made / "align", CAPTION, "--out", tmp_path / "d.svg")
+    latente_says("canvas", made / "align", "", "--out", tmp_path / "e.png")
+    latente_says("canvas", made / "align", "", "--out", tmp_path / "e.gif")
+    assert all((tmp_path / name).stat().st_size > 500 for name in ("d.svg", "e.png", "e.gif"))
 
 
 def test_a_plain_draw_has_canvases_too(tmp_path):
@@ -214,6 +227,31 @@ def test_pictures_of_other_captions_score_no_better_than_chance():
     assert fidelity(deaf, deaf.data(), n=100, candidates=20).retrieval.at[1] < 0.3
 
 
+def test_ties_rank_in_the_middle_and_equal_captions_raise_what_chance_reaches():
+    alone, pairs = torch.eye(6).bool(), torch.eye(3).repeat_interleave(2, 0).repeat_interleave(2, 1).bool()
+    assert ranks(torch.zeros(6, 6), alone).tolist() == [3.5] * 6
+    scores = torch.arange(36.0).view(6, 6)
+    assert ranks(scores, alone).tolist() == [6, 5, 4, 3, 2, 1]
+    assert ranks(scores, pairs).tolist() == [5, 5, 3, 3, 1, 1]
+    assert by_chance([1] * 6, 6, 1) == pytest.approx(1 / 6) and by_chance([1] * 6, 6, 6) == 1
+    torch.manual_seed(0)
+    found = torch.stack([ranks(torch.rand(6, 6), pairs) for _ in range(4000)])
+    assert (found <= 2).double().mean().item() == pytest.approx(by_chance([2] * 6, 6, 2), abs=0.02)
+
+
+def test_a_model_that_ignores_captions_finds_nothing(made):
+    run = runs.Run.open(made / "written")
+    model = runs.load(made / "written")
+    with torch.no_grad():
+        model.prior.net.hear.weight.zero_()
+        model.prior.net.hear.bias.zero_()
+        for block in model.prior.net.blocks:  # values of words are alike then, and so is how much they weigh
+            block.ask.weight.zero_()
+    x, y = run.data.test.subset(30).batch(slice(None))
+    found = retrieval(model, x, y)
+    assert found.at[1] == 0 and found.median > 10 and found.chance[1] == pytest.approx(1 / 30, abs=0.01)
+
+
 def test_a_bound_that_only_likes_smooth_pictures_is_corrected():
     """Every picture's log p(x|y) is shifted by a number of its own: ranks by p(x|y)/p(x) must not notice."""
     model = Painter()
@@ -257,6 +295,9 @@ def test_hues_that_follow_words_are_found_to():
     about = Data("walls", "walls", e, e, e, "images", (), (), None, None, "", {}, captions=vocabulary)
     assert colour_flips(Wall(True), about).right == 1
     assert colour_flips(Wall(False), about).right == 0
+    deaf = Wall(True)
+    deaf.walk = lambda trace, x, y: Independent(Normal(torch.zeros(len(y), 3, 4, 4), 1.0), 3)
+    assert colour_flips(deaf, about).right == 0.5  # a tie is a half
     few = Data("walls", "walls", e, e, e.subset(5), "images", (), (), None, None, "", {}, captions=vocabulary)
     assert colour_flips(Wall(True), few) is None
     assert_close(hue(torch.eye(3)[..., None, None]), torch.tensor([0.0, 2.0, -2.0]).double() * torch.pi / 3)
@@ -290,7 +331,7 @@ def test_a_reader_learns_to_read_and_leaves_the_generator_alone():
     assert torch.get_rng_state().equal(state)
     x, answers = drawer(200)
     assert (net(x) == answers).all(1).double().mean() > 0.95
-    assert (Reader((1, 12, 12), (3, 2)).eval()(x) == answers).all(1).double().mean() < 0.6
+    assert (SlotReader((1, 12, 12), (3, 2)).eval()(x) == answers).all(1).double().mean() < 0.6
 
 
 def test_fidelity_is_printed_and_stored(made):
@@ -345,6 +386,10 @@ def test_codes_go_out_and_come_back_with_their_captions(made, name, tmp_path):
     assert_close(decoded, run.model(x, y, choose=lambda d: d.mean).likelihood.mean, rtol=1e-3, atol=1e-3)
     scores = codes.score(run.model, some, 3)
     assert scores["elbo"].shape == (6,)
+    odd = {"caption_1": 9999.0} | ({"z_0": 99999.0} if name == "written" else {})
+    for column, value in odd.items():
+        with pytest.raises(DataError, match=rf"column '{column}' holds {value:g}"):
+            codes.decode(run.model, table | {column: np.full(6, value)}, run.data)
 
 
 def test_images_and_captions_in_memory_are_fitted_and_opened_again(tmp_path):
@@ -372,6 +417,11 @@ def test_images_and_captions_in_memory_are_fitted_and_opened_again(tmp_path):
     ("change", "error", "says"),
     [
         ({"captions": ["one"]}, DataError, "60 images and 1 captions"),
+        ({"captions": "a" * 60}, DataError, "60 images and one text"),
+        ({"captions": ["a"] * 59 + [" "]}, DataError, "a caption is empty"),
+        ({"images": np.zeros((60, 8)), "captions": ["a"] * 60}, DataError, "shape \\(60, 8\\)"),
+        ({"images": torch.full((60, 8, 8), torch.nan)}, DataError, "not finite"),
+        ({"images": np.zeros((4, 8, 8)), "captions": ["a"] * 4}, DataError, "4 rows"),
         ({"captions": [["a", "b"]] * 59 + [["a"]]}, DataError, "not as many for each image"),
         ({"recipe": "vae"}, RunError, "reads no captions"),
         ({"steps": 0}, RunError, "steps"),
@@ -417,6 +467,24 @@ def test_recipes_of_captions_and_data_without_any_do_not_go_together(tmp_path):
     assert data.load("shapes").captions is not None
     with pytest.raises(RunError, match="conditional needs labels"):
         runs.train("vae", "shapes", tmp_path / "run", arguments={"conditional": True}, **FAST)
+
+
+def test_long_captions_are_read_as_far_as_training_had_any(tmp_path):
+    x = np.zeros((40, 8, 8), np.uint8)
+    captions = [" ".join(["very"] * (70 + i % 3)) + " dark" for i in range(40)]
+    run = latente.fit(
+        x,
+        captions,
+        tmp_path / "run",
+        **{**WRITTEN, "channels": [4], "caption_encoder": "transformer"},
+        **FAST,
+    )
+    assert run.longest == 73
+    said = latente_says("generate", tmp_path / "run", " ".join(["very"] * 90), "--out", tmp_path / "g.png")
+    assert "reads 73 tokens" in said
+    y = torch.from_numpy(run.vocabulary.encode([captions[0], captions[0].replace(" dark", " very")]))
+    states = run.model.embed(y).states
+    assert not states[0, -1].equal(states[1, -1])
 
 
 def test_a_refiner_sharpens_a_run_and_leaves_it_as_it_is(made, tmp_path):

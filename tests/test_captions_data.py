@@ -890,6 +890,9 @@ def test_mistakes_in_a_coco_file(tmp_path):
         ({"annotations": [{"image_id": 1}]}, "no captions among its annotations"),
         ({"annotations": [{"caption": "a"}]}, "an annotation its image_id"),
         ({"images": ((1, "x.png"),)}, "x.png, not to be found"),
+        ({"images": ((1, "../00.png"),)}, "outside of its own folder"),
+        ({"images": ((1, None),)}, "None is no text"),
+        ({"said": ((1, None),)}, "None is no text"),
     ):
         coco(file, **arguments)
         for source in (file, tmp_path):
@@ -902,6 +905,25 @@ def test_mistakes_in_a_coco_file(tmp_path):
     with pytest.raises(DataError, match="no file of captions"):
         load(file)
     assert load(tmp_path).captions is None, "a .json that is something else is left alone"
+
+
+def test_an_image_that_is_named_in_two_ways_is_one_example(tmp_path):
+    pictures(tmp_path)
+    rows = [f"{prefix}{i:02}.png,a cat" for i in range(12) for prefix in ("", "./")]
+    lines(tmp_path / "captions.csv", ["file,caption", *rows])
+    assert len(read(tmp_path)) == 12
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "below/../../secret.png"])
+def test_no_image_outside_of_the_folder_is_read(tmp_path, name):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    pictures(folder)
+    (tmp_path / "secret.png").write_bytes((folder / "00.png").read_bytes())
+    rows = [f"{i:02}.png,a cat" for i in range(12)]
+    lines(folder / "captions.csv", ["file,caption", *rows, f"{name},a secret"])
+    with pytest.raises(DataError, match="outside of its own folder"):
+        load(folder)
 
 
 def test_images_that_a_coco_file_leaves_out_are_left_out(tmp_path):

@@ -150,9 +150,24 @@ def test_an_lstm_that_gathers_its_gradients_is_an_lstm():
         return o.sigmoid() * c.tanh(), c
 
     wrt = [x, *net.parameters()]
-    stepper, h, c = net.begin(2)
-    ours = torch.autograd.grad(loss(lambda one, h, c: stepper([one], h, c), h, c), wrt)
-    for a, b in zip(ours, torch.autograd.grad(loss(textbook, h, c), wrt)):
+    stepper, h, c = net.begin(5, 2)
+    ours = loss(lambda one, h, c: stepper([one], h, c), h, c)
+    theirs = torch.autograd.grad(loss(textbook, h, c), wrt)
+    for some in ([0], [1, 2], [0, 1, 2, 3]):  # a part of them, then again, then all
+        found = torch.autograd.grad(ours, [wrt[i] for i in some], retain_graph=True)
+        for gradient, i in zip(found, some):
+            assert_close(gradient, theirs[i])
+
+
+def test_steps_that_were_not_taken_count_for_nothing():
+    net = Recurrent(3, 4).double()
+    x = torch.randn(2, 3, dtype=torch.double)
+    ends = []
+    for steps in (1, 4):
+        stepper, h, c = net.begin(steps, 2)
+        h, c = stepper([x], h, c)
+        ends.append(torch.autograd.grad(h.sum(), list(net.parameters())))
+    for a, b in zip(*ends):
         assert_close(a, b)
 
 

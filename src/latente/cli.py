@@ -864,7 +864,7 @@ def generate(
 ) -> None:
     """Draws images of captions; those in one column share their noise, so that a changed word shows what it does."""
     from . import codes, pictures
-    from .evaluation import alternatives, chooser
+    from .evaluation import alternatives
     from .runs import Run
 
     opened = Run.open(run)
@@ -877,7 +877,7 @@ def generate(
     else:
         note = ", ".join([opened.record["data"]["benchmark"], *said(how)])
         pictures.generations(
-            opened.model, opened.vocabulary, texts, n=n, seed=seed, choose=chooser(**how), note=note
+            opened.model, opened.vocabulary, texts, n=n, seed=seed, choose=opened.chooser(**how), note=note
         ).save(picture)
     out.print(f"{n * len(texts)} images of {len(texts)} caption{'s' * (len(texts) > 1)}: {picture}")
 
@@ -952,7 +952,7 @@ def fidelity(
 def drawn_how(
     run: Run, guidance: float | None, temperature: float, top_k: int, top_p: float
 ) -> dict[str, Any]:
-    """Returns how images are drawn, for a model that can be guided with guidance where nobody says how much."""
+    """Returns how images are drawn, with the guidance that a model has where nobody says how much."""
     from .evaluation import usual
 
     run.vocabulary  # noqa: B018  (refuses a model that reads no captions)
@@ -970,6 +970,12 @@ def tell_unknown(run: Run, captions: list[str]) -> None:
     """Names the words that the model does not know, and where there are few, those that it knows."""
     vocabulary = run.vocabulary
     unknown = list(dict.fromkeys(word for caption in captions for word in vocabulary.unknown(caption)))
+    longest = run.longest
+    cut = [c for c in captions if longest is not None and len(vocabulary.pieces(c)) > longest]
+    if cut:
+        out.print(f"the model reads {longest} tokens of a caption, not all of {cut[0]!r}", markup=False)
+    if len(unknown) > 10:
+        unknown = [*unknown[:10], f"{len(unknown) - 10} more"]
     if unknown:
         known = f"; it knows {', '.join(sorted(vocabulary.words[2:]))}" if len(vocabulary) <= 60 else ""
         out.print(

@@ -7,6 +7,7 @@ batch. A file is a table with one row an example, as `.parquet` (extra `tables`)
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from .data import Data, Examples
-from .distributions import Strokes, Words, onto
+from .distributions import Strokes, UniformCodes, Words, WrittenCodes, onto
 from .distributions.strokes import lengths_of
 from .errors import DataError, LatenteError
 from .models import Classifier
@@ -75,9 +76,12 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     """
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
-    words = sorted((n for n in table if n.startswith("caption_")), key=lambda n: int(n.split("_")[1]))
-    if words:
-        y = torch.tensor(np.stack([table[n] for n in words], 1)).int()
+    words = [name for name in table if re.fullmatch(r"caption_\d+", name)]
+    if words and data.captions is not None:
+        for name in words:
+            in_range(name, table[name], len(data.captions))
+        words.sort(key=lambda name: int(name.removeprefix("caption_")))
+        y = torch.tensor(np.stack([table[name] for name in words], 1)).int()
     example = data.test.batch(slice(0, 1))
     groups = (model(*example, choose=mean) if len(data.test) else model(size=1)).latents
     needs_code(groups)
@@ -92,7 +96,11 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             )
         values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
         z = torch.from_numpy(values).unflatten(1, shape)
-        given[name] = onto(g.p, z) if g.z.is_floating_point() else z.round().long()
+        if isinstance(g.p, UniformCodes | WrittenCodes):
+            for column in wanted:
+                in_range(column, table[column], g.p.codes)
+            z = z.round().long()
+        given[name] = onto(g.p, z)
     parts = []
     for start in range(0, len(first), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -104,6 +112,15 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
         d = trace.likelihood
         parts.append(d.mode if isinstance(d, Strokes | Words) else shown(d))
     return data.inverse(torch.cat(parts))
+
+
+def in_range(name: str, values: np.ndarray, many: int) -> None:
+    """Refuses numbers that name nothing."""
+    odd = ~((values >= 0) & (values < many))
+    if odd.any():
+        raise DataError(
+            f"the column {name!r} holds {values[odd][0]:g}, and there are the numbers 0 to {many - 1}"
+        )
 
 
 def needs_code(groups: Mapping[str, object]) -> None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import copy
 import datetime
 import hashlib
+import io
 import json
 import platform
 import time
@@ -36,6 +37,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.distributions import Distribution
 
 from . import __version__, data, recipes
 from .data.examples import Data, Examples
@@ -43,6 +45,7 @@ from .data.vocabulary import Vocabulary
 from .divergences import FreeBits
 from .errors import DataError, RunError
 from .models import Classifier
+from .nn import CaptionEncoder
 from .objectives import ELBO, FitPrior, Objective
 from .recipes import Plan
 from .schedules import Clock, Schedule
@@ -219,29 +222,73 @@ class Run:
             )
         return Vocabulary(spec)
 
-    def generate(self, captions: str | Sequence[str], n: int = 1, *, seed: int = 0, **how: Any) -> Tensor:
+    @property
+    def longest(self) -> int | None:
+        """The most tokens of a caption that the model reads; None for all."""
+        found = [m.longest for m in self.model.modules() if isinstance(m, CaptionEncoder)]
+        return next((longest for longest in found if longest is not None), None)
+
+    def chooser(
+        self, guidance: float | None = None, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+    ) -> Callable[[Distribution], Tensor]:
+        """Says how images are drawn.
+
+        Arguments:
+            guidance: How far written codes are pushed towards the caption; by default 2 where the model can be guided.
+            temperature: The spread of what is drawn; 1 is the model's own.
+            top_k: How many of the likeliest codes are left in; 0 for all.
+            top_p: The mass of the likeliest codes that are left in.
+
+        Raises:
+            RunError: If the model cannot be guided and should be.
+            LatenteError: If a number makes no sense.
+        """
+        from .evaluation import chooser, usual
+
+        own = usual(self.model)
+        if own == 1 and guidance not in (None, 1):
+            raise RunError(
+                f"guidance is {guidance:g}, and {self.path} knows no images without captions to be guided away from: it takes "
+                "text-to-image with a --silence above 0"
+            )
+        return chooser(own if guidance is None else guidance, temperature, top_k, top_p)
+
+    def generate(
+        self,
+        captions: str | Sequence[str],
+        n: int = 1,
+        *,
+        seed: int = 0,
+        guidance: float | None = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Tensor:
         """Draws images of captions.
 
         Arguments:
             captions: A caption, or several; `{red,blue}` in one stands for both.
             n: The images of each caption. The same n noises serve every caption.
             seed: The seed of the noise.
-            how: `guidance`, `temperature`, `top_k`, `top_p`: see :func:`~latente.evaluation.chooser`. Guidance is 2 where a
-                model can be guided and nothing else is said.
+            guidance: As for `chooser`, like what follows.
+            temperature: The spread of what is drawn.
+            top_k: How many of the likeliest codes are left in.
+            top_p: The mass of the likeliest codes that are left in.
 
         Returns:
             Images in [0, 1], with shape (captions times n, C, H, W), those of a caption one after the other.
 
         Raises:
             RunError: If the run's model reads no captions.
+            LatenteError: If there is no caption, or a number makes no sense.
         """
-        from .evaluation import alternatives, chooser, generated, usual
+        from .evaluation import alternatives, generated
 
-        how = {"guidance": usual(self.model)} | how
+        choose = self.chooser(guidance, temperature, top_k, top_p)
         given = [captions] if isinstance(captions, str) else captions
         texts = [text for caption in given for text in alternatives(caption)]
-        y = torch.from_numpy(self.vocabulary.encode(texts))
-        return generated(self.model, y, n, seed=seed, choose=chooser(**how)).flatten(0, 1)
+        y = torch.from_numpy(self.vocabulary.encode(texts)) if texts else torch.empty(0, 1)
+        return generated(self.model, y, n, seed=seed, choose=choose).flatten(0, 1)
 
     @cached_property
     def settings(self) -> Settings:
@@ -311,13 +358,13 @@ class Run:
             seed: The seed of all draws.
             how: In words, how latents are drawn.
             say: Is told when a reader has to be trained, which takes minutes.
-            drawn: The same as arguments of :func:`~latente.evaluation.chooser`, of which guidance is as for `generate`.
+            drawn: The same as arguments of `chooser`.
         """
-        from .evaluation import chooser, fidelity, usual
+        from .evaluation import fidelity
 
         self.needs_examples()
         _ = self.vocabulary  # refuses a model that reads no captions
-        choose = chooser(**{"guidance": usual(self.model)} | drawn)
+        choose = self.chooser(**drawn)
         found = fidelity(
             self.model, self.data, n=n, candidates=candidates, choose=choose, how=how, seed=seed, say=say
         )
@@ -474,13 +521,42 @@ def fit(
         torch.Size([3, 1, 8, 8])
     """
     out = Path(out)
-    if (out / RECORD).exists():
-        raise RunError(f"{out} holds a run already: choose another folder")
-    if not reads_captions(recipe):
+    for name in (RECORD, DATA):
+        if (out / name).exists():
+            what = "a run" if name == RECORD else name
+            raise RunError(f"{out} holds {what} already: choose another folder")
+    if not reads_captions(recipe) or "of" in recipes.parameters(recipe):
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
-    x = np.asarray(images)
-    if len(captions) != len(x):
-        raise DataError(f"there are {len(x)} images and {len(captions)} captions: give each image its own")
+    own = {n: v for n, v in given.items() if n in recipes.parameters(recipe)}
+    how = {n: v for n, v in given.items() if n not in own}
+    recipes.check(recipe, {"shape": [1, 1, 1], "vocabulary": 2, **own})
+    settings(**how)
+    try:
+        x = images.detach().cpu().float().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    except ValueError:
+        raise DataError("images are of several sizes: give arrays of one shape") from None
+    file = io.BytesIO()
+    np.savez_compressed(file, images=as_images(x), captions=as_captions(captions, len(x)))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / DATA, file.getvalue())
+    except OSError as error:
+        raise RunError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
+    return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
+
+
+def as_images(x: np.ndarray) -> np.ndarray:
+    """Refuses what are no images."""
+    if data.from_arrays(x, name="images").kind != "images":
+        raise DataError(f"images have the shape {x.shape}: give (N, H, W), (N, C, H, W) or (N, H, W, C)")
+    return x
+
+
+def as_captions(captions: Any, n: int) -> np.ndarray:
+    """Returns captions as an array of texts, (N) or (N, K)."""
+    if isinstance(captions, str) or len(captions) != n:
+        found = "one text" if isinstance(captions, str) else f"{len(captions)} captions"
+        raise DataError(f"there are {n} images and {found}: give each image its own")
     try:
         written = np.array(captions)
     except ValueError:  # lists of several lengths
@@ -489,16 +565,9 @@ def fit(
         raise DataError(
             "captions are not texts, or not as many for each image: give one each, or the same number"
         )
-    own = {n: v for n, v in given.items() if n in recipes.parameters(recipe)}
-    how = {n: v for n, v in given.items() if n not in own}
-    recipes.check(recipe, {"shape": [1, 1, 1], "vocabulary": 2, **own})
-    settings(**how)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(out / DATA, images=x, captions=written)
-    except OSError as error:
-        raise RunError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
-    return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
+    if (np.char.str_len(np.char.strip(written)) == 0).any():
+        raise DataError("a caption is empty: write it, or leave its image out")
+    return written
 
 
 def reads_captions(recipe: str) -> bool:
@@ -670,6 +739,9 @@ def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Setti
         "classes": len(loaded.classes),
         "vocabulary": max(1, len(loaded.words) - 1) if loaded.captions is None else len(loaded.captions),
     }
+    y = loaded.train.y
+    if y is not None and y.dim() > 1:
+        answers["caption_length"] = y.shape[-1]
     arguments = {n: value for n, value in answers.items() if n in known} | arguments
     recipes.check(recipe, arguments)
     check_size(recipe, arguments, chosen)

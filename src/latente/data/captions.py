@@ -181,8 +181,12 @@ def _from_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, list[
 def _from_coco(path: Path) -> dict[str, list[str]]:
     coco = _coco(path)
     try:
-        files = {image["id"]: str(image["file_name"]) for image in coco["images"]}
-        said = [(a["image_id"], str(a["caption"]).strip()) for a in coco["annotations"] if "caption" in a]
+        files = {image["id"]: image["file_name"] for image in coco["images"]}
+        said = [(a["image_id"], a["caption"]) for a in coco["annotations"] if "caption" in a]
+        odd = [text for text in (*files.values(), *(c for _, c in said)) if not isinstance(text, str)]
+        if odd:
+            raise TypeError(f"{odd[0]!r} is no text")
+        said = [(i, caption.strip()) for i, caption in said]
     except (TypeError, KeyError) as error:
         raise DataError(
             f"{path}: an image lacks its id or file_name, or an annotation its image_id ({error}): export it as COCO captions."
@@ -216,6 +220,12 @@ def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     for p in here:
         named.setdefault(p.name, []).append(p)
     out, missing = [], []
+    root = path.parent.resolve()
+    outside = [file for file in files if not (root / file).resolve().is_relative_to(root)]
+    if outside:
+        raise DataError(
+            f"{path} names {few(outside)}, outside of its own folder: move it beside the images, or below."
+        )
     for file in files:
         exact, tail = path.parent / file, Path(file).parts
         near = [p for p in named.get(tail[-1] if tail else "", ()) if p.parts[-len(tail) :] == tail]
@@ -231,8 +241,8 @@ def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
             missing.append(file)
     if missing:
         raise DataError(f"{path} tells of {few(missing)}, not to be found in {path.parent} or below.")
-    found = set(out)
-    return out, [p for p in here if p not in found]
+    found = {p.resolve() for p in out}
+    return out, [p for p in here if p.resolve() not in found]
 
 
 def _square(pixels: np.ndarray, side: int) -> np.ndarray:
@@ -282,7 +292,11 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         told = _from_rows(_objects(path) if suffix == ".jsonl" else _table(path), path)
     _check(told, path)
     folders.need_pillow(path.parent)
-    paths, others = _located(list(told), path)
+    found, others = _located(list(told), path)
+    merged: dict[Path, list[str]] = {}  # one image may be named in several ways
+    for place, captions in zip(found, told.values(), strict=True):
+        merged.setdefault(place.resolve(), []).extend(captions)
+    paths = list(merged)
     if others and suffix != ".json":
         left_out = few([str(p.relative_to(path.parent)) for p in others])
         raise DataError(f"{path} has no caption for {left_out}: write some, or move the images away.")
@@ -291,6 +305,6 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         if side is None
         else _squares(paths, side)
     )
-    parts = [p.relative_to(path.parent).parts if p.is_relative_to(path.parent) else (p.name,) for p in paths]
+    parts = [p.relative_to(path.parent.resolve()).parts for p in paths]
     splits = folders.split_folders(parts)
-    return replace(interpret(x, None, str(path), splits), captions=tuple(map(tuple, told.values())))
+    return replace(interpret(x, None, str(path), splits), captions=tuple(map(tuple, merged.values())))

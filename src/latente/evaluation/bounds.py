@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Examples
-from ..distributions import Delta
+from ..distributions import Code, Delta
 from ..trace import Model, Trace, kl
 
 __all__ = [
@@ -197,10 +197,11 @@ def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iter
     r"""Yields traces of :math:`k` draws an example in all, each with the data it is to score.
 
     The posterior of a single group is computed once and handed to the decoder. Where a later group depends on
-    an earlier one, the whole model walks on repeated data instead. Of points, and of no group at all, one draw is all.
+    an earlier one, the whole model walks on repeated data instead. Of points and certain codes, and of no group
+    at all, one draw is all.
     """
     first = model(x, y)
-    if all(isinstance(g.q, Delta) for g in first.latents.values()):
+    if all(isinstance(g.q, Delta | Code) for g in first.latents.values()):
         k = 1
     for n in pieces(k, max(1, most // len(x))):
         if len(first.latents) == 1:

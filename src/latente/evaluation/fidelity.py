@@ -55,6 +55,10 @@ COLOURS = {
     "pink": (1.0, 0.4, 0.7),
 }
 Choose = Callable[[Distribution], Tensor]
+AMONG = (1, 5, 10)  # pictures among which a caption's own is looked for
+READINGS = ("ceiling", "seen", "held_out", "shuffled", "chance", "guessed", "diversity", "flips")
+VARIANTS = 8  # pictures of one caption that are held against each other
+ROUNDING = 1e-3  # nats by which scores of one thing may differ
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,15 @@ class Retrieval:
         at: The share of captions whose picture is among the first 1, 5 and 10.
         median: The median rank.
         pictures: The number of pictures to choose from.
-        raw: The share among the first by p(x|y) alone.
+        raw: The share that is the first by p(x|y) alone.
+        chance: What a random order would reach: more than 1 / N where captions occur twice.
     """
 
     at: dict[int, float]
     median: float
     pictures: int
     raw: float
+    chance: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ class Fidelity:
         held_out: Generated pictures of captions that it never met.
         shuffled: The generated pictures of `seen` against each other's captions.
         chance: What a picture scores that ignores its caption: another caption's answers.
+        guessed: What it scores that follows the first slot alone: the answers of another caption of the same first slot.
+        diversity: How much pictures of one caption vary, pixel by pixel, against real ones of it: 1 is as much as these.
         flips: The share of single words changed, with the same noise, that change their slot alone, and to what they say.
         retrieval: How well captions find pictures.
         similarity: SSIM of generated and true pictures.
@@ -137,6 +145,8 @@ class Fidelity:
     held_out: Reading | None
     shuffled: Reading | None
     chance: Reading | None
+    guessed: Reading | None
+    diversity: float | None
     flips: float | None
     retrieval: Retrieval
     similarity: Estimate | None
@@ -184,7 +194,7 @@ def fidelity(
         raise LatenteError(f"{data.name} has no captions, so there is nothing for pictures to follow")
     x, y = moved(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None
-    readings: dict[str, Any] = dict.fromkeys(("ceiling", "seen", "held_out", "shuffled", "chance", "flips"))
+    readings: dict[str, Any] = dict.fromkeys(READINGS)
     if data.scenes:
         reader = reader or reader_of(scenes_of(data.scenes, "train"), say=say)
         readings = read(model, data.scenes, data.captions, n, choose, seed, reader)
@@ -223,6 +233,11 @@ def read(
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     found["shuffled"] = Reading.of(slots, seen, answers[order])
     found["chance"] = Reading.of(slots, answers, answers[order])
+    by_first = answers[:, 0].argsort(stable=True)
+    neighbour = torch.empty(n, dtype=torch.long)
+    neighbour[by_first] = by_first.roll(1)  # of the same first slot, but for the first of each
+    found["guessed"] = Reading.of(slots, answers, answers[neighbour])
+    found["diversity"] = diversity(model, scenes, numbers, index[: min(n, 40)], choose, seed)
     _, banned = read_scenes(scenes, n, seed + 1, held_out=True)
     unseen = reader(generate(model, numbers[banned], seed=seed + 1, choose=choose).cpu())
     found["held_out"] = Reading.of(slots, unseen, scenes.table[banned])
@@ -232,6 +247,17 @@ def read(
     right = torch.where(moved_slot, after == scenes.table[b], after == before)
     found["flips"] = right.all(1).double().mean().item()
     return found
+
+
+def diversity(
+    model: Model, scenes: Scenes, numbers: Tensor, index: Tensor, choose: Choose, seed: int
+) -> float:
+    """Returns the variance of pixels over pictures of one caption, averaged, against that of real pictures."""
+    many = index.repeat_interleave(VARIANTS)
+    drawn = generate(model, numbers[many], seed=seed + 2, choose=choose).cpu()
+    real = scenes.compose(many, torch.Generator().manual_seed(seed + 2)) / 255
+    shares = [x.unflatten(0, (-1, VARIANTS)).double().var(1).mean().item() for x in (drawn, real)]
+    return shares[0] / shares[1]
 
 
 def neighbours(scenes: Scenes, n: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -271,18 +297,37 @@ def retrieval(model: Model, x: Tensor, y: Tensor, *, draws: int = 1, seed: int =
         )
         scores[i] = bound.cpu()
     equal = (y.unsqueeze(0) == y.unsqueeze(1)).all(-1).cpu()
-
-    def ranks(table: Tensor) -> Tensor:
-        best = torch.stack([table[equal[:, j], j].max() for j in range(n)])
-        return (table > best).sum(0) + 1
-
-    rank = ranks(scores - (scores.logsumexp(1, keepdim=True) - math.log(n)))
+    rank = ranks(scores - (scores.logsumexp(1, keepdim=True) - math.log(n)), equal)
     return Retrieval(
-        {k: (rank <= k).double().mean().item() for k in (1, 5, 10)},
-        rank.double().median().item(),
+        {k: (rank <= k).double().mean().item() for k in AMONG},
+        rank.median().item(),
         n,
-        (ranks(scores) <= 1).double().mean().item(),
+        (ranks(scores, equal) <= 1).double().mean().item(),
+        {k: by_chance(equal.sum(0).tolist(), n, k) for k in AMONG},
     )
+
+
+def ranks(scores: Tensor, equal: Tensor) -> Tensor:
+    """Ranks the best picture of each caption, (N), among the scores of picture i by caption j; a tie counts as half.
+
+    Arguments:
+        scores: The scores, with shape (N, N).
+        equal: Whether the captions of i and j are the same.
+    """
+    own = scores.masked_fill(~equal, -torch.inf).amax(0)
+    others = scores.masked_fill(equal, -torch.inf)
+    return 1 + (others > own + ROUNDING).sum(0) + 0.5 * ((others - own).abs() <= ROUNDING).sum(0)
+
+
+def by_chance(equal: list[int], n: int, k: int) -> float:
+    """Returns how often one of the pictures of a caption is among k of n that are drawn at random.
+
+    Example:
+        >>> by_chance([1, 1, 2, 2], n=4, k=1)
+        0.375
+    """
+    hits = [1 - math.comb(n - m, k) / math.comb(n, k) if k <= n else 1.0 for m in equal]
+    return sum(hits) / len(hits)
 
 
 def hue(images: Tensor) -> Tensor:
@@ -305,20 +350,22 @@ def colour_flips(
         seed: The seed of all draws.
 
     Returns:
-        None where fewer than ten test captions say a colour.
+        None where fewer than ten test captions say a colour, or no two colours are known.
     """
     vocabulary = data.captions
     assert vocabulary is not None
     known = {w: rgb for w, rgb in COLOURS.items() if not vocabulary.unknown(w)}
+    if len(known) < 2:
+        return None
     held = data.test.fixed()
     assert held.y is not None
     captions = vocabulary.decode(held.y)
-    said = re.compile(rf"\b({'|'.join(known)})\b") if known else None
+    said = re.compile(rf"\b({'|'.join(known)})\b")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(captions), generator=generator).tolist()
     pairs: list[tuple[str, str, str]] = []
     for caption in (captions[i] for i in order):
-        found = set(said.findall(caption)) if said else set()
+        found = set(said.findall(caption))
         if len(found) != 1 or len(pairs) == n:
             continue
         (colour,) = found
@@ -337,7 +384,8 @@ def colour_flips(
         means = images.cpu().unflatten(0, (-1, noises)).mean(1)
         return 1 - torch.cos(hue(means) - target)
 
-    right = (away(after) < away(before)).double()
+    gained = away(before) - away(after)
+    right = (gained > 0).double() + 0.5 * (gained == 0)
     by = {w: right[[p[2] == w for p in pairs]] for w in known}
     return Colours(
         right.mean().item(),

@@ -7,6 +7,7 @@ is given the same normal numbers at each step, and a transformer the same Gumbel
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from .latents import base
 __all__ = ["alternatives", "chooser", "generate", "generated", "means", "usual"]
 
 AT_ONCE = 256  # images
+MOST = 1000  # captions of one call
+MANY = 100_000  # images of one call
 GUIDANCE = 2.0  # of codes whose writer also knows what is likely without a caption
 CHOICE = re.compile(r"\{([^{}]*)\}")
 
@@ -31,11 +34,19 @@ CHOICE = re.compile(r"\{([^{}]*)\}")
 def alternatives(caption: str) -> list[str]:
     """Writes out a caption with choices in braces.
 
+    Raises:
+        LatenteError: If they make too many.
+
     Example:
         >>> alternatives("a {red,blue} bus")
         ['a red bus', 'a blue bus']
     """
     parts = CHOICE.split(caption)
+    many = math.prod(part.count(",") + 1 for part in parts[1::2])
+    if many > MOST:
+        raise LatenteError(
+            f"the choices of {caption[:60]!r} make {many:,} captions: at most {MOST:,} are drawn at once"
+        )
     choices = [
         [word.strip() for word in part.split(",")] if i % 2 else [part] for i, part in enumerate(parts)
     ]
@@ -136,5 +147,12 @@ def generated(
 
     Returns:
         The likelihood's means in [0, 1], with shape (captions, n, C, H, W).
+
+    Raises:
+        LatenteError: If there is no caption, or n is not positive, or so large that it must be a mistake.
     """
+    if not len(y) or n < 1 or n * len(y) > MANY:
+        raise LatenteError(
+            f"n is {n} for {len(y)} captions: give a caption, and from 1 to {MANY:,} images in all"
+        )
     return torch.stack([generate(model, row.expand(n, -1), seed=seed, choose=choose) for row in y])

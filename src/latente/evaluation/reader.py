@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from ..data.download import cache_folder
 from ..data.scenes import Scenes, ShapeScenes, oracle
 
-__all__ = ["Reader", "read_scenes", "reader_of", "train_reader"]
+__all__ = ["SlotReader", "read_scenes", "reader_of", "train_reader"]
 
 STEPS, BATCH, WIDTHS, HIDDEN = 6000, 64, (32, 64, 96), 256
 Drawer = Callable[[int], tuple[Tensor, Tensor]]
 
 
-class Reader(nn.Module):
+class SlotReader(nn.Module):
     """Reads the slots of images by three strided convolutions and a head for each slot.
 
     Arguments:
@@ -35,7 +35,7 @@ class Reader(nn.Module):
         slots: The number of values of each slot.
 
     Example:
-        >>> Reader((1, 14, 14), (3, 2))(torch.rand(5, 1, 14, 14)).shape
+        >>> SlotReader((1, 14, 14), (3, 2))(torch.rand(5, 1, 14, 14)).shape
         torch.Size([5, 2])
     """
 
@@ -66,7 +66,7 @@ class Reader(nn.Module):
 
 def train_reader(
     drawer: Drawer, shape: Sequence[int], slots: Sequence[int], *, steps: int = STEPS, seed: int = 0
-) -> Reader:
+) -> SlotReader:
     """Trains a reader on pictures that are drawn as it goes, and leaves the global generators as they were.
 
     Arguments:
@@ -78,7 +78,7 @@ def train_reader(
     """
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.manual_seed(seed)
-        net = Reader(shape, slots).train()
+        net = SlotReader(shape, slots).train()
         optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3, fused=True)
         rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
         for _ in range(steps):
@@ -108,7 +108,7 @@ def reader_of(
     about = json.dumps([scenes.name, shape, slots, steps, BATCH, WIDTHS, HIDDEN, torch.__version__])
     name = f"{scenes.name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}.safetensors"
     file = cache_folder() / "readers" / name
-    net = Reader(shape, slots).eval()
+    net = SlotReader(shape, slots).eval()
     try:
         net.load_state_dict(load_file(file))
         return net
@@ -128,7 +128,7 @@ def drawn(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
     return x / 255, scenes.table[index]
 
 
-def keep(net: Reader, file: Path) -> None:
+def keep(net: SlotReader, file: Path) -> None:
     """Writes weights where they are looked for; a cache that cannot be written is no error."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

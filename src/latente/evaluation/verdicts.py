@@ -326,15 +326,18 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
 def codebook_collapse(e: Evaluation) -> Finding | None:
     for name, g in e.latents.items():
         c = g.codebook
-        if c is None or c.perplexity >= FEW * min(c.codes, g.examples * g.dimensions):
+        if c is None:
+            continue
+        could = min(c.codes, g.examples * g.dimensions)
+        if c.perplexity >= FEW * could:
             continue
         return Finding(
             "codebook collapse",
-            "certain" if c.perplexity < FEW / 2 * c.codes else "likely",
+            "certain" if c.perplexity < FEW / 2 * could else "likely",
             f"Of {c.codes:,} codes {c.used:,} occur in {name}, with a perplexity of {c.perplexity:.1f}: the others are carried "
             "for nothing, and detail is lost that they could hold.",
-            "Round to levels, which cannot die, or train the tokeniser for longer.",
-            {"quantiser": "fsq"},
+            "Train the tokeniser for longer; a codebook of vectors may be dying, which levels (--quantiser fsq) cannot.",
+            {"tokeniser_steps": 5000},
         )
     return None
 

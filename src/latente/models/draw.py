@@ -66,63 +66,55 @@ class Recurrent(nn.Module):
             self.gates.bias[units : 2 * units] += 1  # a memory that lasts
         self.start = nn.Parameter(torch.zeros(2, units))
 
-    def begin(self, n: int, still: Tensor | None = None) -> tuple[Step, Tensor, Tensor]:
-        """Returns what steps n sequences, and their first output and memory."""
+    def begin(self, steps: int, n: int, still: Tensor | None = None) -> tuple[Step, Tensor, Tensor]:
+        """Returns what takes n sequences through so many steps, and their first output and memory."""
         h, c = self.start.unsqueeze(1).expand(-1, n, -1)
-        return Step(self.gates, None if self.still is None else self.still(still)), h, c
+        return Step(self.gates, steps, n, None if self.still is None else self.still(still)), h, c
 
 
 class Step:
     """Takes an LSTM from step to step of one walk; the gradient of its weights is one product for all steps, not one a step."""
 
-    def __init__(self, gates: nn.Linear, still: Tensor | None) -> None:
-        self.met: list[tuple[Tensor, Tensor]] = []
-        self.weight, self.bias = Together.apply(gates.weight, gates.bias, self.met)
-        self.still = still
+    def __init__(self, gates: nn.Linear, steps: int, n: int, still: Tensor | None) -> None:
+        self.inputs: list[Tensor] = []
+        self.taps = iter(Together.apply(gates.weight, gates.bias, self.inputs, steps, n).unbind(0))
+        self.weight, self.bias, self.still = gates.weight.detach(), gates.bias.detach(), still
 
     def __call__(self, inputs: Sequence[Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        gates = Affine.apply(torch.cat([*inputs, h], -1), self.weight, self.bias, self.met)
+        x = torch.cat([*inputs, h], -1)
+        self.inputs.append(x.detach())
+        gates = Affine.apply(x, self.weight, self.bias, next(self.taps))
         return Cell.apply(gates if self.still is None else gates + self.still, c)
 
 
 class Together(torch.autograd.Function):
-    """Hands out a weight and a bias; after all steps it finds their gradients of what the steps have met."""
+    """Hands out a zero for the gates of each step, (steps, n, 4 units), and turns their gradients into that of the weights."""
 
     @staticmethod
-    def forward(
-        ctx: Any, weight: Tensor, bias: Tensor, met: list[tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, Tensor]:
-        ctx.met = met
-        ctx.set_materialize_grads(False)
-        return weight.view_as(weight), bias.view_as(bias)
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, inputs: list[Tensor], steps: int, n: int) -> Tensor:
+        ctx.inputs = inputs
+        return bias.new_zeros(()).expand(steps, n, len(bias))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        if not ctx.met:
-            return None, None, None
-        inputs, outputs = (torch.cat(parts) for parts in zip(*ctx.met))
-        ctx.met.clear()
-        return outputs.t() @ inputs, outputs.sum(0), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        by = grads[0][: len(ctx.inputs)].flatten(0, 1)
+        return by.t() @ torch.cat(ctx.inputs), by.sum(0), None, None, None
 
 
 class Affine(torch.autograd.Function):
-    """Computes x Wᵀ + b, and leaves the gradients of W and b to :class:`Together`."""
+    """Computes x Wᵀ + b, and gives the gradient of the result to the zero of its step too."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, met: list[tuple[Tensor, Tensor]]
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.met = met
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, tap: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
         return torch.addmm(bias, x, weight.t())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        ctx.met.append((x, grads[0]))
-        return grads[0] @ weight, None, None, None
+        (weight,) = ctx.saved_tensors
+        return grads[0] @ weight, None, None, grads[0]
 
 
 class Cell(torch.autograd.Function):
@@ -237,10 +229,10 @@ class Draw(Model):
         """Walks step by step, and yields each of them."""
         n = trace.size.numel()
         canvas = self.canvas.expand(n, -1, -1, -1)
-        decode, h, c = self.decoder.begin(n)
+        decode, h, c = self.decoder.begin(self.steps, n)
         if x is not None:
             x = x.expand(*trace.size, *self.shape).reshape(n, *self.shape).transpose(1, 2).contiguous()
-            encode, h_seen, c_seen = self.encoder.begin(n, x.flatten(1))
+            encode, h_seen, c_seen = self.encoder.begin(self.steps, n, x.flatten(1))
         caption = keys = None
         if self.embed is not None and self.align is not None:
             caption = self.embed(y)

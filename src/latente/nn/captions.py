@@ -52,11 +52,12 @@ class CaptionEncoder(nn.Module, abc.ABC):
 
     Arguments:
         features: The dimension :math:`D` of its states.
+        longest: The most words it reads; None for all.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, longest: int | None = None) -> None:
         super().__init__()
-        self.features = features
+        self.features, self.longest = features, longest
 
     def forward(self, y: Tensor | None) -> Caption:
         r"""Reads word numbers, with shape :math:`(B, L)`.
@@ -140,8 +141,9 @@ class BiLSTM(CaptionEncoder):
         embedded = self.embed(words)
         h = self.start.expand(1, n, -1).contiguous()
         state = h, torch.zeros_like(h)
-        forth, _ = self.forth(embedded, state)
-        back, _ = self.back(embedded.gather(1, at(mirrored, embedded)), state)
+        with torch.autocast(words.device.type, enabled=False):  # no kernel of a CPU takes half of the bits
+            forth, _ = self.forth(embedded, state)
+            back, _ = self.back(embedded.gather(1, at(mirrored, embedded)), state)
         last = (lengths - 1).clamp_min(0)
         inside = mask.unsqueeze(-1)
         states = torch.cat([forth, back.gather(1, at(mirrored, back))], -1) * inside
@@ -180,8 +182,7 @@ class CaptionTransformer(CaptionEncoder):
         longest: int = 64,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(features)
-        self.longest = longest
+        super().__init__(features, longest)
         self.embed = nn.Embedding(1 + vocabulary, features)
         self.places = nn.Parameter(torch.randn(longest, features) * SCALE)
         nn.init.normal_(self.embed.weight, std=SCALE)

@@ -157,7 +157,7 @@ class MiniLM(CaptionEncoder):
     """
 
     def __init__(self, features: int = 64) -> None:
-        super().__init__(features)
+        super().__init__(features, LONGEST)
         folder()
         self.project = nn.Linear(WIDTH, features)
 

@@ -42,7 +42,7 @@ Choose = Callable[[Distribution], Tensor]
 def needs_captions(model: Model) -> None:
     if not reads_captions(model):
         raise LatenteError(
-            "this model reads no captions: train one by latente train text-to-image, align-draw or caption-vae"
+            "this model reads no captions: train one by latente train text-to-image, caption-vae, or align-draw with an --align"
         )
 
 
@@ -183,9 +183,10 @@ def canvases(
     note = " · ".join(
         filter(None, [caption and f"“{caption}”", note, f"the canvas after each step, seed {seed}"])
     )
-    if steps.words is None or caption is None or vocabulary is None:
+    words = [] if caption is None or vocabulary is None else vocabulary.pieces(caption)
+    if steps.words is None or not words:
         return lay_out(tiles, title, note, columns=numbers, values={"images": steps.canvases})
-    return with_words(tiles, steps, vocabulary.pieces(caption), numbers, title, note)
+    return with_words(tiles, steps, words, numbers, title, note)
 
 
 def numbered(model: Model, vocabulary: Vocabulary | None, caption: str | None) -> Tensor | None:
@@ -205,11 +206,14 @@ def with_words(
     """Puts the words' shares below the canvases, step under step."""
     assert steps.words is not None
     gap, dpi, margin, row = 2, 100, 0.14, 0.2
+    read = words[: steps.words.shape[1]]
+    cut = "" if len(read) == len(words) else f"; {len(words) - len(read)} more are not read"
+    words = read
     image = mosaic(tiles, gap)
     high, wide = image.shape[0] / dpi, image.shape[1] / dpi
     left = margin + 0.1 + 0.09 * max(map(len, words))
     below = row * len(words)
-    note += "; below, how much each step of the first heard of each word"
+    note += f"; below, how much each step of the first heard of each word{cut}"
     figure, header = sheet(
         max(left + wide + margin, 3.4), 0.3 + high + 0.15 + below + margin, title, note, dpi, 1.3
     )
@@ -312,7 +316,7 @@ class Animation:
         draw, font, x = need("PIL.ImageDraw").Draw(frame), self.font(), 6.0
         most = 1.0 if heard is None else float(heard.max())
         for i, word in enumerate(self.words):
-            share = 1.0 if heard is None or i >= len(heard) else float(heard[i]) / most
+            share = 1.0 if heard is None else float(heard[i]) / most if i < len(heard) else 0.0
             grey = round(190 * (1 - share) + 20)
             draw.text((x, 8), word, fill=(grey, grey, grey), font=font)
             x += font.getlength(f"{word} ")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ..nn import CaptionEncoder
 
 Vocabulary = Annotated[int, Field(ge=2, le=1 << 22, description="number of words of the captions")]
+CaptionLength = Annotated[
+    int, Field(ge=1, le=1 << 20, description="tokens of the longest caption of the data")
+]
 Encoder = Annotated[
     Literal["bag", "bilstm", "transformer", "minilm"],
     Field(
@@ -38,8 +41,11 @@ Side = Annotated[
 ]
 
 
-def captions_of(kind: str, vocabulary: int, features: int, longest: int = 64) -> CaptionEncoder:
-    """Makes what reads captions.
+LONGEST = 512  # tokens that a transformer reads
+
+
+def captions_of(kind: str, vocabulary: int, features: int, longest: int) -> CaptionEncoder:
+    """Makes what reads captions of a vocabulary, padding among it; a transformer has places for the longest one.
 
     Raises:
         RunError: If the features do not fit it.
@@ -57,4 +63,4 @@ def captions_of(kind: str, vocabulary: int, features: int, longest: int = 64) ->
         )
     if kind == "bilstm":
         return nn.BiLSTM(words, features, features)
-    return nn.CaptionTransformer(words, features, heads=nn.heads_of(features), longest=longest)
+    return nn.CaptionTransformer(words, features, heads=nn.heads_of(features), longest=min(longest, LONGEST))

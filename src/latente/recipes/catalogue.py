@@ -81,7 +81,7 @@ class Recipe:
 
 Function = TypeVar("Function", bound=Callable[..., Plan])
 RECIPES: dict[str, Recipe] = {}
-FROM_DATA = {"shape", "classes", "vocabulary"}  # arguments that the data answers
+FROM_DATA = {"shape", "classes", "vocabulary", "caption_length"}  # arguments that the data answers
 OF_LOADING = ({"longest", "bad"}, {"tokens", "side"})  # arguments by which drawings, and captions, are loaded
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .captions import CaptionFeatures, Encoder, Side, Tokens, Vocabulary, captions_of
+from .captions import CaptionFeatures, CaptionLength, Encoder, Side, Tokens, Vocabulary, captions_of
 from .catalogue import Plan, recipe
 from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
 from .vaes import Binarise, Latent, Shape
@@ -94,6 +94,7 @@ def draw(
 def align_draw(
     shape: Shape,
     vocabulary: Vocabulary,
+    caption_length: CaptionLength = 64,
     glimpses: Glimpses = 8,
     latent: Latent = 24,
     units: Units = 192,
@@ -124,7 +125,11 @@ def align_draw(
     check_images(shape)
     read_as = chosen(likelihood, shape)
     reader, writer = hands(shape, units, read, write)
-    embed = None if align == "none" else captions_of(caption_encoder, vocabulary, caption_features)
+    embed = (
+        None
+        if align == "none"
+        else captions_of(caption_encoder, vocabulary, caption_features, caption_length)
+    )
     hear: Aligned | MeanOfWords | None = None
     if embed is not None:
         hear = MeanOfWords(align == "sentence")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .captions import CaptionFeatures, Encoder, Flip, Side, Tokens, Vocabulary, captions_of
+from .captions import CaptionFeatures, CaptionLength, Encoder, Flip, Side, Tokens, Vocabulary, captions_of
 from .catalogue import Plan, make, parameters, recipe
 from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
 from .two_stage import Of
@@ -68,6 +68,7 @@ TokenLikelihood = Annotated[
 def text_to_image(
     shape: Shape,
     vocabulary: Vocabulary,
+    caption_length: CaptionLength = 64,
     quantiser: QuantiserName = "fsq",
     levels: Levels = [8, 6, 5],  # noqa: B006
     codes: CodesNumber = 256,
@@ -100,7 +101,7 @@ def text_to_image(
     encoder = ConvToPlanes(shape, rounds.features, channels, tokeniser_depth)
     pixels = pixels_of(likelihood, rounds.features, shape, channels, tokeniser_depth)
     tokeniser = VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels)
-    embed = captions_of(caption_encoder, vocabulary, caption_features)
+    embed = captions_of(caption_encoder, vocabulary, caption_features, caption_length)
     writer = CodeWriter(
         rounds.codes, encoder.size[0] * encoder.size[1], embed.features, features, depth, dropout
     )
@@ -147,6 +148,7 @@ def pixels_of(kind: str, features: int, shape: list[int], channels: list[int], d
 def caption_vae(
     shape: Shape,
     vocabulary: Vocabulary,
+    caption_length: CaptionLength = 64,
     latent: Latent = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
@@ -170,7 +172,7 @@ def caption_vae(
 
     if likelihood == "auto":
         likelihood = "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-    embed = Pooled(captions_of(caption_encoder, vocabulary, caption_features))
+    embed = Pooled(captions_of(caption_encoder, vocabulary, caption_features, caption_length))
     context = caption_features
     model = VAE(
         Diagonal(encoding(network, shape, 2 * latent, hidden, context, 0.0)),
@@ -201,6 +203,7 @@ def refiner(
     shape: Shape,
     of: Of,
     vocabulary: Vocabulary,
+    caption_length: CaptionLength = 64,
     channels: RefinerChannels = 16,
     adversary: Adversary = 3.0,
     caption_encoder: Encoder = "bilstm",
@@ -225,7 +228,7 @@ def refiner(
         )
     base = make(name, **of["arguments"])
     base.model.requires_grad_(False)
-    embed = captions_of(caption_encoder, vocabulary, caption_features)
+    embed = captions_of(caption_encoder, vocabulary, caption_features, caption_length)
     likelihood: conditionals.Conditional
     if shape[0] == 1:
         likelihood = conditionals.Bernoulli(LogOdds(), 3)

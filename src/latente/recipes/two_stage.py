@@ -144,7 +144,7 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
     import torch
     from torch.distributions import constraints
 
-    from ..models import VAE
+    from ..models import VAE, VQVAE
 
     name, read = of["recipe"], of["arguments"].get("shape")
     if read != shape:
@@ -152,6 +152,8 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
             f"{name} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
         )
     plan = make(name, **of["arguments"])
+    if isinstance(plan.model, VQVAE):
+        raise RunError(f"{what} of real numbers; the codes of {name} are discrete, and have a prior already")
     if not isinstance(plan.model, VAE):
         raise RunError(f"{what} of a model with one latent group, which {name} is not: build on another run")
     if plan.model.embed is not None:

@@ -14,6 +14,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
         "seen": f.seen,
         "held out": f.held_out,
         "shuffled": f.shuffled,
+        "first slot alone": f.guessed,
         "chance": f.chance,
     }
     found = {name: reading for name, reading in named.items() if reading is not None}
@@ -26,16 +27,19 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
     if f.seen:
         lines.append(
             f"{f.seen.pictures:,} images each: real ones, those of captions that training has seen or not, against each other's "
-            "captions, and captions against each other" + (f"; drawn with {f.how}" if f.how else "")
+            "captions; then answers of captions of the same first slot, and of any"
+            + (f"; drawn with {f.how}" if f.how else "")
         )
     if f.flips is not None:
         lines.append(
             f"one word changed, same noise: {100 * f.flips:.1f} % change what it says, and nothing else"
         )
+    if f.diversity is not None:
+        lines.append(f"pictures of one caption vary {f.diversity:.2f} times as much as real ones")
     r = f.retrieval
     lines.append(
         f"captions find their image among {r.pictures} by p(x|y)/p(x): "
-        + ", ".join(f"R@{k} {100 * share:.0f} %" for k, share in r.at.items())
+        + ", ".join(f"R@{k} {100 * v:.0f} % (chance {100 * r.chance[k]:.0f} %)" for k, v in r.at.items())
         + f", median rank {r.median:g} (by p(x|y) alone R@1 {100 * r.raw:.0f} %)"
     )
     if f.similarity is not None:
@@ -45,7 +49,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
         by = ", ".join(f"{word} {100 * share:.0f} %" for word, share in c.by.items())
         lines.append(
             f"another colour said, same noise: the hue follows in {100 * c.right:.0f} ± {100 * c.se:.0f} % of {c.pairs} "
-            f"pairs ({by})"
+            f"pairs, where chance is 50 % ({by})"
         )
     return header, rows, lines
 
