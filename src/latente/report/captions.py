@@ -14,7 +14,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
         "seen": f.seen,
         "held out": f.held_out,
         "shuffled": f.shuffled,
-        "first slot alone": f.guessed,
+        "slot 1": f.guessed,
         "chance": f.chance,
     }
     found = {name: reading for name, reading in named.items() if reading is not None}
@@ -27,7 +27,7 @@ def readings(f: Fidelity) -> tuple[list[str], list[list[str]], list[str]]:
     if f.seen:
         lines.append(
             f"{f.seen.pictures:,} images each: real ones, those of captions that training has seen or not, against each other's "
-            "captions; then answers of captions of the same first slot, and of any"
+            "captions; then answers of captions that share slot 1, and of any"
             + (f"; drawn with {f.how}" if f.how else "")
         )
     if f.flips is not None:
