@@ -20,15 +20,24 @@ from latente.trace import mean
 CLOCK = Clock(5, 10)
 SHAPES = [(5,), (1, 1, 1), (3, 33, 20), (5, 4, 4)]
 SMALL = {"latent": 3, "hidden": [6, 6], "classes": 4}
-BASES = {"prior": "autoencoder", "classifier": "vae"}  # of recipes that build on a run
+BASES = {
+    "prior": "autoencoder",
+    "classifier": "vae",
+    "refiner": "caption-vae",
+}  # of recipes that build on a run
 OWN = {  # of recipes whose arguments are of another kind
     "rbm": {"hidden": 6, "chain": 20},
+    "refiner": {"channels": 4},
     "draw": {"glimpses": 3, "units": 6, "binarise": "none"},
     "align-draw": {"glimpses": 3, "units": 6, "read": 2, "write": 3, "align_units": 5},
     "text-to-image": {"levels": [3, 2], "channels": [6], "features": 6, "depth": 2, "silence": 0},
     "sketch-rnn": {"hidden": 6, "encoder_hidden": 5, "components": 2, "kl_floor": 0},
 }
-FROZEN = {"prior": ["prior."], "text-to-image": ["prior.", "embed."]}  # what else moves
+FROZEN = {  # what moves where not all of it does
+    "prior": ["prior."],
+    "text-to-image": ["prior.", "embed."],
+    "refiner": ["net.", "embed."],
+}
 SMALL_CAPTIONS = {"caption_features": 6, "vocabulary": 10}
 SMALL_TEXT = {"latent": 3, "hidden": 6, "embedding": 5, "vocabulary": 9}
 POSTERIORS, PRIORS = ("diagonal", "full"), ("normal", "laplace", "mixture", "flow", "vamp")

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -59,7 +60,7 @@ class Sharpener(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, words: Tensor) -> Tensor:
-        plane = self.plane(words).relu().unflatten(-1, (1, *self.size))
+        plane = F.leaky_relu(self.plane(words), 0.2).unflatten(-1, (1, *self.size))
         together = torch.cat([x, plane], -3).contiguous(memory_format=torch.channels_last)
         return (x + self.net(together)).clamp(0, 1)
 
