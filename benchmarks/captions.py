@@ -1,6 +1,6 @@
 """Text to image: trains each model once, and asks what its pictures show.
 
-`python captions.py --runs DIR align codes vae draw flickr` trains what DIR does not hold yet, one after the other, and stores
+`python captions.py --runs DIR align sharp codes draw` trains what DIR does not hold yet, one after the other, and stores
 `results/captions-NAME.json`. Each takes half an hour to an hour on one core.
 """
 
@@ -17,6 +17,7 @@ WANTED = {
     "codes": ("text-to-image", "captions-mnist", {}, {}),
     "vae": ("caption-vae", "captions-mnist", {}, {}),
     "draw": ("draw", "mnist", {}, {"steps": 8000, "evaluate_every": 1000, "checkpoint_every": 1000}),
+    "sharp": ("refiner", None, {"of": "align"}, {"steps": 400}),
     "flickr": (
         "text-to-image",
         "flickr8k",
@@ -36,6 +37,8 @@ def main():
     asked = parser.parse_args()
     for name in asked.names:
         recipe, data, arguments, settings = WANTED[name]
+        if "of" in arguments:
+            arguments = arguments | {"of": str(asked.runs / arguments["of"])}
         folder = asked.runs / name
         if not (folder / "run.json").exists():
             runs.train(recipe, data, folder, arguments=arguments, threads=asked.threads, **settings)

@@ -547,6 +547,24 @@ def test_the_oracle_sees_what_is_there_by_hand():
         oracle(image / 255)
 
 
+def test_what_is_held_out_is_part_of_a_record():
+    note = load("shapes").describe()["note"]
+    assert note == "1,590 of 5,220 captions are held out: yellow circle, blue square, cyan triangle"
+
+
+@real
+def test_the_table_of_held_out_digits_is_part_of_a_record(at_home):
+    scenes, note = scenes_of("captions-mnist", "train"), load("captions-mnist").describe()["note"]
+    assert note.startswith("80 of 440 captions are held out: left of 8 or 6, right of 5 or 2, ")
+    for text in (
+        "the digit eight is on the left of the digit one .",
+        "the digit one is on the left of the digit six .",
+    ):
+        assert text in scenes.captions(held_out=True)
+    assert note.endswith("top left 1, bottom right 8, top right 6, bottom left 9")
+    assert "the digit nine is at the bottom left of the image ." in scenes.captions(held_out=True)
+
+
 def test_what_is_held_out_of_shapes():
     scenes = ShapeScenes()
     seen, held = scenes.captions(), scenes.captions(held_out=True)

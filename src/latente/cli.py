@@ -47,6 +47,10 @@ OWN = {  # options of pictures that only one kind of data has
     "text": {"between", "word_temperature"},
     "drawings": {"animate", "corners", "drawings", "point_temperature"},
 }
+STANDARD = {
+    "drawings": "kanji",
+    "captions": "captions-mnist",
+}  # data of recipes that read it; others read digits
 OF_CODES = ("activations", "scatter")  # pictures that need no decoder
 out = Console(soft_wrap=True, highlight=False)
 
@@ -188,13 +192,7 @@ def command(name: str) -> None:
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default=None
-            if "of" in own
-            else "kanji"
-            if "bad" in own
-            else "captions-mnist"
-            if "caption_encoder" in own
-            else "digits",
+            default=None if "of" in own else STANDARD.get(recipes.reads(name), "digits"),
             annotation=Annotated[
                 str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
             ],

@@ -160,7 +160,7 @@ class Run:
             vocabulary=about.get("captions"),
             **loading(self.record["recipe"], self.record["arguments"]),
         )
-        if reads_captions(self.record["recipe"]):
+        if recipes.reads(self.record["recipe"]) == "captions":
             spec = about.get("captions")
             found = found.captioned(None if spec is None else Vocabulary(spec))
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
@@ -216,7 +216,7 @@ class Run:
             RunError: If it reads none.
         """
         spec = self.record["data"].get("captions")
-        if spec is None or not reads_captions(self.record["recipe"]):
+        if spec is None or recipes.reads(self.record["recipe"]) != "captions":
             raise RunError(
                 f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
             )
@@ -454,7 +454,7 @@ def train(
         loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
         if base is not None:
             loaded = like(loaded, base)
-    if reads_captions(recipe) and loaded.kind == "images":
+    if recipes.reads(recipe) == "captions" and loaded.kind == "images":
         loaded = captioned(loaded, asked)
     plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
@@ -525,7 +525,7 @@ def fit(
         if (out / name).exists():
             what = "a run" if name == RECORD else name
             raise RunError(f"{out} holds {what} already: choose another folder")
-    if not reads_captions(recipe) or "of" in recipes.parameters(recipe):
+    if recipes.reads(recipe) != "captions" or "of" in recipes.parameters(recipe):
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
     own = {n: v for n, v in given.items() if n in recipes.parameters(recipe)}
     how = {n: v for n, v in given.items() if n not in own}
@@ -542,7 +542,11 @@ def fit(
         write_whole(out / DATA, file.getvalue())
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
-    return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
+    try:
+        return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
+    finally:
+        if not (out / RECORD).exists():  # refused before it began, so that nothing needs the data
+            (out / DATA).unlink(missing_ok=True)
 
 
 def as_images(x: np.ndarray) -> np.ndarray:
@@ -568,10 +572,6 @@ def as_captions(captions: Any, n: int) -> np.ndarray:
     if (np.char.str_len(np.char.strip(written)) == 0).any():
         raise DataError("a caption is empty: write it, or leave its image out")
     return written
-
-
-def reads_captions(recipe: str) -> bool:
-    return "caption_encoder" in recipes.parameters(recipe)
 
 
 def captioned(found: Data, arguments: Mapping[str, Any]) -> Data:
@@ -719,17 +719,9 @@ def seed(number: int) -> None:
 def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Settings) -> Plan:
     """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
     known = recipes.parameters(recipe)
-    reads = (
-        "captions"
-        if reads_captions(recipe)
-        else "text"
-        if "vocabulary" in known
-        else "drawings"
-        if "bad" in known
-        else ""
-    )
-    given = loaded.kind if loaded.kind in RECIPE_OF else ""
-    if loaded.kind != "images" if reads == "captions" else reads != given:
+    reads = recipes.reads(recipe)
+    wanted = "images" if reads == "captions" else reads
+    if wanted != (loaded.kind if reads == "captions" or loaded.kind in RECIPE_OF else ""):
         hint = (
             f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
         )

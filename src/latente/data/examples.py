@@ -230,7 +230,7 @@ class Data:
         fingerprint: The SHA-256 of the content as loaded.
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
         words: The words of a text by number, three marks before them; empty otherwise.
-        note: What was done to the source's examples before they were split; empty otherwise.
+        note: What was done to the source's examples before they were split, or what was held out of them; empty otherwise.
         captions: How the captions y are numbered; None where y is not captions.
         scenes: The name of the grammar that images and captions are composed by, see :mod:`latente.data.scenes`; empty
             otherwise.

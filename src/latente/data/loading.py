@@ -409,6 +409,8 @@ def load(
     now = _fingerprint(raw)
     if raw.kind == "drawings":
         raw, note = cleaned(raw, source, longest, bad)
+    if raw.scenes:
+        note = scenes_of(raw.scenes, "train").note
     _check_rows(raw, f"{source} ({note})" if note else source)
     if fingerprint is not None and fingerprint != now:
         raise DataError(

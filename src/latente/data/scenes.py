@@ -67,6 +67,7 @@ class Scenes(ABC):
         channels: 1 or 3.
         slots: What can be asked about a picture, and the values of the answer.
         language: All captions.
+        never: What no caption of training says, in words.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class Scenes(ABC):
         channels: int,
         slots: dict[str, tuple[str, ...]],
         language: Sequence[_Caption],
+        never: str,
     ) -> None:
+        self.never = never
         self.name, self.side, self.channels, self.slots = name, side, channels, slots
         self._language = sorted(language, key=lambda c: c.held_out)
         self._seen = sum(not c.held_out for c in language)
@@ -85,6 +88,11 @@ class Scenes(ABC):
             held: (part.cumsum(0) / part.sum())
             for held, part in zip((False, True), weights.tensor_split([self._seen]))
         }
+
+    @property
+    def note(self) -> str:
+        """Says what is held out: for a run's record."""
+        return f"{len(self._language) - self._seen:,} of {len(self._language):,} captions are held out: {self.never}"
 
     @cached_property
     def _number(self) -> dict[str, int]:
@@ -184,6 +192,12 @@ _TWO = (
     (1, "the digit {i} is at the top of the digit {j} ."),
     (1, "the digit {j} is at the bottom of the digit {i} ."),
 )
+_FORMS = (
+    "left of",
+    "right of",
+    "top of",
+    "bottom of",
+)  # of the four, whose first digit is {i} and second {j}
 _NONE = len(NUMBERS)
 
 
@@ -199,6 +213,13 @@ def _digit_language(shares: Sequence[float]) -> list[_Caption]:
             text = f"the digit {NUMBERS[i]} is at the {place} of the image ."
             found.append(_Caption(text, (k, i, _NONE), shares[i], i == _BANNED[6 + k]))
     return found
+
+
+def _digits_never() -> str:
+    """Says the table of held-out digits, form by form."""
+    two = (f"{form} {a} or {b}" for form, a, b in zip(_FORMS, _BANNED[:8:2], _BANNED[1:8:2], strict=True))
+    one = (f"{place} {digit}" for place, digit in zip(_LAYOUTS[2:], _BANNED[8:], strict=True))
+    return ", ".join([*two, *one])
 
 
 class DigitScenes(Scenes):
@@ -234,7 +255,8 @@ class DigitScenes(Scenes):
             )
         self._geometry = g = _GEOMETRIES[name]
         slots = {"layout": _LAYOUTS, "first": NUMBERS, "second": (*NUMBERS, "none")}
-        super().__init__(name, g.side, 1, slots, _digit_language((counts / counts.sum()).tolist()))
+        language = _digit_language((counts / counts.sum()).tolist())
+        super().__init__(name, g.side, 1, slots, language, _digits_never())
         x = digits[np.argsort(labels, kind="stable"), 0]
         if g.digit == 14:
             quads = x.reshape(-1, 14, 2, 14, 2).sum((2, 4), dtype=np.uint16)
@@ -343,7 +365,8 @@ class ShapeScenes(Scenes):
     """
 
     def __init__(self) -> None:
-        super().__init__("shapes", _SIDE, 3, _SHAPE_SLOTS, _shape_language())
+        never = ", ".join(f"{colour} {shape}" for colour, shape in _UNSEEN)
+        super().__init__("shapes", _SIDE, 3, _SHAPE_SLOTS, _shape_language(), never)
         self._stamps = _stamps().flatten(-2)
         self._colours = torch.tensor([*_COLOURS.values(), (0, 0, 0)], dtype=torch.float32)
         self._wide = _SIDE + _WIDEST  # room for what is empty of a stamp

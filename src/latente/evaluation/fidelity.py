@@ -57,7 +57,7 @@ COLOURS = {
 Choose = Callable[[Distribution], Tensor]
 AMONG = (1, 5, 10)  # pictures among which a caption's own is looked for
 READINGS = ("ceiling", "seen", "held_out", "shuffled", "chance", "guessed", "diversity", "flips")
-VARIANTS = 8  # pictures of one caption that are held against each other
+VARIANTS = 8  # pictures of one caption that are held against each other, or against the true one
 ROUNDING = 1e-3  # nats by which scores of one thing may differ
 
 
@@ -200,7 +200,7 @@ def fidelity(
         readings = read(model, data.scenes, data.captions, n, choose, seed, reader)
     similar = None
     if min(data.shape[1:]) > 10:
-        with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(8)]
+        with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(VARIANTS)]
         similar = Estimate.of(torch.stack([ssim(x.cpu().float(), drawn) for drawn in with_noise]).mean(0))
     return Fidelity(
         data.benchmark,

@@ -17,7 +17,7 @@ from torch.distributions import Distribution, Normal
 
 from ..distributions import UniformCodes, WrittenCodes
 from ..errors import LatenteError
-from ..models import VQVAE
+from ..models import VQVAE, Refined
 from ..trace import Model, rsample
 from .bounds import still
 from .latents import base
@@ -93,6 +93,8 @@ def chooser(
 
 def usual(model: Model) -> float:
     """Returns the guidance of images that nobody asked another one for: 1 where a model cannot be guided."""
+    if isinstance(model, Refined):
+        return usual(model.base)
     return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
 
 

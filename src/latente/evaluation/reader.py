@@ -7,8 +7,10 @@ ceiling, for no generator can be read better than that. A reader for a grammar o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -130,13 +132,14 @@ def drawn(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
 
 def keep(net: SlotReader, file: Path) -> None:
     """Writes weights where they are looked for; a cache that cannot be written is no error."""
-    try:
+    part = file.with_suffix(f".{os.getpid()}.part")
+    with contextlib.suppress(OSError, SafetensorError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        save_file({name: t.contiguous() for name, t in net.state_dict().items()}, part)
-        part.replace(file)
-    except OSError:
-        pass
+        try:
+            save_file({name: t.contiguous() for name, t in net.state_dict().items()}, part)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def read_scenes(scenes: Scenes, n: int, seed: int, held_out: bool = False) -> tuple[Tensor, Tensor]:

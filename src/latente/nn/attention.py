@@ -261,5 +261,5 @@ class AroundMean(nn.Module):
         channels = loc.shape[-3]
         scale = (10 * self.tenth_log_scale).expand_as(loc)
         pairs = channels * (channels - 1) // 2  # channels of a pixel are independent given the canvas
-        alone = loc[..., :1, :, :].detach().mul(0)
+        alone = torch.zeros_like(loc[..., :1, :, :])
         return torch.cat([alone, loc, scale, *[alone] * pairs], -3)

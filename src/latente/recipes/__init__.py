@@ -17,6 +17,7 @@ from .catalogue import (
     find,
     make,
     parameters,
+    reads,
     recipe,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "find",
     "make",
     "parameters",
+    "reads",
     "recipe",
 ]

@@ -35,6 +35,7 @@ __all__ = [
     "find",
     "make",
     "parameters",
+    "reads",
     "recipe",
 ]
 
@@ -113,6 +114,14 @@ def parameters(name: str) -> dict[str, inspect.Parameter]:
     function = find(name).function
     hints = typing.get_type_hints(function, include_extras=True)
     return {n: p.replace(annotation=hints[n]) for n, p in inspect.signature(function).parameters.items()}
+
+
+def reads(name: str) -> Literal["captions", "text", "drawings", ""]:
+    """Tells which kind of data a recipe reads that others do not; nothing for images, tables and vectors."""
+    known = parameters(name)
+    if "caption_encoder" in known:
+        return "captions"
+    return "text" if "vocabulary" in known else "drawings" if "bad" in known else ""
 
 
 def describe(name: str) -> str:

@@ -10,7 +10,7 @@ from ..errors import RunError
 from .captions import CaptionFeatures, CaptionLength, Encoder, Side, Tokens, Vocabulary, captions_of
 from .catalogue import Plan, recipe
 from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
-from .vaes import Binarise, Latent, Shape
+from .vaes import Binarise, Latent, Shape, usual_likelihood
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,7 +70,7 @@ def draw(
     from ..priors import Standard
 
     check_images(shape)
-    read_as = chosen(likelihood, shape)
+    read_as = usual_likelihood(shape) if likelihood == "auto" else likelihood
     reader, writer = hands(shape, units, read, write)
     model = Draw(
         shape,
@@ -87,7 +87,9 @@ def draw(
     )
     remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
     remedies.check()
-    return Plan(model, remedies.elbo(), grey(binarise, read_as, "dynamic"))
+    if binarise == "auto":
+        binarise = "dynamic" if read_as == "bernoulli" else "none"
+    return Plan(model, remedies.elbo(), binarise)
 
 
 @recipe(steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
@@ -123,7 +125,7 @@ def align_draw(
     from ..priors import Standard
 
     check_images(shape)
-    read_as = chosen(likelihood, shape)
+    read_as = usual_likelihood(shape) if likelihood == "auto" else likelihood
     reader, writer = hands(shape, units, read, write)
     embed = (
         None
@@ -152,27 +154,12 @@ def align_draw(
     )
     remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
     remedies.check()
-    return Plan(model, remedies.elbo(), grey(binarise, read_as, "none"))
+    return Plan(model, remedies.elbo(), "none" if binarise == "auto" else binarise)
 
 
 def check_images(shape: list[int]) -> None:
     if len(shape) != 3:
         raise RunError(f"a canvas is an image, and these examples have the shape {tuple(shape)}: give images")
-
-
-def chosen(likelihood: str, shape: list[int]) -> str:
-    if likelihood != "auto":
-        return likelihood
-    return "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-
-
-def grey(
-    binarise: str, likelihood: str, default: Literal["none", "dynamic"]
-) -> Literal["none", "static", "dynamic"]:
-    """Says how grey levels are read, where the user does not."""
-    if binarise == "auto":
-        return default if likelihood == "bernoulli" else "none"
-    return binarise  # type: ignore[return-value]
 
 
 def blank_of(blank: float | None, shape: list[int]) -> float:

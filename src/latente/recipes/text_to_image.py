@@ -9,15 +9,26 @@ from pydantic import Field
 
 from ..errors import RunError
 from .captions import CaptionFeatures, CaptionLength, Encoder, Flip, Side, Tokens, Vocabulary, captions_of
-from .catalogue import Plan, make, parameters, recipe
+from .catalogue import Plan, make, reads, recipe
 from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
 from .two_stage import Of
-from .vaes import Hidden, Latent, Likelihood, Network, Scale, Shape, encoding, likelihood_of, prior_of
+from .vaes import (
+    Hidden,
+    Latent,
+    Likelihood,
+    Network,
+    Scale,
+    Shape,
+    encoding,
+    likelihood_of,
+    prior_of,
+    reading,
+    usual_likelihood,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..conditionals import Conditional
     from ..data.examples import Examples
     from ..nn import Quantiser
     from ..settings import Settings
@@ -91,7 +102,7 @@ def text_to_image(
     from ..data.augmentation import Flip as Flipping
     from ..models import VQVAE
     from ..models.vq import Uniform, Written
-    from ..nn import CodeWriter, ConvToPlanes
+    from ..nn import CodeWriter, ConvFromPlanes, ConvToPlanes
     from ..objectives import FitCodes
 
     if len(shape) != 3:
@@ -99,7 +110,11 @@ def text_to_image(
 
     rounds = quantiser_of(quantiser, levels, codes, code_features)
     encoder = ConvToPlanes(shape, rounds.features, channels, tokeniser_depth)
-    pixels = pixels_of(likelihood, rounds.features, shape, channels, tokeniser_depth)
+    pixels = reading(
+        usual_likelihood(shape) if likelihood == "auto" else likelihood,
+        lambda planes: ConvFromPlanes(rounds.features, (planes, *shape[1:]), channels, tokeniser_depth),
+        shape,
+    )
     tokeniser = VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels)
     embed = captions_of(caption_encoder, vocabulary, caption_features, caption_length)
     writer = CodeWriter(
@@ -124,24 +139,6 @@ def quantiser_of(kind: str, levels: list[int], codes: int, features: int) -> Qua
     if kind == "fsq":
         return FSQ(levels)
     return VQ(codes, features, decay=0.99 if kind == "vq-ema" else None)
-
-
-def pixels_of(kind: str, features: int, shape: list[int], channels: list[int], depth: int) -> Conditional:
-    from .. import conditionals
-    from ..nn import ConvFromPlanes
-
-    def net(planes: int) -> ConvFromPlanes:
-        return ConvFromPlanes(features, (planes, *shape[1:]), channels, depth)
-
-    if kind == "auto":
-        kind = "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-    if kind == "bernoulli":
-        return conditionals.Bernoulli(net(shape[0]), 3)
-    if kind == "gaussian-optimal":
-        return conditionals.OptimalScale(net(shape[0]), 3)
-    if kind == "gaussian-shared":
-        return conditionals.SharedScale(net(shape[0]), event_dim=3, floor=1 / 255)
-    return conditionals.LogisticMixture(net(conditionals.LogisticMixture.size(shape[0], 5)), shape[0])
 
 
 @recipe(steps=6000, batch=64)
@@ -171,7 +168,7 @@ def caption_vae(
     from ..nn import Pooled
 
     if likelihood == "auto":
-        likelihood = "bernoulli" if shape[0] == 1 else "gaussian-optimal"
+        likelihood = usual_likelihood(shape)
     embed = Pooled(captions_of(caption_encoder, vocabulary, caption_features, caption_length))
     context = caption_features
     model = VAE(
@@ -196,9 +193,10 @@ Adversary = Annotated[
 ]
 
 
-@recipe(
-    steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=100_000
-)  # the last weights, which no distance chooses
+NEVER = 100_000  # steps between validations: the last weights are kept, since no distance tells how sharp they are
+
+
+@recipe(steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
 def refiner(
     shape: Shape,
     of: Of,
@@ -218,7 +216,7 @@ def refiner(
     from ..trace import Model
 
     name = of["recipe"]
-    if "caption_encoder" not in parameters(name) or "of" in of["arguments"]:
+    if reads(name) != "captions" or "of" in of["arguments"]:
         raise RunError(
             f"a refiner sharpens what a run draws of captions, and {name} draws none: build on another run"
         )

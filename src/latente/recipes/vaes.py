@@ -27,10 +27,12 @@ from .remedies import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
 
+    from .. import conditionals
     from ..data.examples import Examples
     from ..priors import Vamp
     from ..settings import Settings
@@ -121,6 +123,7 @@ Temperature = Annotated[
 
 FLOW = 1024  # dimensions of z
 KERNELS = [7, 3, 3, 3]
+LOGISTICS = 5  # of a mixture
 MAPS = 4  # planes that a PixelCNN sees of z
 
 
@@ -172,9 +175,7 @@ def vae(
         )
     context = classes if conditional else 0
     if likelihood == "auto":
-        likelihood = (
-            "gaussian-shared" if len(shape) < 3 else "bernoulli" if shape[0] == 1 else "gaussian-optimal"
-        )
+        likelihood = usual_likelihood(shape)
     if binarise == "auto":
         is_binary = likelihood == "bernoulli" or (likelihood == "pixelcnn" and shape[0] == 1)
         binarise = "dynamic" if is_binary and len(shape) == 3 else "none"
@@ -385,45 +386,64 @@ def likelihood_of(
     from .. import conditionals, distributions
     from ..nn import PixelCNN
 
-    first, *rest = shape
-    event_dim = len(shape)
-    floor = 1 / 255 if event_dim == 3 else 1e-3  # a grey level, or a thousandth of a column's spread
-
-    def net(times: int = 1) -> nn.Module:
-        return planes(times * first)
-
     def planes(n: int) -> nn.Module:
-        return decoding(network, latent, [n, *rest], hidden, context, dropout, skip)
+        return decoding(network, latent, [n, *shape[1:]], hidden, context, dropout, skip)
 
-    if kind == "bernoulli":
-        return conditionals.Bernoulli(net(), event_dim)
-    if kind == "continuous-bernoulli":
-        return conditionals.ContinuousBernoulli(net(), event_dim)
-    if kind == "gaussian":
-        return conditionals.Diagonal(net(2), event_dim, floor)
-    if kind == "gaussian-fixed":
-        return conditionals.FixedNormal(net(), scale, event_dim)
-    if kind == "gaussian-shared":
-        return conditionals.SharedScale(net(), () if event_dim == 3 else tuple(shape), event_dim, floor)
-    if kind == "gaussian-optimal":
-        return conditionals.OptimalScale(net(), event_dim)
-    if kind == "categorical":
-        return conditionals.Quantised(net(256), 256, event_dim)
-    if event_dim < 3:
-        raise RunError(
-            f"likelihood is {kind}, which is one of images: use a gaussian one for tables and vectors"
-        )
-    mixture = conditionals.LogisticMixture.size(first, components=5)
-    if kind == "logistic-mixture":
-        return conditionals.LogisticMixture(planes(mixture), first)
-    outputs, features = first if is_binary else mixture, latent + context
+    if kind != "pixelcnn":
+        return reading(kind, planes, shape, scale)
+    needs_images(kind, shape)
+    mixture = conditionals.LogisticMixture.size(shape[0], LOGISTICS)
+    outputs, features = shape[0] if is_binary else mixture, latent + context
     try:
         pixels = PixelCNN(shape, outputs, features, planes(MAPS), MAPS, kernels, channels, skip)
     except ValueError as error:
         raise RunError(str(error)) from None
     if is_binary:
         return conditionals.Autoregressive(pixels, lambda p: distributions.BernoulliEvent(p, 3))
-    return conditionals.Autoregressive(pixels, lambda p: distributions.DiscretizedLogisticMixture(p, first))
+    return conditionals.Autoregressive(
+        pixels, lambda p: distributions.DiscretizedLogisticMixture(p, shape[0])
+    )
+
+
+def reading(
+    kind: str, planes: Callable[[int], nn.Module], shape: list[int], scale: float = 0.1
+) -> conditionals.Conditional:
+    """Reads a decoder as a distribution of examples; `planes` makes one of so many planes, or columns."""
+    from .. import conditionals
+
+    first, event_dim = shape[0], len(shape)
+    floor = 1 / 255 if event_dim == 3 else 1e-3  # a grey level, or a thousandth of a column's spread
+    if kind == "bernoulli":
+        return conditionals.Bernoulli(planes(first), event_dim)
+    if kind == "continuous-bernoulli":
+        return conditionals.ContinuousBernoulli(planes(first), event_dim)
+    if kind == "gaussian":
+        return conditionals.Diagonal(planes(2 * first), event_dim, floor)
+    if kind == "gaussian-fixed":
+        return conditionals.FixedNormal(planes(first), scale, event_dim)
+    if kind == "gaussian-shared":
+        sigmas = () if event_dim == 3 else tuple(shape)
+        return conditionals.SharedScale(planes(first), sigmas, event_dim, floor)
+    if kind == "gaussian-optimal":
+        return conditionals.OptimalScale(planes(first), event_dim)
+    if kind == "categorical":
+        return conditionals.Quantised(planes(256 * first), 256, event_dim)
+    needs_images(kind, shape)
+    return conditionals.LogisticMixture(planes(conditionals.LogisticMixture.size(first, LOGISTICS)), first)
+
+
+def needs_images(kind: str, shape: list[int]) -> None:
+    if len(shape) < 3:
+        raise RunError(
+            f"likelihood is {kind}, which is one of images: use a gaussian one for tables and vectors"
+        )
+
+
+def usual_likelihood(shape: list[int]) -> Literal["bernoulli", "gaussian-shared", "gaussian-optimal"]:
+    """Returns what `auto` stands for."""
+    if len(shape) < 3:
+        return "gaussian-shared"
+    return "bernoulli" if shape[0] == 1 else "gaussian-optimal"
 
 
 def prior_of(kind: str, latent: int, context: int) -> nn.Module:
