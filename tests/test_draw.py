@@ -12,9 +12,8 @@ from latente import recipes
 from latente.conditionals import Bernoulli, Diagonal, FixedNormal
 from latente.evaluation.bounds import importance_weighted, log_weights
 from latente.models import Draw
-from latente.models.draw import Cell, Recurrent
+from latente.models.draw import Recurrent
 from latente.nn import Aligned, Bag, BiLSTM, CaptionTransformer, MeanOfWords, Reader, Window, Writer
-from latente.nn.attention import Gaussians
 from latente.objectives import ELBO
 from latente.priors import Standard
 from latente.schedules import Clock
@@ -128,49 +127,21 @@ def test_a_window_far_outside_has_finite_gradients():
     assert filters.rows.isfinite().all() and numbers.grad.isfinite().all()
 
 
-def test_gradients_of_filters_and_cells_are_those_of_finite_differences():
+def test_what_stays_the_same_enters_every_step():
     torch.manual_seed(0)
-    wide = {"dtype": torch.double, "requires_grad": True}
-    centers, sharpness = torch.randn(2, 3, **wide), torch.rand(2, 1, **wide)
-    assert torch.autograd.gradcheck(Gaussians.apply, (centers, sharpness, torch.arange(5.0).double()))
-    assert torch.autograd.gradcheck(Cell.apply, (torch.randn(3, 8, **wide), torch.randn(3, 2, **wide)))
-
-
-def test_an_lstm_that_gathers_its_gradients_is_an_lstm():
-    torch.manual_seed(0)
-    net = Recurrent(3, 4).double()
-    x = torch.randn(5, 2, 3, dtype=torch.double, requires_grad=True)
-
-    def loss(step, h, c):
-        for one in x:
-            h, c = step(one, h, c)
-        return h.square().sum() + c.sum()
-
-    def textbook(one, h, c):
-        i, f, g, o = net.gates(torch.cat([one, h], -1)).chunk(4, -1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
-
-    wrt = [x, *net.parameters()]
-    stepper, h, c = net.begin(5, 2)
-    ours = loss(lambda one, h, c: stepper([one], h, c), h, c)
-    theirs = torch.autograd.grad(loss(textbook, h, c), wrt)
-    for some in ([0], [1, 2], [0, 1, 2, 3]):  # a part of them, then again, then all
-        found = torch.autograd.grad(ours, [wrt[i] for i in some], retain_graph=True)
-        for gradient, i in zip(found, some):
-            assert_close(gradient, theirs[i])
-
-
-def test_steps_that_were_not_taken_count_for_nothing():
-    net = Recurrent(3, 4).double()
-    x = torch.randn(2, 3, dtype=torch.double)
-    ends = []
-    for steps in (1, 4):
-        stepper, h, c = net.begin(steps, 2)
-        h, c = stepper([x], h, c)
-        ends.append(torch.autograd.grad(h.sum(), list(net.parameters())))
-    for a, b in zip(*ends):
-        assert_close(a, b)
+    whole, apart = Recurrent(5, 4), Recurrent(3, 4, still=2)
+    with torch.no_grad():
+        weight = whole.gates.weight
+        apart.gates.weight.copy_(torch.cat([weight[:, :3], weight[:, 5:]], 1))
+        apart.still.weight.copy_(weight[:, 3:5])
+        apart.gates.bias.copy_(whole.gates.bias)
+    x, still = torch.randn(6, 2, 3), torch.randn(2, 2)
+    h, c = whole.begin(2)
+    other = apart.begin(2)
+    for one in x:
+        h, c = whole([one, still], h, c)
+        other = apart([one], *other, apart.still(still))
+    assert_close((h, c), other)
 
 
 # ------------------------------------------------------------------------------------------------ canvas, bound

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +30,7 @@ from torch.distributions import Distribution
 from ..conditionals import Conditional
 from ..nn.attention import Aligned, MeanOfWords, Reader, Writer
 from ..nn.captions import CaptionEncoder
+from ..nn.cells import memory
 from ..trace import Model, Trace
 
 __all__ = ["Draw", "Stroke"]
@@ -55,7 +55,7 @@ class Recurrent(nn.Module):
     Arguments:
         features: The features of what changes from step to step.
         units: The units.
-        still: The features of what does not, and is multiplied once.
+        still: The features of what does not, and is multiplied once for all steps.
     """
 
     def __init__(self, features: int, units: int, still: int = 0) -> None:
@@ -66,91 +66,19 @@ class Recurrent(nn.Module):
             self.gates.bias[units : 2 * units] += 1  # a memory that lasts
         self.start = nn.Parameter(torch.zeros(2, units))
 
-    def begin(self, steps: int, n: int, still: Tensor | None = None) -> tuple[Step, Tensor, Tensor]:
-        """Returns what takes n sequences through so many steps, and their first output and memory."""
+    def begin(self, n: int) -> tuple[Tensor, Tensor]:
+        """Returns the first output and memory of n sequences."""
         h, c = self.start.unsqueeze(1).expand(-1, n, -1)
-        return Step(self.gates, steps, n, None if self.still is None else self.still(still)), h, c
+        return h, c
 
-
-class Step:
-    """Takes an LSTM from step to step of one walk; the gradient of its weights is one product for all steps, not one a step."""
-
-    def __init__(self, gates: nn.Linear, steps: int, n: int, still: Tensor | None) -> None:
-        self.inputs: list[Tensor] = []
-        self.taps = iter(Together.apply(gates.weight, gates.bias, self.inputs, steps, n).unbind(0))
-        self.weight, self.bias, self.still = gates.weight.detach(), gates.bias.detach(), still
-
-    def __call__(self, inputs: Sequence[Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        x = torch.cat([*inputs, h], -1)
-        self.inputs.append(x.detach())
-        gates = Affine.apply(x, self.weight, self.bias, next(self.taps))
-        return Cell.apply(gates if self.still is None else gates + self.still, c)
-
-
-class Together(torch.autograd.Function):
-    """Hands out a zero for the gates of each step, (steps, n, 4 units), and turns their gradients into that of the weights."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, inputs: list[Tensor], steps: int, n: int) -> Tensor:
-        ctx.inputs = inputs
-        return bias.new_zeros(()).expand(steps, n, len(bias))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        by = grads[0][: len(ctx.inputs)].flatten(0, 1)
-        return by.t() @ torch.cat(ctx.inputs), by.sum(0), None, None, None
-
-
-class Affine(torch.autograd.Function):
-    """Computes x Wᵀ + b, and gives the gradient of the result to the zero of its step too."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, tap: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return torch.addmm(bias, x, weight.t())
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (weight,) = ctx.saved_tensors
-        return grads[0] @ weight, None, None, grads[0]
-
-
-class Cell(torch.autograd.Function):
-    r"""Computes :math:`c' = \sigma(f) c + \sigma(i) \tanh(g)` and :math:`h = \sigma(o) \tanh(c')` of gates i, f, g, o.
-
-    One sigmoid serves all four gates, since :math:`\tanh(g) = 2 \sigma(2 g) - 1`, and its values are all that the gradient needs.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        units = c.shape[-1]
-        s = gates.clone()
-        s[:, 2 * units : 3 * units].mul_(2)
-        s.sigmoid_()
-        g = s[:, 2 * units : 3 * units].mul_(2).sub_(1)
-        i, f, _, o = s.chunk(4, -1)
-        after = torch.addcmul(f * c, i, g)
-        t = after.tanh()
-        ctx.save_for_backward(s, c, t)
-        return o * t, after
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        (by_h, by_c), (s, c, t) = grads, ctx.saved_tensors
-        units = c.shape[-1]
-        i, f, g, o = s.chunk(4, -1)
-        by_t = by_h * o
-        by_after = torch.addcmul(by_c + by_t, by_t, t * t, value=-1)
-        slope = torch.addcmul(s, s, s, value=-1)  # σ (1 - σ), and of tanh(g) it is 1 - g²
-        slope[:, 2 * units : 3 * units].add_(1 - g)
-        torch.mul(by_after, g, out=(by := torch.empty_like(s))[:, :units])
-        torch.mul(by_after, c, out=by[:, units : 2 * units])
-        torch.mul(by_after, i, out=by[:, 2 * units : 3 * units])
-        torch.mul(by_h, t, out=by[:, 3 * units :])
-        return by.mul_(slope), by_after * f
+    def forward(
+        self, inputs: Sequence[Tensor], h: Tensor, c: Tensor, still: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Takes a step; `still` is what stays the same, multiplied already."""
+        gates = self.gates(torch.cat([*inputs, h], -1))
+        i, f, g, o = (gates if still is None else gates + still).chunk(4, -1)
+        c = memory(i, f, g, c, None)
+        return c.tanh() * o.sigmoid(), c
 
 
 class Draw(Model):
@@ -229,10 +157,12 @@ class Draw(Model):
         """Walks step by step, and yields each of them."""
         n = trace.size.numel()
         canvas = self.canvas.expand(n, -1, -1, -1)
-        decode, h, c = self.decoder.begin(self.steps, n)
+        h, c = self.decoder.begin(n)
+        still = None
         if x is not None:
             x = x.expand(*trace.size, *self.shape).reshape(n, *self.shape).transpose(1, 2).contiguous()
-            encode, h_seen, c_seen = self.encoder.begin(self.steps, n, x.flatten(1))
+            h_seen, c_seen = self.encoder.begin(n)
+            still = None if self.encoder.still is None else self.encoder.still(x.flatten(1))
         caption = keys = None
         if self.embed is not None and self.align is not None:
             caption = self.embed(y)
@@ -242,11 +172,11 @@ class Draw(Model):
             q = None
             if x is not None:
                 reading = self.reader(x, canvas.sigmoid(), h)
-                h_seen, c_seen = encode([reading, h], h_seen, c_seen)
+                h_seen, c_seen = self.encoder([reading, h], h_seen, c_seen, still)
                 q = self.posterior(h_seen.unflatten(0, trace.size))
             p = self.first(None) if t == 1 or self.prior is None else self.prior(h.unflatten(0, trace.size))
             z = trace.latent(f"z{t}", p, q).reshape(n, -1)
             heard = None if self.align is None else self.align(h, caption, keys)
-            h, c = decode([z] if heard is None else [z, heard.context], h, c)
+            h, c = self.decoder([z] if heard is None else [z, heard.context], h, c)
             canvas = canvas + self.writer(h)
             yield Stroke(canvas.transpose(1, 2), None if heard is None else heard.weights)

@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,30 +57,6 @@ class Filters:
         wide = torch.bmm(w.reshape(n, size * channels, size) / self.intensity, self.columns)
         return torch.bmm(self.rows.transpose(1, 2), wide.view(n, size, -1)).view(
             n, self.rows.shape[2], channels, -1
-        )
-
-
-class Gaussians(torch.autograd.Function):
-    r"""Computes filters :math:`\mathrm{softmax}_a(-s (a - \mu_i)^2)`, (n, N, A), of centres (n, N) and sharpnesses s (n, 1)."""
-
-    @staticmethod
-    def forward(ctx: Any, centers: Tensor, sharpness: Tensor, places: Tensor) -> Tensor:
-        away = centers.unsqueeze(-1) - places
-        sharpness = sharpness.unsqueeze(-1)
-        filters = (away.square().mul_(-sharpness)).softmax(-1)
-        ctx.save_for_backward(away, sharpness, filters)
-        return filters
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        away, sharpness, filters = ctx.saved_tensors
-        by = grads[0] * filters
-        by = torch.addcmul(by, filters, by.sum(-1, keepdim=True), value=-1).mul_(away)
-        return (
-            by.sum(-1).mul_(-2 * sharpness.squeeze(-1)),
-            torch.linalg.vecdot(by.flatten(1), away.flatten(1)).neg().unsqueeze(-1),
-            None,
         )
 
 
@@ -125,11 +100,13 @@ class Window(nn.Module):
         """Makes the filters of the five numbers, with shape (n, 5)."""
         x, y, log_variance, log_stride, log_intensity = numbers.unsqueeze(-1).unbind(1)
         steps = self.grid * log_stride.exp()
-        sharpness = 0.5 * (-log_variance).exp()
-        centers = (y + 1) * ((self.height - 1) / 2), (x + 1) * ((self.width - 1) / 2)
-        rows, columns = (
-            Gaussians.apply(g + steps, sharpness, at) for g, at in zip(centers, (self.down, self.across))
+        sharpness = 0.5 * (-log_variance).exp().unsqueeze(-1)
+        centers = (
+            (y + 1) * ((self.height - 1) / 2) + steps,
+            (x + 1) * ((self.width - 1) / 2) + steps,
         )
+        away = (g.unsqueeze(-1) - at for g, at in zip(centers, (self.down, self.across)))
+        rows, columns = ((d * d * -sharpness).softmax(-1) for d in away)
         return Filters(rows, columns, log_intensity.exp().unsqueeze(-1))
 
 
