@@ -845,12 +845,12 @@ def test_side_crops_and_shrinks(tmp_path):
         load(tmp_path, side=0)
 
 
-def test_side_is_for_captions_only(tmp_path):
+def test_side_is_for_folders_of_images_only(tmp_path):
     pictures(tmp_path)
-    for source in ("shapes", tmp_path):
-        with pytest.raises(DataError, match=r"is no folder of images with captions.*--side"):
-            load(source, side=32)
+    with pytest.raises(DataError, match=r"is no folder of images, which alone are resized.*--side"):
+        load("shapes", side=32)
     assert load(tmp_path).captions is None
+    assert load(tmp_path, side=32).shape[1:] == (32, 32)
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------

@@ -1196,7 +1196,7 @@ def test_every_picture_is_drawn(trained, tmp_path):
         (("interpolate", "bare"), "has no code"),
         (("reconstruct", "bare"), "has no code"),
         (("analogy", "bare"), "has no code"),
-        (("scatter", "bare"), "no codes"),
+        (("scatter", "bare"), "no latent code"),
         (("complete", "code", "--keep", "0"), "keep is 0"),
         (("sample", "code", "--word-temperature", "0"), "of sentences"),
         (("complete", "code", "--rescale"), "--drawings"),
@@ -1212,7 +1212,7 @@ def test_what_cannot_be_drawn_is_said(trained, words, says):
 def test_a_decoder_alone_has_no_codes_to_write(trained, tmp_path):
     for words in (("encode", "--data", trained / "some.npz"), ("decode", "--codes", tmp_path / "codes.csv")):
         (tmp_path / "codes.csv").write_text("z_0\n1.0\n")
-        with pytest.raises(LatenteError, match="no codes"):
+        with pytest.raises(LatenteError, match="no latent code"):
             command(words[0], trained / "bare", *words[1:])
     with pytest.raises(LatenteError, match="which is of the prior"):
         command("sample", trained / "bare", "--temperature", 0.5)

@@ -28,7 +28,7 @@ from .settings import Settings, settings
 if TYPE_CHECKING:
     from .data import Examples
     from .doctor import Row
-    from .evaluation import Classification, Evaluation
+    from .evaluation import Classification, Evaluation, SampleQuality
     from .evaluation.diagnosis import Diagnosis
     from .runs import Run
 
@@ -52,6 +52,7 @@ STANDARD = {
     "captions": "captions-mnist",
 }  # data of recipes that read it; others read digits
 OF_CODES = ("activations", "scatter")  # pictures that need no decoder
+OF_NOISE = ("samples", "filters")  # pictures that need no encoder
 out = Console(soft_wrap=True, highlight=False)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
@@ -120,10 +121,57 @@ def list_recipes() -> None:
     show_table({name: recipes.describe(name) for name in sorted(recipes.RECIPES)})
 
 
+Side = Annotated[
+    int | None,
+    typer.Option(
+        min=4,
+        max=1024,
+        help="pixels a side: images of a folder are cropped to the square in their middle and brought to this size",
+        show_default=False,
+    ),
+]
+Grey = Annotated[bool, typer.Option("--grey", help="make the images of a folder grey")]
+
+
 @app.command("data")
-def list_data() -> None:
-    """Lists the data sets that have a name, a line each."""
-    show_table(SOURCES)
+def show_data(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="a set with a name, or a file or folder of yours")
+    ] = None,
+    side: Side = None,
+    grey: Grey = False,
+    picture: Annotated[
+        Path, typer.Option("--out", help="picture of images beside what a model sees of them")
+    ] = Path("preview.png"),
+) -> None:
+    """Lists the data sets that have a name; or says what one, a file or a folder holds, and shows what a model sees of it."""
+    if source is None:
+        show_table(SOURCES)
+        return
+    from . import data, pictures
+    from .data.folders import survey
+    from .data.loading import holds_images
+
+    folder = Path(source).expanduser()
+    if source not in SOURCES and folder.is_dir() and holds_images(folder):
+        found = survey(folder)
+        for line in found.lines(side, grey):
+            out.print(line, markup=False)
+        pictures.preview(found.paths, side=side, grey=grey, name=folder.resolve().name).save(picture)
+    else:
+        loaded = data.load(source, side=side, grey=grey)
+        about = loaded.describe()
+        out.print(f"{loaded.benchmark}: {about['kind']} of shape {tuple(about['shape'])}", markup=False)
+        out.print(", ".join(f"{name} {size:,}" for name, size in about["sizes"].items()))
+        if loaded.classes:
+            out.print(f"{len(loaded.classes)} classes: {', '.join(loaded.classes[:20])}", markup=False)
+        if loaded.note:
+            out.print(loaded.note, markup=False)
+        if loaded.kind != "images" or loaded.shape[0] not in (1, 3):
+            return
+        shown = loaded.train.fixed().subset(32).batch(slice(None))[0]
+        pictures.grid(shown, f"Images of {loaded.name}", loaded.benchmark).save(picture)
+    out.print(f"what a model sees: {picture}")
 
 
 def show_table(lines: dict[str, str]) -> None:
@@ -186,8 +234,10 @@ def command(name: str) -> None:
             given["test"],
             arguments,
             how,
+            fitted={n: given[n] for n in ("side", "grey") if n not in own and given.get(n)},
         )
 
+    fitted = {"side": (Side, None), "grey": (Grey, False)} if not recipes.reads(name) else {}
     data_options = [
         inspect.Parameter(
             "data",
@@ -230,6 +280,11 @@ def command(name: str) -> None:
     ]
     parameters = [option(n, p.annotation, p.default) for n, p in own.items()]
     parameters += data_options
+    parameters += [
+        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for n, (kind, default) in fitted.items()
+        if n not in own
+    ]
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipes.describe(name)
@@ -267,6 +322,7 @@ def train(
     test: float,
     arguments: dict[str, Any],
     how: dict[str, Any],
+    fitted: dict[str, Any] | None = None,
 ) -> Run:
     from . import runs
 
@@ -280,17 +336,43 @@ def train(
         validation=validation,
         test=test,
         progress=True,
+        begun=show_folder,
+        **(fitted or {}),
         **how,
     )
     finish(run)
     return run
 
 
+def show_folder(run: Run) -> None:
+    """Shows, before training, what a model sees of a folder of the user's images; without matplotlib that is left out."""
+    from . import pictures
+
+    shown = pictures.preview_of(run.record["data"])
+    if shown is None:
+        return
+    try:
+        picture = shown().save(run.path / "preview.png")
+    except LatenteError:
+        return
+    out.print(f"what the model sees of the images: {picture}", markup=False)
+
+
 def finish(run: Run) -> None:
     """Says where the run is and what came out in validation, once for all processes."""
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    best = min((line for line in run.metrics() if "loss" in line), key=lambda line: line["loss"])
+    from .models import GAN
+
+    lines = [line for line in run.metrics() if "loss" in line]
+    if isinstance(run.model, GAN):
+        out.print(
+            f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
+            f"weights of a GAN are best, and the newest are kept, step {lines[-1]['step']}"
+        )
+        out.print(f"the run is in {run.path}; next: latente sample {run.path}")
+        return
+    best = min(lines, key=lambda line: line["loss"])
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
     unit = "nats a point of the longest drawing" if run.data.kind == "drawings" else "nats"
@@ -455,8 +537,12 @@ def sample(
     seed: Seed = 0,
     label: Label = None,
     temperature: Annotated[
-        float, typer.Option(min=0.01, help="factor on the prior's spread; below 1 is nearer its mean")
-    ] = 1.0,
+        str,
+        typer.Option(
+            metavar="NUMBER[,…]",
+            help="factor on the prior's spread; below 1 is nearer its mean; as 1,1,0.7 one for each latent group",
+        ),
+    ] = "1",
     word_temperature: Annotated[
         float | None,
         typer.Option(
@@ -468,7 +554,17 @@ def sample(
 ) -> None:
     """Draws from the prior and decodes; sentences are printed, or written to a .txt file."""
     own = given(word_temperature=word_temperature, point_temperature=point_temperature, animate=animate)
-    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=temperature, **own)
+    how = factors(temperature)
+    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=how, **own)
+
+
+def factors(text: str) -> float | list[float]:
+    """Reads one number, or several with commas between."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise RunError(f"temperature is {text!r}: give a number such as 0.7, or one for each group as 1,0.7") from None
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 @app.command()
@@ -578,6 +674,21 @@ def traverse(
 
 
 @app.command()
+def levels(
+    run: RunPath,
+    picture: Picture = Path("levels.png"),
+    n: Annotated[int, typer.Option("-n", min=1)] = 10,
+    anew: Annotated[
+        Literal["last", "first"],
+        typer.Option(help="draw the last groups of each example from the prior, or the first ones"),
+    ] = "last",
+    seed: Seed = 0,
+) -> None:
+    """Draws ever more of the latent groups of held-out examples anew: what each level of a hierarchy decides."""
+    draw("levels", run, picture, n=n, anew=anew, seed=seed)
+
+
+@app.command()
 def manifold(
     run: RunPath,
     picture: Picture = Path("manifold.png"),
@@ -592,6 +703,17 @@ def manifold(
 def scatter(run: RunPath, picture: Picture = Path("scatter.png"), seed: Seed = 0) -> None:
     """Shows the codes of held-out examples in two dimensions, coloured by label."""
     draw("scatter", run, picture, seed=seed)
+
+
+@app.command()
+def boundary(
+    run: RunPath,
+    picture: Picture = Path("boundary.png"),
+    n: Annotated[int, typer.Option("-n", min=0, help="examples to draw of the model")] = 200,
+    seed: Seed = 0,
+) -> None:
+    """Shows P(y|x) beside P(x, y) over the two columns of a table: telling apart, and knowing where things are."""
+    draw("boundary", run, picture, n=n, seed=seed)
 
 
 @app.command()
@@ -672,6 +794,8 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
     opened = Run.open(run)
     if kind not in OF_CODES:
         needs_decoder(opened, kind)
+    if kind not in OF_NOISE:
+        needs_encoder(opened, kind)
     trained_on = opened.data.kind
     own = {"text": pictures.texts, "drawings": pictures.sketches}.get(trained_on, pictures)
     draws = own if kind in own.__all__ else pictures
@@ -686,6 +810,8 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
             f"{'analogies' if kind == 'analogy' else kind} are of drawings, and {run} was trained on {trained_on}: "
             "see latente train sketch-rnn"
         )
+    if draws is not pictures and not isinstance(how.get("temperature", 1.0), float | int):
+        raise RunError(f"temperature is a list, and {run} was trained on {trained_on}: give one number")
     animate = how.pop("animate", False)
     shown = getattr(draws, kind)(opened.model, opened.data, **how)
     if isinstance(shown, pictures.Lines) and picture.suffix != ".txt":
@@ -732,6 +858,7 @@ def encode(
     from .runs import Run
 
     opened = Run.open(run)
+    needs_encoder(opened, "codes")
     examples = read_like(opened, data)
     codes.write_table(file, codes.encode(opened.model, examples))
     out.print(f"codes of {len(examples)} examples: {file}")
@@ -803,6 +930,93 @@ def score(
     out.print(f"scores of {len(examples)} examples: {file}")
 
 
+@app.command("classify")
+def tell_classes(
+    run: RunPath,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="draws an example and class of the bounds that Bayes' rule reads; 0 for q(y|x), the default of models that "
+            "have one; 30 for others",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="examples of yours to classify, in place of held-out ones", show_default=False),
+    ] = None,
+    file: Annotated[Path, typer.Option("--out", help="with --data: .parquet, .csv or .npz to write")] = Path(
+        "classes.csv"
+    ),
+    examples: Annotated[
+        int | None,
+        typer.Option(min=2, help="held-out examples; all, or 1000 with --draws", show_default=False),
+    ] = None,
+    split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
+    seed: Seed = 0,
+) -> None:
+    """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
+    from . import codes
+    from .runs import Run
+
+    opened = Run.open(run)
+    classes, draws = opened.record["data"]["classes"], drawn_to_classify(opened, draws)
+    if data is not None:
+        table = codes.classify(opened.model, read_like(opened, data), classes, draws, seed)
+        codes.write_table(file, table)
+        out.print(f"classes of {len(table['class'])} examples: {file}")
+        return
+    opened.needs_examples()
+    held = (opened.data.test if split == "test" else opened.data.validation).fixed()
+    if held.y is None:
+        raise DataError(f"{opened.data.name} has no labels, so nothing tells whether a class is right")
+    held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
+    assert held.y is not None
+    taken = codes.classify(opened.model, held, classes, draws, seed)["class"]
+    show_confusion(held.y.cpu().tolist(), taken.tolist(), classes)
+    wrong = sum(a != b for a, b in zip(held.y.tolist(), taken.tolist())) / len(taken)
+    se = (wrong * (1 - wrong) / len(taken)) ** 0.5
+    how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
+    out.print(f"error {100 * wrong:.2f} ± {100 * se:.2f} % on {len(taken):,} {split} examples, by {how}")
+
+
+def drawn_to_classify(run: Run, draws: int | None) -> int:
+    """Returns the draws by which a run tells classes, and refuses one that neither infers labels nor takes them."""
+    from .models import Classifier, Labelling
+    from .pictures.codes import is_conditional
+
+    infers = isinstance(run.model, Classifier | Labelling)
+    if isinstance(run.model, Classifier) and draws:
+        raise RunError(
+            f"draws is {draws}, but {run.path} is a classifier, which bounds no likelihood: leave it out"
+        )
+    if not infers:
+        of_classes = len(run.record["data"]["classes"]) > 1 and recipes.reads(run.record["recipe"]) == ""
+        if not of_classes or not is_conditional(run.model, run.data.test.batch(slice(0, 1))[0]):
+            raise RunError(
+                f"{run.path} neither infers labels nor takes them: train m2, classifier, or conditional-vae"
+            )
+        if draws == 0:
+            raise RunError(f"draws is 0, but {run.path} has no q(y|x): Bayes' rule takes 1 or more")
+    return (0 if infers else 30) if draws is None else draws
+
+
+def show_confusion(y: list[int], taken: list[int], classes: list[str]) -> None:
+    """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
+    from collections import Counter
+
+    counts = Counter(zip(y, taken))
+    missed = Counter(a for a, b in zip(y, taken) if a != b)
+    shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", *(classes[k] for k in shown)):
+        table.add_column(name, justify="right")
+    for a in shown:
+        table.add_row(classes[a], *(str(counts[a, b] or "·") for b in shown))
+    out.print(table)
+
+
 def needs_decoder(run: Run, what: str) -> None:
     """Refuses a classifier, which tells labels and gives back no examples."""
     from .models import Classifier
@@ -810,6 +1024,18 @@ def needs_decoder(run: Run, what: str) -> None:
     if isinstance(run.model, Classifier):
         raise RunError(
             f"{run.path} is a classifier and has no decoder, so there are no {what}: see latente evaluate, report and scatter"
+        )
+
+
+def needs_encoder(run: Run, what: str) -> None:
+    """Refuses what makes examples of noise, and reads no code off any."""
+    from .models import GAN, Diffusion
+
+    if isinstance(run.model, GAN | Diffusion):
+        kind = "GAN" if isinstance(run.model, GAN) else "diffusion"
+        raise RunError(
+            f"{run.path} is a {kind}, which makes examples of noise and has no code of them, so there are no {what}: "
+            "see latente sample"
         )
 
 
@@ -912,7 +1138,16 @@ def canvas(
 @app.command("fidelity")
 def fidelity(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", "--n", min=10, help="images that are generated and read")] = 1000,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            "--n",
+            min=10,
+            help="images that are generated; 1000 of captions, else 2000, or as many as the test split has",
+            show_default=False,
+        ),
+    ] = None,
     candidates: Annotated[
         int, typer.Option(min=2, help="images among which each caption is to find its own")
     ] = 100,
@@ -921,15 +1156,28 @@ def fidelity(
     temperature: LatentTemperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
+    fid: Annotated[
+        bool, typer.Option("--fid", help="FID and KID by Inception too, whose weights you must have")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measures whether generated images show what their captions say, beside what chance and real images score."""
+    """Measures how far generated images are from real ones; of captions, whether images show what they say."""
     from .runs import Run
 
     opened = Run.open(run)
-    how = drawn_how(opened, guidance, temperature, top_k, top_p)
     tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    found = opened.fidelity(n=n, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how)
+    if recipes.reads(opened.record["recipe"]) != "captions":
+        needs_decoder(opened, "generated images")
+        quality = opened.quality(n=n, seed=seed, fid=fid, say=tell)
+        if as_json:
+            print(json.dumps(quality.to_json(), indent=1))
+        else:
+            show_quality(quality)
+        return
+    if fid:
+        raise RunError(f"{run} draws images of captions, which are read and not held against Inception: leave --fid out")
+    how = drawn_how(opened, guidance, temperature, top_k, top_p)
+    found = opened.fidelity(n=n or 1000, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how)
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return
@@ -944,6 +1192,20 @@ def fidelity(
             table.add_row(*row)
         out.print(table)
     for line in others:
+        out.print(line, markup=False)
+
+
+def show_quality(found: SampleQuality) -> None:
+    from .report import qualities
+
+    header, rows, lines = qualities(found)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(name, justify="left" if name == header[0] else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    for line in lines:
         out.print(line, markup=False)
 
 

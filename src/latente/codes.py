@@ -6,6 +6,7 @@ batch. A file is a table with one row an example, as `.parquet` (extra `tables`)
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import zipfile
@@ -22,7 +23,7 @@ from .data import Data, Examples
 from .distributions import Strokes, UniformCodes, Words, WrittenCodes, onto
 from .distributions.strokes import lengths_of
 from .errors import DataError, LatenteError
-from .models import Classifier
+from .models import Classifier, Labelling
 from .trace import Model, mean
 
 __all__ = ["classify", "decode", "encode", "read_table", "score", "write_table"]
@@ -34,7 +35,7 @@ BLOCK = 512
 def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
     """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels or captions.
 
-    On a sphere a code is the direction of the mean.
+    On a sphere a code is the direction of the mean. Of a flow it is the image of the noise's mean, without deviations.
     """
     means: dict[str, list[Tensor]] = {}
     deviations: dict[str, list[Tensor]] = {}
@@ -45,12 +46,13 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
         for name, g in groups.items():
             assert g.q is not None
             means.setdefault(name, []).append(onto(g.p, g.q.mean).flatten(1))
-            deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
+            with contextlib.suppress(NotImplementedError):  # of a flow
+                deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
     table: dict[str, np.ndarray] = {}
     for name in means:
-        table |= columns_of(name, torch.cat(means[name])) | columns_of(
-            spread(name), torch.cat(deviations[name])
-        )
+        table |= columns_of(name, torch.cat(means[name]))
+        if deviations[name]:
+            table |= columns_of(spread(name), torch.cat(deviations[name]))
     y = examples.fixed().y
     if y is not None:
         table |= {"label": y.cpu().numpy()} if y.dim() == 1 else columns_of("caption", y)
@@ -126,7 +128,7 @@ def in_range(name: str, values: np.ndarray, many: int) -> None:
 def needs_code(groups: Mapping[str, object]) -> None:
     if not groups:
         raise LatenteError(
-            "the model is a decoder alone and has no codes: sample from it, complete with it, or score by it"
+            "the model has no latent code: sample from it or score by it, and complete drawings by a model of drawings"
         )
 
 
@@ -153,11 +155,29 @@ def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[s
     return {name: values.numpy() for name, values in table.items()}
 
 
-def classify(model: Classifier, examples: Examples, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns the number of the class that each example is taken for, and the probability of every class by its name."""
-    from .evaluation import log_probabilities
+def classify(
+    model: Model, examples: Examples, classes: Sequence[str], draws: int = 0, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Returns the number of the class that each example is taken for, and the probability of every class by its name.
 
-    p = log_probabilities(model, examples.fixed()).exp().numpy()
+    Arguments:
+        model: A model that infers labels, or where `draws` is above 0 one that takes them.
+        examples: The examples.
+        classes: The names of the classes.
+        draws: The draws an example and class of the bounds that Bayes' rule reads; 0 for what the model infers.
+        seed: The seed of the draws.
+    """
+    from .evaluation import classify_by_bayes, log_probabilities
+
+    held = examples.fixed()
+    if draws:
+        blocks = (held.batch(slice(i, i + BLOCK))[0] for i in range(0, len(held), BLOCK))
+        found = [classify_by_bayes(model, x, len(classes), draws, seed=seed) for x in blocks]
+        p = torch.cat(found).exp().numpy()
+    elif isinstance(model, Classifier | Labelling):
+        p = log_probabilities(model, held).exp().numpy()
+    else:
+        raise LatenteError("the model infers no labels: give the draws of Bayes' rule, e.g. 30")
     return {"class": p.argmax(1)} | {f"p_{name}": column for name, column in zip(classes, p.T)}
 
 

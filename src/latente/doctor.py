@@ -80,7 +80,7 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
         )
     if not evaluation.latents:
         raise RunError(
-            f"{run.path} is a decoder alone, which has no code to diagnose: see latente evaluate {run.path}"
+            f"{run.path} has no latent code to diagnose: see latente evaluate {run.path}"
         )
     found = measure(
         run.model,

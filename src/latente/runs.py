@@ -44,7 +44,7 @@ from .data.examples import Data, Examples
 from .data.vocabulary import Vocabulary
 from .divergences import FreeBits
 from .errors import DataError, RunError
-from .models import Classifier
+from .models import GAN, Classifier
 from .nn import CaptionEncoder
 from .objectives import ELBO, FitPrior, Objective
 from .recipes import Plan
@@ -56,12 +56,12 @@ from .training.checkpoint import newest, read_tensors, write_whole
 from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
 
 if TYPE_CHECKING:
-    from .evaluation import Classification, Evaluation, Fidelity
+    from .evaluation import Classification, Evaluation, Fidelity, SampleQuality
 
 __all__ = ["Run", "fit", "load", "resume", "save", "train"]
 
 RECORD, SPLIT, EVENTS = "run.json", "split.npz", "events.jsonl"
-EVALUATION, FIDELITY = "evaluation.json", "fidelity.json"
+EVALUATION, FIDELITY, QUALITY = "evaluation.json", "fidelity.json", "quality.json"
 PRETRAINING, DATA = "pretraining", "data.npz"
 RECIPE_OF = {"text": "text-vae", "drawings": "sketch-rnn"}  # by kinds of data that no other recipe reads
 DATA_OF = {
@@ -69,7 +69,9 @@ DATA_OF = {
     "drawings": "kanji, or a folder of SVG files, an .ndjson of Quick, Draw!, or an .npz of strokes",
     "captions": "captions-mnist, or a folder of images with captions.csv",
 }
-LABELLED = "labelled"  # rows of the training examples, in split.npz
+FITTED = ("side", "grey")  # how the images of a folder are made alike
+LABELLED = "labelled"  # rows of the training examples, in split.npz: the others are left out
+TOLD = "told"  # rows of them, too: the others stay without their labels
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,10 @@ class Run:
                 {},
             )
         found = self.load_data().binarised(self.record["data"]["binarise"])
-        labelled = self.split().get(LABELLED)
-        return found if labelled is None else restricted(found, labelled)
+        split = self.split()
+        if TOLD in split:
+            return half_told(found, split[TOLD])
+        return restricted(found, split[LABELLED]) if LABELLED in split else found
 
     def needs_examples(self) -> None:
         """Refuses a run whose weights were imported.
@@ -158,6 +162,7 @@ class Run:
             indices=self.split(),
             fingerprint=about["fingerprint"] if known else None,
             vocabulary=about.get("captions"),
+            **{name: about[name] for name in FITTED if about.get(name)},
             **loading(self.record["recipe"], self.record["arguments"]),
         )
         if recipes.reads(self.record["recipe"]) == "captions":
@@ -371,6 +376,42 @@ class Run:
         write_whole(self.path / FIDELITY, json.dumps(found.to_json(), indent=1).encode())
         return found
 
+    def quality(
+        self,
+        *,
+        n: int | None = None,
+        seed: int = 0,
+        fid: bool = False,
+        say: Callable[[str], object] = str,
+    ) -> SampleQuality:
+        """Measures how good the images of the model are, and stores the figures in the run.
+
+        Arguments:
+            n: The images of each set; 2,000 by default, or as many as the test split has.
+            seed: The seed of all draws.
+            fid: Whether FID and KID by Inception are computed too.
+            say: Is told when a network has to be trained, which takes half a minute.
+
+        Raises:
+            LatenteError: If the data is not images, n is out of range, or what FID needs is missing.
+        """
+        from .evaluation import sample_quality
+
+        self.needs_examples()
+        whole = self.load_data().binarised(self.record["data"]["binarise"])  # with all labels, so that runs compare
+        found = sample_quality(self.model, whole, n, seed, fid=fid, say=say)
+        write_whole(self.path / QUALITY, json.dumps(found.to_json(), indent=1).encode())
+        return found
+
+    def stored_quality(self) -> SampleQuality | None:
+        """Returns what `quality` stored, if that was since the weights were written."""
+        from .evaluation import SampleQuality
+
+        file, weights = self.path / QUALITY, self.path / WEIGHTS
+        if not file.exists() or not weights.exists() or file.stat().st_mtime < weights.stat().st_mtime:
+            return None
+        return SampleQuality.of_json(json.loads(file.read_bytes()))
+
     def evaluate(
         self, *, k: int | None = None, examples: int | None = None, split: str = "test"
     ) -> Evaluation | Classification:
@@ -384,6 +425,11 @@ class Run:
         from .evaluation import affordable, classify, evaluate
 
         self.needs_examples()
+        if isinstance(self.model, GAN):
+            raise RunError(
+                f"{self.path} is a GAN, which draws examples and gives none a likelihood, so there is no bound to report: see "
+                "latente sample, and latente fidelity for how far its samples are from data"
+            )
         found: Evaluation | Classification
         how: Any = {"split": split, "seed": self.settings.seed}
         if isinstance(self.model, Classifier):
@@ -406,7 +452,10 @@ def train(
     label: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
+    side: int | None = None,
+    grey: bool = False,
     progress: bool = False,
+    begun: Callable[[Run], object] | None = None,
     **given: Any,
 ) -> Run:
     """Trains a recipe on data, in a folder of its own.
@@ -420,7 +469,10 @@ def train(
         label: The column of a table that holds the labels.
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
+        side: The side of the square that the images of a folder are cropped and shrunk or enlarged to.
+        grey: Whether the images of a folder are made grey.
         progress: Whether to show a progress bar.
+        begun: Is called with the run once its folder is made, before the first step.
         given: Fields of :class:`~latente.settings.Settings`.
 
     Raises:
@@ -445,23 +497,27 @@ def train(
         kept = base.record["data"]
         source, validation, test = kept["source"], kept["validation"], kept["test"]
         label = label or kept["label"]
+        side, grey = kept.get("side"), kept.get("grey", False)
         loaded = base.load_data(label)
     else:
         path = Path(source).expanduser()
         if source not in data.SOURCES and path.exists():
             source = str(path.resolve())
-        how = loading(recipe, asked)
+        how = {"side": side, "grey": grey} | loading(recipe, asked)
         loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
         if base is not None:
             loaded = like(loaded, base)
     if recipes.reads(recipe) == "captions" and loaded.kind == "images":
         loaded = captioned(loaded, asked)
+    if loaded.train.binarise == "static" and "binarise" in recipes.parameters(recipe):
+        asked.setdefault("binarise", "static")  # as it comes
     plan = plan_for(recipe, loaded, asked, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
         loaded = loaded.abridged(*plan.sentences)
     if plan.labels is not None:
-        loaded = restricted(loaded, few(loaded.train, plan.labels, chosen.seed))
+        choose = half_told if plan.unlabelled else restricted
+        loaded = choose(loaded, few(loaded.train, plan.labels, chosen.seed))
     if base is None:
         try_on(plan, loaded.train, recipe)
     assert plan.model.made_by is not None
@@ -473,6 +529,8 @@ def train(
             "label": label,
             "validation": validation,
             "test": test,
+            **({} if side is None else {"side": side}),
+            **({"grey": True} if grey else {}),
             **loaded.describe(),
             "benchmark": loaded.benchmark,
         },
@@ -484,6 +542,8 @@ def train(
         record_run(out, record, loaded)
     run = Run(out, record)
     run.__dict__["data"] = loaded
+    if begun is not None and processes.is_first():
+        begun(run)
     carry_out(run, plan, trainer)
     return run
 
@@ -647,6 +707,15 @@ def restricted(found: Data, labelled: np.ndarray) -> Data:
     rows, all_of = torch.from_numpy(labelled), found.train
     train = replace(all_of, x=all_of.x[rows], y=None if all_of.y is None else all_of.y[rows])
     return replace(found, train=train, indices={**found.indices, LABELLED: labelled})
+
+
+def half_told(found: Data, told: np.ndarray) -> Data:
+    """Leaves all rows in training, and takes away the labels of those that do not count: they become -1."""
+    y = found.train.y
+    assert y is not None
+    known = torch.full_like(y, -1)
+    known[torch.from_numpy(told)] = y[torch.from_numpy(told)]
+    return replace(found, train=replace(found.train, y=known), indices={**found.indices, TOLD: told})
 
 
 def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:

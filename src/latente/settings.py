@@ -49,6 +49,13 @@ class Settings:
     clip_value: Annotated[
         float | None, Field(gt=0, description="largest size of each number of a gradient")
     ] = None
+    skip_above: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="skip a step whose gradient's norm is larger; after ten in a row the limit rises, so training goes on",
+        ),
+    ] = None
     ema: Annotated[
         float | None,
         Field(gt=0, lt=1, description="decay of the average of weights that is evaluated and saved"),

@@ -245,25 +245,10 @@ def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     return out, [p for p in here if p.resolve() not in found]
 
 
-def _square(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Crops (H, W, C) to the square in the middle, and shrinks or enlarges it."""
-    from PIL import Image
-
-    height, width, channels = pixels.shape
-    s = min(height, width)
-    top, left = (height - s) // 2, (width - s) // 2
-    cut = np.ascontiguousarray(pixels[top : top + s, left : left + s])
-    if s != side:
-        how = Image.Resampling.BOX if s > side else Image.Resampling.LANCZOS
-        cut = np.asarray(Image.fromarray(cut[..., 0] if channels == 1 else cut).resize((side, side), how))
-    cut = cut.reshape(side, side, channels)
-    return cut if cut.dtype == np.uint8 else cut.clip(0, 1)
-
-
 def _squares(paths: Sequence[Path], side: int) -> np.ndarray:
-    x = _square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
+    x = folders.square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
     for i, path in enumerate(paths[1:], 1):
-        square = _square(folders.pixels(path), side)
+        square = folders.square(folders.pixels(path), side)
         if square.dtype != x.dtype:
             raise DataError(f"{paths[0]} and {path} are of 8 and 16 bits: save all images alike.")
         if square.shape[2] > x.shape[3]:

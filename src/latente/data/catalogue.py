@@ -13,6 +13,7 @@ SOURCES: dict[str, str] = {
     "omniglot": "Omniglot, 28x28 grey (own resizing, 30,013 images), 50 alphabets: from LATENTE_DATA",
     "frey": "Frey faces, 28x20 grey, 1,965 frames of one face: from LATENTE_DATA",
     "cifar10": "CIFAR-10, 32x32 colour, 25,000 of its 60,000 images, 10 classes: from LATENTE_DATA",
+    "utkface64": "UTKFace, 64x64 colour, 5,000 faces, male or female, for research alone: from LATENTE_DATA",
     "ptb": "Penn Treebank, 42,068 / 3,370 / 3,761 sentences, 10,000 words: from LATENTE_DATA",
     "kanji": "KanjiVG, 11,662 Japanese characters drawn stroke by stroke: comes with latente[drawings], needs no download",
     "sheep": "The Sheep Market, 7,400 / 300 / 300 drawings of sheep: from LATENTE_DATA",
@@ -30,5 +31,6 @@ CAVEATS: dict[str, str] = {
     "digits": "5,000 of the 70,000 images",
     "omniglot": "own 28x28 resizing, not Burda's",
     "cifar10": "25,000 of the 60,000 images",
+    "utkface64": "5,000 of its images, own 64x64 resizing",
 }
 """Where a figure on a set cannot be held against the literature's, and why: part of the benchmark's name."""

@@ -40,6 +40,7 @@ Binarise = Literal["none", "static", "dynamic"]
 Kind = Literal["images", "table", "vectors", "text", "drawings"]
 
 _ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
+_SHARE = 0.2  # of a batch that has labels, where they are fewer than that: see `FewLabels`
 _POOL = 50  # batches whose sentences or drawings are sorted by length together
 
 
@@ -68,8 +69,8 @@ class Examples:
     Arguments:
         x: The data, shape (N, *shape): uint8 0..255 for images kept as they came, int32 for sentences, else float32;
             only drawings have shape (N, L, 3).
-        y: The labels, int64 of shape (N,), or the captions, int32 of shape (N, L) or, several an image, (N, K, L), filled up with
-            zeros; or None.
+        y: The labels, int64 of shape (N,), -1 where one is not known; or the captions, int32 of shape (N, L) or, several an
+            image, (N, K, L), filled up with zeros; or None.
         binarise: `dynamic` draws x ~ Bernoulli(x) at each `batch`; `static` says that x is such a draw
             already.
         augment: Changes each batch at random, as for training; `fixed` leaves it out.
@@ -139,13 +140,24 @@ class Examples:
             return (self.x > 0).sum(1).cpu()
         return lengths_of(self.x).cpu() if self.x.dim() == 3 else None
 
+    @cached_property
+    def told(self) -> Tensor | None:
+        """Which labels are known, on the CPU, where not all are; else None."""
+        if self.y is None or self.y.dtype != torch.int64 or bool((self.y >= 0).all()):
+            return None
+        return (self.y >= 0).cpu()
+
     def shuffled(self, batch: int, generator: torch.Generator) -> Tensor:
         """Returns the rows in random order; the sentences or drawings of a batch are of nearly one length.
+
+        Where few labels are known, each batch has the same number of them, a fifth or more; they come again and again.
 
         Arguments:
             batch: The rows of a batch. Those that fill no batch come last.
             generator: What the order is drawn from.
         """
+        if self.told is not None:
+            return mixed(self.told, batch, generator)
         order = torch.randperm(len(self), generator=generator)
         lengths = self.lengths
         if lengths is None:
@@ -193,6 +205,33 @@ class Examples:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         rows = order[:n].to(self.x.device)
         return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
+
+
+def mixed(told: Tensor, batch: int, generator: torch.Generator) -> Tensor:
+    """Returns rows in an order in which each batch has as many that are told, spread over it evenly.
+
+    Arguments:
+        told: Which rows are.
+        batch: The rows of a batch.
+        generator: What the order is drawn from.
+
+    Example:
+        >>> told = torch.arange(20) < 3
+        >>> mixed(told, 5, torch.Generator().manual_seed(0)).view(4, 5).lt(3).sum(1)
+        tensor([1, 1, 1, 1])
+    """
+    batches = len(told) // batch
+    share = max(_SHARE, told.double().mean().item())
+    of_each = {True: min(batch, max(1, round(share * batch)))}
+    of_each[False] = batch - of_each[True]
+    parts = []
+    for kind, n in of_each.items():
+        rows = (told == kind).nonzero().flatten()
+        rounds = -(-batches * n // len(rows)) if len(rows) else 0
+        drawn = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)]
+        parts.append(torch.cat([rows[:0], *drawn])[: batches * n].view(batches, n))
+    places = torch.cat([(torch.arange(n) + 0.5) / max(1, n) for n in of_each.values()])
+    return torch.cat(parts, 1)[:, places.argsort(stable=True)].flatten()
 
 
 def spoken(classes: Sequence[str], where: str) -> tuple[str, ...]:

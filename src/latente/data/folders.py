@@ -6,10 +6,17 @@ be all grey or all
 colour: nothing is resized or cropped unasked. Palettes and CMYK become RGB, an alpha channel is dropped
 where it is opaque and refused where it is not (which background it should stand on is the user's choice),
 16-bit grey becomes fractions in [0, 1], and a photograph is turned as its EXIF tag says.
+
+Whoever gives a *side* has asked for more. Each image is then cropped to the square in its middle, never squashed, and shrunk with
+a box filter or enlarged with Lanczos'; grey ones become colour where others are, 16 bits are rounded to 8, what is transparent
+stands on white, and damaged files are left out and counted. What that does to the images is told by `survey` and shown by
+:func:`latente.pictures.preview`, before anything is trained.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +24,25 @@ import numpy as np
 
 from latente.data.idx import is_idx
 from latente.data.idx import read_folder as read_idx_folder
-from latente.data.raw import Raw, interpret
+from latente.data.raw import Raw, few, interpret
 from latente.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "files", "need_pillow", "pixels", "read_folder", "split_folders", "stack"]
+__all__ = [
+    "SUFFIXES",
+    "Survey",
+    "files",
+    "fitted",
+    "need_pillow",
+    "pixels",
+    "read_folder",
+    "split_folders",
+    "square",
+    "stack",
+    "survey",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SPLITS = {
@@ -34,6 +53,18 @@ _SPLITS = {
     "test": "test",
 }
 _KINDS = {1: "grey", 3: "colour"}
+_MODES = {
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey with transparency",
+    "RGB": "colour",
+    "RGBA": "colour with transparency",
+    "P": "palette",
+    "I;16": "16-bit grey",
+    "I": "16-bit grey",
+    "YCbCr": "colour",
+}
+_TURNED = 0x0112  # the EXIF tag of the orientation
 
 
 def files(folder: Path) -> list[Path]:
@@ -44,16 +75,18 @@ def files(folder: Path) -> list[Path]:
     return sorted(p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def _plain(image: Image, path: Path) -> np.ndarray:
+def _plain(image: Image, path: Path, on_white: bool) -> np.ndarray:
     """Returns the pixels as (H, W, C)."""
     if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or (
         image.mode in ("L", "RGB") and "transparency" in image.info
     ):
         image = image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
+            if on_white:
+                return _on_white(image)
             raise DataError(
                 f"{path} has transparent pixels: put the images on a background first, "
-                "as with `magick mogrify -background white -flatten`."
+                "as with `magick mogrify -background white -flatten`, or give --side to have them on white."
             )
     if image.mode in ("I", "I;16", "I;16L", "I;16B"):
         deep = np.asarray(image).astype(np.int64)
@@ -68,8 +101,20 @@ def _plain(image: Image, path: Path) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def pixels(path: Path) -> np.ndarray:
+def _on_white(image: Image) -> np.ndarray:
+    """Lays an image with an alpha channel on white, as (H, W, C)."""
+    alpha = np.asarray(image.getchannel("A"), np.float64)[..., None] / 255
+    colour = np.asarray(image.convert("L" if image.mode == "LA" else "RGB"), np.float64)
+    colour = colour.reshape(*colour.shape[:2], -1)
+    return (colour * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+
+
+def pixels(path: Path, on_white: bool = False) -> np.ndarray:
     """Reads an image as (H, W, C).
+
+    Arguments:
+        path: The file.
+        on_white: Whether transparent pixels are laid on white, in place of being refused.
 
     Raises:
         DataError: If it is no image, a damaged one, or has transparent pixels.
@@ -78,13 +123,85 @@ def pixels(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            return _plain(ImageOps.exif_transpose(image), path)
+            return _plain(ImageOps.exif_transpose(image), path, on_white)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} is not an image: remove it from the folder.") from error
     except DataError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is a damaged image ({error}): remove or replace it.") from error
+
+
+def square(image: np.ndarray, side: int) -> np.ndarray:
+    """Crops (H, W, C) to the square in the middle, and shrinks or enlarges it."""
+    from PIL import Image
+
+    height, width, channels = image.shape
+    s = min(height, width)
+    top, left = (height - s) // 2, (width - s) // 2
+    cut = np.ascontiguousarray(image[top : top + s, left : left + s])
+    if s != side:
+        how = Image.Resampling.BOX if s > side else Image.Resampling.LANCZOS
+        cut = np.asarray(Image.fromarray(cut[..., 0] if channels == 1 else cut).resize((side, side), how))
+    cut = cut.reshape(side, side, channels)
+    return cut if cut.dtype == np.uint8 else cut.clip(0, 1)
+
+
+def fitted(path: Path, side: int | None, grey: bool = False) -> np.ndarray:
+    """Reads an image as a model will see it, as bytes (H, W, C).
+
+    Arguments:
+        path: The file.
+        side: The side of the square that it is made; None to leave it as it is.
+        grey: Whether it is made grey.
+
+    Raises:
+        DataError: If it is no image, or a damaged one.
+    """
+    from PIL import Image
+
+    found = pixels(path, on_white=True)
+    if grey and found.shape[2] == 3:
+        found = np.asarray(Image.fromarray(found).convert("L"))[..., None]
+    if side is not None:
+        found = square(found, side)
+    return found if found.dtype == np.uint8 else (found * 255).round().astype(np.uint8)
+
+
+def _fit(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, list[int], str]:
+    """Reads images as a model will see them, (n, H, W, C); tells which files they are of, and what was done."""
+    x, widened = np.empty((0, 1, 1, 1), np.uint8), 0
+    kept: list[int] = []
+    damaged: list[str] = []
+    for i, path in enumerate(paths):
+        try:
+            image = fitted(path, side, grey)
+        except DataError:
+            damaged.append(path.name)
+            continue
+        if not kept:
+            x = np.empty((len(paths), *image.shape), np.uint8)
+        if image.shape[:2] != x.shape[1:3]:
+            raise DataError(
+                f"{paths[kept[0]]} is {x.shape[2]}x{x.shape[1]} pixels but {path} is {image.shape[1]}x{image.shape[0]}: "
+                "give --side 64 to crop and shrink them all to 64x64."
+            )
+        if image.shape[2] > x.shape[3]:
+            x, widened = x.repeat(3, 3), len(kept)
+        elif image.shape[2] < x.shape[3]:
+            widened += 1
+        x[len(kept)] = image
+        kept.append(i)
+    if not kept:
+        raise DataError(
+            f"none of the {len(paths):,} files can be read, {few(damaged)} among them: check them."
+        )
+    notes = [f"{widened:,} grey images became colour"] if widened else []
+    if damaged:
+        notes.append(
+            f"{len(damaged):,} of {len(paths):,} files are damaged and were left out: {few(damaged)}"
+        )
+    return x[: len(kept)], kept, "; ".join(notes)
 
 
 def stack(paths: list[Path], advice: str = "") -> np.ndarray:
@@ -152,24 +269,189 @@ def split_folders(parts: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
     return {name: np.flatnonzero(of == name) for name in dict.fromkeys(of.tolist())}
 
 
-def read_folder(folder: Path) -> Raw:
-    """Reads a folder of images, or of idx files.
-
-    Raises:
-        DataError: If there are none, one cannot be read, or they are not of one size and kind.
-    """
-    try:
-        idx = [p for p in folder.iterdir() if p.is_file() and is_idx(p)]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
-    if idx:
-        return read_idx_folder(folder, idx)
+def _listed(folder: Path) -> tuple[list[Path], list[tuple[str, ...]], dict[str, np.ndarray]]:
+    """Finds the images of a folder, the parts of their paths below their split, and the rows of each split."""
     paths = files(folder)
     if not paths:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}) and no idx files: check the path.")
     need_pillow(folder)
     parts = [p.relative_to(folder).parts for p in paths]
     splits = split_folders(parts)
-    if splits:
-        parts = [p[1:] for p in parts]
-    return interpret(stack(paths), _classes(parts, folder), str(folder), splits)
+    return paths, [p[1:] for p in parts] if splits else parts, splits
+
+
+def read_folder(folder: Path, side: int | None = None, grey: bool = False) -> Raw:
+    """Reads a folder of images, or of idx files.
+
+    Arguments:
+        folder: The folder.
+        side: The side of the square that images are made; None to leave them as they are.
+        grey: Whether they are made grey.
+
+    Raises:
+        DataError: If there are none, one cannot be read, or they are not of one size and kind; with `side` only if none is left.
+    """
+    if side is not None and not 4 <= side <= 1024:
+        raise DataError(f"side is the height and width of the images in pixels, from 4 to 1,024, not {side}.")
+    try:
+        idx = [p for p in folder.iterdir() if p.is_file() and is_idx(p)]
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from error
+    if idx:
+        if side is not None or grey:
+            raise DataError(
+                f"{folder} holds idx files, which are read as they are: leave --side and --grey out."
+            )
+        return read_idx_folder(folder, idx)
+    paths, parts, splits = _listed(folder)
+    if side is None and not grey:
+        advice = f"see `latente data {folder} --side 64`, which crops and shrinks them all to 64x64, or "
+        return interpret(stack(paths, advice), _classes(parts, folder), str(folder), splits)
+    x, kept, note = _fit(paths, side, grey)
+    place = np.full(len(paths), -1)
+    place[kept] = np.arange(len(kept))
+    splits = {name: place[rows][place[rows] >= 0] for name, rows in splits.items()}
+    raw = interpret(x, _classes([parts[i] for i in kept], folder), str(folder), splits)
+    return replace(raw, note=note)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Holds what a folder of images holds.
+
+    Arguments:
+        folder: The folder.
+        paths: The files that can be read.
+        sizes: How many images there are by width and height.
+        modes: How many by what a pixel is.
+        damaged: The files that cannot be read, with the reason.
+        transparent: The images with transparent pixels.
+        turned: The photographs that their EXIF tag turns.
+        classes: The images of each class; empty without.
+        splits: The images of each split; empty without.
+    """
+
+    folder: Path
+    paths: tuple[Path, ...]
+    sizes: Counter[tuple[int, int]]
+    modes: Counter[str]
+    damaged: tuple[tuple[Path, str], ...]
+    transparent: int
+    turned: int
+    classes: Counter[str]
+    splits: dict[str, int]
+
+    def lines(self, side: int | None = None, grey: bool = False) -> list[str]:
+        """Says what was found, and what becomes of it."""
+        found = [f"{len(self.paths):,} images in {self.folder}"]
+        if self.splits:
+            found.append("splits: " + ", ".join(f"{name} {n:,}" for name, n in self.splits.items()))
+        if self.classes:
+            found.append(f"{len(self.classes)} classes: " + _counted(self.classes))
+        found.append(f"sizes: {self.extent()}")
+        found.append("pixels: " + _counted(self.modes))
+        if self.turned:
+            found.append(f"{self.turned:,} photographs are turned as their EXIF tag says")
+        if self.transparent:
+            what = (
+                "must be put on a background first, or on white by --side"
+                if side is None and not grey
+                else "stand on white"
+            )
+            found.append(f"{self.transparent:,} images have transparent pixels, and {what}")
+        for path, why in self.damaged[:10]:
+            found.append(f"damaged: {path.relative_to(self.folder)}: {why}")
+        if len(self.damaged) > 10:
+            found.append(f"damaged: {len(self.damaged) - 10:,} more")
+        if self.damaged:
+            found.append(
+                "damaged files are left out"
+                if side is not None or grey
+                else "damaged files are refused without --side"
+            )
+        return found + self.becomes(side, grey)
+
+    def extent(self) -> str:
+        """Lists the sizes, or the range of many."""
+        if len(self.sizes) <= 8:
+            return _counted(Counter({f"{w}x{h}": n for (w, h), n in self.sizes.items()}))
+        wide, high = zip(*self.sizes)
+        return f"{len(self.sizes):,} different ones, {min(wide)} to {max(wide)} wide and {min(high)} to {max(high)} high"
+
+    def becomes(self, side: int | None, grey: bool) -> list[str]:
+        """Says what a model will see."""
+        if side is None:
+            if len(self.sizes) > 1:
+                return [
+                    "images are of several sizes: choose a --side, as in --side 64, to have all cropped and shrunk to 64x64"
+                ]
+            ((w, h),) = self.sizes
+            large = "; that is large: choose a --side, as in --side 64" if max(w, h) > 128 else ""
+            return [f"a model sees them as they are, {w}x{h}{large}"]
+        total = sum(self.sizes.values())
+        lost = sum(n * (1 - min(s) / max(s)) for s, n in self.sizes.items()) / total
+        cropped = sum(n for (w, h), n in self.sizes.items() if w != h)
+        smaller = sum(n for s, n in self.sizes.items() if min(s) < side)
+        colour = (
+            "grey"
+            if grey or not any("grey" not in m and m != "black and white" for m in self.modes)
+            else "colour"
+        )
+        found = [f"a model sees {side}x{side} in {colour}"]
+        if cropped:
+            found.append(
+                f"{cropped:,} are cropped to the square in their middle; {100 * lost:.0f} % of the pixels are lost on average"
+            )
+        if smaller:
+            found.append(f"{smaller:,} are smaller than that and are enlarged, which makes no detail")
+        return found
+
+
+def _counted(counts: Counter[str], most: int = 8) -> str:
+    shown = [f"{name} {n:,}" for name, n in counts.most_common(most)]
+    rest = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {rest:,} more kinds" if rest else "")
+
+
+def survey(folder: Path) -> Survey:
+    """Looks at every image of a folder.
+
+    Raises:
+        DataError: If there is none that can be read.
+    """
+    from PIL import Image
+
+    paths, parts, splits = _listed(folder)
+    sizes: Counter[tuple[int, int]] = Counter()
+    modes: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
+    damaged: list[tuple[Path, str]] = []
+    kept: list[Path] = []
+    transparent = turned = 0
+    for path, names in zip(paths, parts, strict=True):
+        try:
+            shape = pixels(path, on_white=True).shape
+            with Image.open(path) as image:
+                mode = _MODES.get(image.mode, image.mode)
+                turned += image.getexif().get(_TURNED, 1) != 1
+                transparent += _is_transparent(image)
+        except DataError as error:
+            damaged.append((path, str(error).removeprefix(f"{path} ")))
+            continue
+        kept.append(path)
+        sizes[shape[1], shape[0]] += 1
+        modes[mode] += 1
+        if len(names) > 1:
+            classes[names[0]] += 1
+    if not kept:
+        raise DataError(
+            f"none of the {len(paths):,} images of {folder} can be read: {damaged[0][0]} {damaged[0][1]}"
+        )
+    counts = {name: len(rows) for name, rows in splits.items()}
+    return Survey(folder, tuple(kept), sizes, modes, tuple(damaged), transparent, turned, classes, counts)
+
+
+def _is_transparent(image: Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)

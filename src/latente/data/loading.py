@@ -22,13 +22,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from latente.data import captions, folders, idx
+from latente.data import captions, folders, idx, named
 from latente.data.arrays import read_npy, read_npz
 from latente.data.catalogue import SOURCES
 from latente.data.digits import digits
 from latente.data.examples import Data, Examples, spoken
 from latente.data.mnist import fashion, mnist
-from latente.data.named import cifar10, flickr8k, frey, omniglot
+from latente.data.named import cifar10, flickr8k, frey, omniglot, utkface64
 from latente.data.raw import Raw, blocks, interpret
 from latente.data.scenes import captions_mnist, captions_mnist_60, scenes_of, shapes
 from latente.data.static_mnist import static_mnist
@@ -60,7 +60,7 @@ from latente.data.vocabulary import Tokens, Vocabulary
 from latente.distributions.strokes import FINISHED, LIFTED
 from latente.errors import DataError
 
-__all__ = ["convert", "from_arrays", "load", "read"]
+__all__ = ["convert", "from_arrays", "holds_images", "load", "read"]
 
 _NAMED: dict[str, Callable[[], Raw]] = {
     "digits": digits,
@@ -70,6 +70,7 @@ _NAMED: dict[str, Callable[[], Raw]] = {
     "omniglot": omniglot,
     "frey": frey,
     "cifar10": cifar10,
+    "utkface64": utkface64,
     "ptb": ptb,
     "yelp": yelp,
     "kanji": kanji,
@@ -102,18 +103,19 @@ def _unknown(source: str) -> DataError:
 
 def _not_for(source: str) -> DataError:
     return DataError(
-        f"{source} is no folder of images with captions, which alone are resized: leave side (--side) out, or put a captions.csv "
-        "beside the images."
+        f"{source} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
     )
 
 
-def _read_path(path: Path, label: str | None, wanted: Sequence[str], side: int | None) -> Raw:
+def _read_path(path: Path, label: str | None, wanted: Sequence[str], side: int | None, grey: bool) -> Raw:
     told = captions.find_captions(path)
     if told is not None:
+        if grey:
+            raise DataError(f"{told} has captions, and its images stay as they are: leave --grey out.")
         if label is not None:
             raise DataError(f"{told} has captions in the place of labels: leave --label out.")
         return captions.read_captions(told, side)
-    if side is not None:
+    if (side is not None or grey) and (not path.is_dir() or is_text_folder(path) or is_svg_folder(path)):
         raise _not_for(str(path))
     suffix = "" if path.is_dir() else Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in (".csv", ".tsv"):
@@ -127,7 +129,12 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str], side: int |
     if path.is_dir():
         if is_text_folder(path):
             return read_texts(path)
-        return read_svgs(path) if is_svg_folder(path) else folders.read_folder(path)
+        if is_svg_folder(path):
+            return read_svgs(path)
+        sheets = named.sheets_of(path)
+        if sheets is not None and side is None and not grey:
+            return sheets()
+        return folders.read_folder(path, side, grey)
     if suffix == ".npz":
         return read_strokes(path)
     if suffix == ".svg":
@@ -143,9 +150,20 @@ def _read_path(path: Path, label: str | None, wanted: Sequence[str], side: int |
     raise DataError(f"{path} is of an unknown kind ({suffix}); latente reads {_KNOWN}.")
 
 
-def _read(source: str, label: str | None, wanted: Sequence[str] = (), side: int | None = None) -> Raw:
+def holds_images(folder: Path) -> bool:
+    """Tells whether a folder is read as image files, without captions."""
+    if captions.find_captions(folder) is not None or is_text_folder(folder) or is_svg_folder(folder):
+        return False
+    if named.sheets_of(folder) is not None or any(p.is_file() and idx.is_idx(p) for p in folder.iterdir()):
+        return False
+    return bool(folders.files(folder))
+
+
+def _read(
+    source: str, label: str | None, wanted: Sequence[str] = (), side: int | None = None, grey: bool = False
+) -> Raw:
     if source in _NAMED:
-        if side is not None:
+        if side is not None or grey:
             raise _not_for(source)
         if label is not None:
             raise DataError(f"The data set {source} has labels of its own: leave --label out.")
@@ -153,7 +171,7 @@ def _read(source: str, label: str | None, wanted: Sequence[str] = (), side: int 
     path = os.path.expanduser(source)
     if not os.path.exists(path):
         raise _unknown(source)
-    return _read_path(Path(path), label, wanted, side)
+    return _read_path(Path(path), label, wanted, side, grey)
 
 
 def _name(source: str) -> str:
@@ -368,6 +386,7 @@ def load(
     tokens: Tokens = "word",
     vocabulary: str | None = None,
     side: int | None = None,
+    grey: bool = False,
 ) -> Data:
     """Loads a named data set, a file or a folder, and splits it.
 
@@ -389,7 +408,8 @@ def load(
         tokens: What captions are cut into: words ("word"), characters ("char") or pieces of bytes ("bpe"), as the captions
             of the training split have them, or the wordpieces that MiniLM reads ("minilm").
         vocabulary: The vocabulary of captions that a run recorded, to be used instead of a new one.
-        side: The side of a square that images with captions are cropped and shrunk or enlarged to, in pixels.
+        side: The side of a square that the images of a folder are cropped and shrunk or enlarged to, in pixels.
+        grey: Whether the images of a folder are made grey.
 
     Raises:
         DataError: If the source is unknown, missing, unreadable or no data set, or its content is not what
@@ -405,7 +425,8 @@ def load(
         ('faces', (1, 8, 8), 14, 4, 2)
     """
     source = os.fspath(source)
-    raw, note = _read(source, label, side=side), ""
+    raw = _read(source, label, side=side, grey=grey)
+    note = raw.note
     now = _fingerprint(raw)
     if raw.kind == "drawings":
         raw, note = cleaned(raw, source, longest, bad)
@@ -553,7 +574,7 @@ def read(
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
             has; its standardisation, its numbering of classes and of captions, and its binarisation (one seeded draw)
             are applied. Where it has no location, each drawing is scaled by its own moves.
-        side: The side of a square that images with captions are made, as for `load`.
+        side: The side of a square that the images of a folder are made, as for `load`; the run's where it has one.
 
     Raises:
         DataError: If the source cannot be read, or is not like the run's data.
@@ -571,7 +592,10 @@ def read(
     if like is None:
         raw = _read(source, label, side=side)
         return _examples(raw, slice(None), _scaling(raw, np.arange(len(raw.x)), source))
-    raw = _read(source, label, tuple(like["columns"]), side)
+    grey = bool(like.get("grey")) and os.path.isdir(source)
+    if side is None and os.path.isdir(source):
+        side = like.get("side")
+    raw = _read(source, label, tuple(like["columns"]), side, grey)
     _check_like(raw, like, source)
     if raw.kind == "drawings":
         width = like["shape"][0]

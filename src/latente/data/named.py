@@ -1,11 +1,12 @@
-"""The named sets that are read from a local folder only: Omniglot, Frey faces, CIFAR-10, Flickr8k.
+"""The named sets that are read from a local folder only: Omniglot, Frey faces, CIFAR-10, UTKFace, Flickr8k.
 
 None has an address that can be relied on for the form used here, so each says where its file must be.
 
 Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program induction,
 2015; S. Roweis, Frey faces, https://cs.nyu.edu/~roweis/data.html; A. Krizhevsky, Learning Multiple Layers
 of Features from Tiny Images, 2009; M. Hodosh, P. Young and J. Hockenmaier, Framing Image Description as a Ranking
-Task, 2013, https://doi.org/10.1613/jair.3994.
+Task, 2013, https://doi.org/10.1613/jair.3994; Z. Zhang, Y. Song and H. Qi, Age Progression/Regression by Conditional Adversarial
+Autoencoder (UTKFace), 2017, https://arxiv.org/abs/1702.08423.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,7 @@ from latente.data.download import cache_folder, find
 from latente.data.raw import Raw, interpret, join
 from latente.errors import DataError
 
-__all__ = ["cifar10", "flickr8k", "frey", "locate", "omniglot"]
+__all__ = ["cifar10", "flickr8k", "frey", "locate", "omniglot", "sheets_of", "utkface64"]
 
 
 def locate(name: str, folders: tuple[str, ...], file: str) -> Path:
@@ -66,36 +69,69 @@ def frey() -> Raw:
         return interpret(z["images"], None, str(path))
 
 
-def _sheets(folder: Path, split: str) -> np.ndarray:
+def _sheets(folder: Path, pattern: str, side: int) -> np.ndarray:
     """Cuts sheets of 25 pictures a row into pictures."""
     from PIL import Image
 
     tiles = []
-    for path in sorted(folder.glob(f"{split}_*.webp")):
+    for path in sorted(folder.glob(pattern)):
         with Image.open(path) as image:
             sheet = np.asarray(image.convert("RGB"))
-        rows = sheet.shape[0] // 32
-        tiles.append(sheet.reshape(rows, 32, 25, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3))
+        rows = sheet.shape[0] // side
+        tiles.append(
+            sheet.reshape(rows, side, 25, side, 3).transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 3)
+        )
     return np.concatenate(tiles)
 
 
-def cifar10() -> Raw:
+def _read_sheets(folder: Path, patterns: dict[str, str], side: int, name: str) -> dict[str, np.ndarray]:
+    try:
+        return {split: _sheets(folder, pattern, side) for split, pattern in patterns.items()}
+    except ImportError as error:
+        raise DataError(f"Reading {name} takes Pillow: pip install 'latente[plots]'.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"A sheet of images in {folder} is missing or damaged ({error}): copy it again."
+        ) from error
+
+
+def cifar10(folder: Path | None = None) -> Raw:
     """Reads 25,000 images of CIFAR-10, 32x32 colour: 20,000, 4,000 and 1,000, kept as lossless sheets.
 
     Raises:
         DataError: If the files are not there, or Pillow is not installed or too plain to read WebP.
     """
-    labels = locate("cifar10", ("cifar10_subset", "cifar10"), "labels.npz")
+    found = folder or locate("cifar10", ("cifar10_subset", "cifar10"), "labels.npz").parent
     keys = {"train": "train", "validation": "valid", "test": "test"}
-    with open_npz(labels) as z:
+    with open_npz(found / "labels.npz") as z:
         ys, names = {split: z[key] for split, key in keys.items()}, tuple(str(n) for n in z["class_names"])
-    try:
-        xs = {split: _sheets(labels.parent, key) for split, key in keys.items()}
-    except ImportError as error:
-        raise DataError("Reading cifar10 takes Pillow: pip install 'latente[plots]'.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"A sheet of images beside {labels} is missing or damaged ({error}).") from error
-    return replace(join(xs, ys, str(labels.parent)), classes=names)
+    xs = _read_sheets(found, {split: f"{key}_*.webp" for split, key in keys.items()}, 32, "cifar10")
+    return replace(join(xs, ys, str(found)), classes=names)
+
+
+def utkface64(folder: Path | None = None) -> Raw:
+    """Reads 5,000 faces of UTKFace, 64x64 colour: the first 4,500 to train and choose by, 500 to report; labels are genders.
+
+    Raises:
+        DataError: If the files are not there, or Pillow is not installed.
+    """
+    found = folder or locate("utkface64", ("utkface64", "utkface"), "utk64_00.jpg").parent
+    x = _read_sheets(found, {"all": "utk64_*.jpg"}, 64, "utkface64")["all"]
+    with open_npz(found / "labels.npz") as z:
+        y = z["gender"]
+    if len(y) != len(x):
+        raise DataError(f"{found} holds {len(x):,} faces and {len(y):,} labels: copy its files again.")
+    splits = {"train": np.arange(4500), "test": np.arange(4500, len(x))}
+    return replace(interpret(x, y, str(found), splits), classes=("male", "female"))
+
+
+def sheets_of(folder: Path) -> Callable[[], Raw] | None:
+    """Tells how a folder of sheets is read that holds one of these sets; None where it holds no such thing."""
+    if not (folder / "labels.npz").is_file():
+        return None
+    if (folder / "train_00.webp").is_file():
+        return partial(cifar10, folder)
+    return partial(utkface64, folder) if (folder / "utk64_00.jpg").is_file() else None
 
 
 def flickr8k() -> Raw:

@@ -45,6 +45,7 @@ class Raw:
         names: What the examples are called in messages; empty for their numbers.
         captions: One or more captions of each image; empty without. They take the place of labels.
         scenes: The name of the grammar the images were composed by; empty otherwise.
+        note: What was done to the images when they were read; empty otherwise.
     """
 
     x: np.ndarray
@@ -58,6 +59,7 @@ class Raw:
     names: tuple[str, ...] = ()
     captions: tuple[tuple[str, ...], ...] = ()
     scenes: str = ""
+    note: str = ""
 
 
 def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:

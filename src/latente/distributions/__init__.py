@@ -5,11 +5,17 @@ from .bernoulli import BernoulliEvent
 from .codes import Code, Sampling, UniformCodes, WrittenCodes
 from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
+from .dequantised import Dequantised
+from .diffused import Diffused, NoisyLevels
+from .flow import Flow
 from .gumbel import Categories
+from .implicit import Implicit
 from .levels import DiscretizedLogisticMixture, Levels
 from .mixture import NormalMixture
 from .optimal import OptimalNormal
 from .power_spherical import PowerSpherical
+from .probability_flow import ProbabilityFlow
+from .reweighted import Reweighted
 from .sphere import Spheres, UniformSphere, Zonal, between, onto
 from .standard import StandardNormal
 from .strokes import Strokes
@@ -25,12 +31,19 @@ __all__ = [
     "Code",
     "ContinuousBernoulli",
     "Delta",
+    "Dequantised",
+    "Diffused",
     "DiscretizedLogisticMixture",
     "Flat",
+    "Flow",
+    "Implicit",
     "Levels",
+    "NoisyLevels",
     "NormalMixture",
     "OptimalNormal",
     "PowerSpherical",
+    "ProbabilityFlow",
+    "Reweighted",
     "Sampling",
     "Spheres",
     "StandardNormal",

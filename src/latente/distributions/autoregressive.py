@@ -1,8 +1,9 @@
-r"""A distribution of images that is scored in one pass and drawn pixel by pixel.
+r"""A distribution of images, or vectors, that is scored in one pass and drawn number by number.
 
 Any density factors into conditionals, :math:`p(x) = \prod_i p(x_i | x_{<i})`. A causal network computes the parameters of all of
 them from :math:`x` at once, so a density costs one pass. A draw needs every pixel before the next: as many steps as there are
 pixels, each as short as the network can make it. No mean is known: it would be one over all images.
+A vector is read as an image is, its numbers for pixels.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ class Autoregressive(Distribution):
     r"""Scores :math:`\sum_i \log p(x_i | x_{<i}, z)`, and draws one pixel after the other.
 
     Arguments:
-        parameters: From images, codes and their context to the parameters of all pixels, with shape :math:`(*, P, H, W)`.
+        parameters: From images, codes and their context to the parameters of all pixels, with shape :math:`(*, P, H, W)`;
+            :math:`(*, P D)` of vectors.
         draw: From a function that draws one pixel from its parameters, codes and their context, to images.
         pixels: From parameters with shape :math:`(*, P, H, W)` to a distribution of :math:`(C, H, W)`, independent over
             :math:`(H, W)`.
-        shape: The shape of an image, :math:`(C, H, W)`.
+        shape: The shape of an image, :math:`(C, H, W)`, or of a vector, :math:`(D)`.
         z: The codes, with shape :math:`(B, D)`.
         y: Their context, or None.
     """
 
     arg_constraints: ClassVar = {}
-    support = constraints.unit_interval
     has_rsample = False
 
     def __init__(
@@ -49,6 +50,10 @@ class Autoregressive(Distribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> Autoregressive:
         z = self.z.expand(*batch_shape, self.z.shape[-1])
         return Autoregressive(self.parameters, self.draw, self.pixels, self.event_shape, z, self.y)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.unit_interval if len(self.event_shape) == 3 else constraints.real_vector
 
     @property
     def mean(self) -> Tensor:

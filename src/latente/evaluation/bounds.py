@@ -26,9 +26,10 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import TransformedDistribution
 
 from ..data import Examples
-from ..distributions import Code, Delta
+from ..distributions import Code, Delta, Diffused, ProbabilityFlow
 from ..trace import Model, Trace, kl
 
 __all__ = [
@@ -79,7 +80,8 @@ class Draws:
     r"""Holds what `k` draws of the posterior tell of each example, in nats and float64.
 
     Arguments:
-        weights: The log-weights, with shape :math:`(k, B)`; None for a point mass, which has no density.
+        weights: The log-weights, with shape :math:`(k, B)`; None for a point mass, which has no density, and for a diffusion,
+            whose rate is estimated by no log density ratio.
         distortion: :math:`-\mathbb{E}_q[\log p(x | z)]`, with shape :math:`(B)`.
         rates: :math:`\mathrm{KL}(q \,\|\, p)` by latent group, each with shape :math:`(B)`; exact where
             it is known. A further factor of the model counts here with its sign turned.
@@ -172,13 +174,17 @@ def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
 def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:
     """Returns how many draws an example a default evaluation takes.
 
-    It is `most`, fewer where the networks are wide, and 10 where the posterior is exact: there all weights are equal, and one
-    draw tells as much as a thousand.
+    It is `most`, fewer where the networks are wide, and 10 where there are no weights, where the prior is scored by solving an
+    equation, or the posterior is exact: there all weights are equal, and one draw tells as much as a thousand.
     """
     with still(model, 0):
         x, y = moved(model, x, y)
+        for g in model(x, y).latents.values():
+            p = g.p.base_dist if isinstance(g.p, TransformedDistribution) else g.p
+            if isinstance(p, ProbabilityFlow):
+                return 10
         weights = draw(model, x, y, 10).weights
-        if weights is not None and (len(weights) == 1 or weights.std(0).max() < EXACT):
+        if weights is None or len(weights) == 1 or weights.std(0).max() < EXACT:
             return 10
         return max(10, min(most, 2 * at_once(model, x, y)))
 
@@ -239,7 +245,7 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
             terms = terms_of(trace, data, width)
             for name, value in terms.items():
                 sums.setdefault(name, torch.zeros_like(weights[0]))[rows] += value.sum(0)
-            points = any(isinstance(g.q, Delta) for g in trace.latents.values())
+            points = any(isinstance(g.q, Delta) or isinstance(g.p, Diffused) for g in trace.latents.values())
             last = first + len(terms[DISTORTION])
             if not points:
                 weights[first:last, rows] = log_weight(trace, terms, width)
@@ -288,7 +294,7 @@ def log_weights(
         weights = draw(model, x, y, k, chunk=chunk).weights
     if weights is None:
         raise ValueError(
-            "a point mass has no density, so it has no importance weights: "
+            "a point mass has no density, and what denoising leads to no known one, so there are no importance weights: "
             "use a posterior with a density, e.g. Diagonal"
         )
     return weights

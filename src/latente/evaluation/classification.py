@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ..data import Data, Examples
 from ..errors import DataError, TrainingError
-from ..models import Classifier
+from ..models import Classifier, Labelling
 from .bounds import Estimate, moved, still
 from .verdicts import Finding
 
@@ -65,7 +65,7 @@ class Classification:
         split: The split that was held out.
         examples: The number of examples.
         labels: The number of training examples, whose labels it learnt from.
-        chosen_by: The number of validation examples, whose labels chose the weights.
+        chosen_by: The number of validation examples whose labels chose the weights; 0 where a bound without labels did.
         error: The share of examples that are taken for another class.
         cross_entropy: :math:`-\log p(y | x)` in nats.
         train_error: The error on the training examples.
@@ -114,7 +114,7 @@ def adapter() -> TypeAdapter[Classification]:
 
 
 def classify(
-    model: Classifier,
+    model: Classifier | Labelling,
     data: Data,
     *,
     split: Literal["train", "validation", "test"] = "test",
@@ -124,7 +124,7 @@ def classify(
     """Measures a classifier on held-out examples and judges it.
 
     Arguments:
-        model: The classifier.
+        model: The classifier, or a model that infers labels beside what else it does.
         data: The data.
         split: The split to report.
         examples: The number of examples, a fixed subset of the split; all by default.
@@ -139,6 +139,11 @@ def classify(
     seen = data.train.fixed()
     if held.y is None or seen.y is None:
         raise DataError(f"{data.name} has no labels, so nothing tells whether a classifier is right")
+    if seen.told is not None:
+        told = seen.told.to(seen.y.device)
+        seen = replace(seen, x=seen.x[told], y=seen.y[told])
+    assert seen.y is not None
+    seen_y = seen.y.cpu()
     scores, y = log_probabilities(model, held), held.y.cpu()
     if scores.isnan().any():
         raise TrainingError("a probability is not a number: training diverged; use a smaller learning rate")
@@ -148,11 +153,11 @@ def classify(
         split=split,
         examples=len(held),
         labels=len(seen),
-        chosen_by=len(data.validation),
+        chosen_by=0 if isinstance(model, Labelling) else len(data.validation),
         error=Estimate.of(taken.ne(y).double()),
         cross_entropy=Estimate.of(-scores[torch.arange(len(y)), y]),
-        train_error=Estimate.of(log_probabilities(model, seen).argmax(1).ne(seen.y.cpu()).double()),
-        guess=y.ne(seen.y.cpu().mode().values).double().mean().item(),
+        train_error=Estimate.of(log_probabilities(model, seen).argmax(1).ne(seen_y).double()),
+        guess=y.ne(seen_y.mode().values).double().mean().item(),
         confidence=confidence.mean().item(),
         calibration=calibration_error(confidence, taken.eq(y)),
         confusions=confusions(y, taken, data.classes),
@@ -160,11 +165,13 @@ def classify(
     return replace(found, findings=findings(found), verdict=verdict(found))
 
 
-def log_probabilities(model: Classifier, examples: Examples) -> Tensor:
+def log_probabilities(model: Classifier | Labelling, examples: Examples) -> Tensor:
     r"""Returns :math:`\log p(y | x)` of each example in float64, with shape :math:`(N, K)`."""
     with still(model, 0):
         batches = (examples.batch(slice(i, i + BLOCK)) for i in range(0, len(examples), BLOCK))
-        logits = [model(moved(model, x, None)[0]).likelihood.logits for x, _ in batches]
+        inputs = (moved(model, x, None)[0] for x, _ in batches)
+        found = [model.label(x) if isinstance(model, Labelling) else model(x).likelihood for x in inputs]
+        logits = [d.logits for d in found]
     return torch.cat(logits).double().log_softmax(1).cpu()
 
 

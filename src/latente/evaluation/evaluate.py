@@ -22,16 +22,20 @@ from torch.distributions import Distribution, Normal
 from ..data import Data, Examples
 from ..distributions import Autoregressive, OptimalNormal, Strokes, Words
 from ..distributions.strokes import lengths_of
-from ..errors import TrainingError
-from ..trace import Model, Trace
+from ..errors import LatenteError, TrainingError
+from ..models import Diffusion, Labelling
+from ..trace import Model, Trace, rsample
 from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
+from .classification import Classification, classify
+from .codecs import lossless_bits
 from .latents import Latents, base, family, latents
+from .similarity import REACH, psnr, ssim
 from .verdicts import Finding, findings, verdict
 
-__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Points", "Shuffle", "evaluate"]
+__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Points", "Restored", "Shuffle", "evaluate"]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
-MASSES = ("Levels", "DiscretizedLogisticMixture")
+MASSES = ("Levels", "NoisyLevels", "DiscretizedLogisticMixture", "Dequantised")
 DRAWS = 8  # of the posterior for the bound on training data
 
 
@@ -130,6 +134,23 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Restored:
+    """Holds how alike examples and their reconstructions are, the means of the likelihood cut to [0, 1], the range of the data.
+
+    Arguments:
+        psnr: The peak signal-to-noise ratio from the posterior's mean, in decibels.
+        psnr_draw: The same from one draw of the posterior.
+        ssim: The structural similarity from the posterior's mean; None of images smaller than its window.
+        ssim_draw: The same from one draw.
+    """
+
+    psnr: Estimate
+    psnr_draw: Estimate
+    ssim: Estimate | None
+    ssim_draw: Estimate | None
+
+
+@dataclass(frozen=True)
 class Beta:
     """Holds the β in force at the last step, and the one its schedule tends to."""
 
@@ -160,6 +181,9 @@ class Evaluation:
         perplexity: Of sentences.
         points: Of drawings.
         floor: The nats of the whole rate that cost nothing while training.
+        labels: The figures of q(y|x), of a model of labels too, whose bounds are those of log p(x, y).
+        restored: How alike images and their reconstructions are.
+        codecs: The bits a dimension of the same images as files, where the likelihood is of discrete levels.
         findings: What is to be said about it.
         verdict: The same in a sentence.
     """
@@ -182,6 +206,9 @@ class Evaluation:
     perplexity: Perplexity | None = None
     points: Points | None = None
     floor: float = 0.0
+    labels: Classification | None = None
+    restored: Restored | None = None
+    codecs: dict[str, float] | None = None
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
 
@@ -233,6 +260,9 @@ def evaluate(
     held: Examples = getattr(data, split).fixed()
     x, y = moved(model, *held.subset(examples, seed).batch(slice(None)))
     seen = moved(model, *data.train.fixed().subset(examples, seed).batch(slice(None)))
+    if isinstance(model, Labelling) and seen[1] is not None:
+        with still(model, seed):
+            seen = seen[0], model.filled(seen[0], seen[1])
     with still(model, seed):
         terms = draw(model, x, y, k)
     with still(model, seed):
@@ -241,10 +271,11 @@ def evaluate(
     check(known, "train")
     codes = latents(model, *held.subset(CODES, seed).batch(slice(None)), seed=seed)
     with still(model, seed):
-        is_flat = any(group.prior == "Flat" for group in codes.values())
+        is_flat = isinstance(model, Diffusion) or any(group.prior == "Flat" for group in codes.values())
         shuffle, likelihood = use_of_codes(model, (x, y), seen, is_flat)
-    nll, absent = bound(terms)
+    nll, absent = bound(terms, isinstance(model, Diffusion))
     bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, likelihood.family, x)
+    alike, lacking = restored(model, x, y, seed) if data.kind == "images" else (None, {})
     found = Evaluation(
         benchmark=data.benchmark,
         split=split,
@@ -260,10 +291,13 @@ def evaluate(
         shuffle=shuffle,
         likelihood=likelihood,
         beta=Beta(*beta),
-        absent=absent | why,
+        absent=absent | why | lacking,
         perplexity=perplexity(x, terms, nll) if data.kind == "text" else None,
         floor=floor,
+        labels=classify(model, data, split=split, seed=seed) if isinstance(model, Labelling) else None,
         points=points(model, x, terms, nll, seed) if data.kind == "drawings" else None,
+        restored=alike,
+        codecs=as_files(x) if data.kind == "images" and likelihood.family in MASSES else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))
 
@@ -278,8 +312,13 @@ def check(terms: Draws, split: str) -> None:
         )
 
 
-def bound(terms: Draws) -> tuple[Nll | None, dict[str, str]]:
+def bound(terms: Draws, diffuses: bool) -> tuple[Nll | None, dict[str, str]]:
     """Summarises the importance-weighted bound."""
+    if terms.weights is None and diffuses:
+        return None, {
+            "nll": "the rate of a diffusion is estimated draw by draw, and is no log density ratio: its mean is a bound, the "
+            "mean of exponentials is none"
+        }
     if terms.weights is None:
         return None, {
             "nll": "the posterior is a point mass: it has no density, so it has no importance weights"
@@ -331,6 +370,52 @@ def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) ->
         nll=None if nll is None else nll.mean / length,
         points=length,
     )
+
+
+def restored(
+    model: Model, x: Tensor, y: Tensor | None, seed: int
+) -> tuple[Restored | None, dict[str, str]]:
+    """Compares images with the means of the likelihood, from the posterior's mean and from one draw of it."""
+    figures: list[Estimate | None] = []
+    with still(model, seed):
+        block = at_once(model, x, y)
+    large = min(x.shape[-2:]) > 2 * REACH
+    for choose in (mean_or_draw, rsample):
+        ratios, similarities = [], []
+        with still(model, seed):
+            for i in range(0, len(x), block):
+                rows = x[i : i + block]
+                trace = model(rows, None if y is None else y[i : i + block], choose=choose)
+                if not trace.latents:
+                    return None, {"restored": "the model has no code, so it gives nothing back"}
+                try:
+                    means = trace.likelihood.mean.clamp(0, 1)
+                except (NotImplementedError, AttributeError):
+                    return None, {"restored": "the likelihood has no mean to compare with: it is drawn pixel by pixel"}
+                ratios.append(psnr(rows, means))
+                if large:
+                    similarities.append(ssim(rows, means))
+        figures += [Estimate.of(torch.cat(ratios)), Estimate.of(torch.cat(similarities)) if large else None]
+    why = {} if large else {"ssim": f"images of {x.shape[-2]} x {x.shape[-1]} pixels are smaller than its window of 11 x 11"}
+    ratio, similarity, ratio_draw, similarity_draw = figures
+    assert ratio is not None and ratio_draw is not None
+    return Restored(ratio, ratio_draw, similarity, similarity_draw), why
+
+
+def mean_or_draw(d: Distribution) -> Tensor:
+    """Takes the mean of a posterior, or a draw where it knows none."""
+    try:
+        return d.mean
+    except (NotImplementedError, AttributeError):
+        return rsample(d)
+
+
+def as_files(x: Tensor) -> dict[str, float] | None:
+    """Returns the bits a dimension of images as files; None where codecs or Pillow do not take them."""
+    try:
+        return lossless_bits(x)
+    except LatenteError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,17 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from ..distributions import Code, Delta, Flat, Spheres, UniformCodes, UniformSphere, WrittenCodes
+from ..distributions import (
+    Code,
+    Delta,
+    Diffused,
+    Flat,
+    Flow,
+    Spheres,
+    UniformCodes,
+    UniformSphere,
+    WrittenCodes,
+)
 from ..divergences import base, by_dimension
 from ..models.boltzmann import HiddenMarginal
 from ..trace import Latent, Model, kl
@@ -285,7 +295,9 @@ def latents(model: Model, x: Tensor, y: Tensor | None = None, *, seed: int = 0) 
             for i in range(0, len(x), block)
         ]
         return {
-            name: group([walk[name] for walk in walks], is_first=i == 0) for i, name in enumerate(walks[0])
+            name: group([walk[name] for walk in walks], is_first=i == 0)
+            for i, (name, g) in enumerate(walks[0].items())
+            if not isinstance(g.p, Diffused)  # the example itself under a little noise, and no code of it
         }
 
 
@@ -305,7 +317,8 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     variances = joined([moment(d, "variance") for d in posteriors])
     unit = base(p).variance.mean() if isinstance(base(p), UniformSphere) else 1.0
     activity = None if means is None or n < 2 else means.var(0) / unit
-    informed = information(z, posteriors) if is_first and not is_point and n > 1 else None
+    has_pairs = is_first and not is_point and not isinstance(q, Flow)  # whose density at others' draws takes many passes
+    informed = information(z, posteriors) if has_pairs and n > 1 else None
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:
         low, high = (rate.mean().item() - bound.mean for bound in (informed.upper, informed.lower))

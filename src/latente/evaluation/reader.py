@@ -130,7 +130,7 @@ def drawn(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
     return x / 255, scenes.table[index]
 
 
-def keep(net: SlotReader, file: Path) -> None:
+def keep(net: nn.Module, file: Path) -> None:
     """Writes weights where they are looked for; a cache that cannot be written is no error."""
     part = file.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError, SafetensorError):

@@ -106,10 +106,20 @@ def has_energy(e: Evaluation) -> bool:
     return any(g.log_z is not None for g in e.latents.values())
 
 
+def has_noise(e: Evaluation) -> bool:
+    """Tells whether a likelihood is itself a bound, by noise between the levels of the data."""
+    return e.likelihood.family == "Dequantised"
+
+
+def is_diffused(e: Evaluation) -> bool:
+    """Tells whether there is a rate without a code: the price of taking noise away."""
+    return not e.latents and bool(e.rates)
+
+
 def score_of(e: Evaluation) -> str:
     """Names distortion plus rate: with a point mass, which has no density, it bounds nothing; without a code it is exact."""
-    if not e.latents:
-        return "log p(x)"
+    if not e.latents and not is_diffused(e):
+        return "E log p(x + u)" if has_noise(e) else "log p(x)"
     return "log p(x, z)" if has_points(e) else "ELBO"
 
 
@@ -413,7 +423,7 @@ def verdict(e: Evaluation) -> str:
     if len(e.latents) > GROUPS:
         units = f"{len(e.latents)} groups of {next(iter(e.latents.values())).dimensions} dimensions"
     most = "" if has_energy(e) or not e.latents else "at most "
-    likelihood = "" if e.nll is None else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
+    likelihood = "" if e.nll is None or not e.latents else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]
     told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
     units = units or "no code"

@@ -3,13 +3,18 @@
 from .boltzmann import RBM
 from .classifier import Classes, Classifier
 from .decoder_only import DecoderOnly
+from .diffusion import Diffusion
 from .draw import Draw
+from .gan import GAN
+from .joint import Joint, JointOnCodes, Labelling
 from .refined import Refined
 from .stacks import Affine, Ways, unroll
+from .topdown import TopDown
 from .vae import VAE
 from .vq import VQVAE
 
 __all__ = [
+    "GAN",
     "RBM",
     "VAE",
     "VQVAE",
@@ -17,8 +22,13 @@ __all__ = [
     "Classes",
     "Classifier",
     "DecoderOnly",
+    "Diffusion",
     "Draw",
+    "Joint",
+    "JointOnCodes",
+    "Labelling",
     "Refined",
+    "TopDown",
     "Ways",
     "unroll",
 ]

@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 from ..conditionals import Conditional
 from ..distributions import Code, UniformCodes, WrittenCodes
 from ..nn.captions import Caption, CaptionEncoder
+from ..nn.grid import GridWriter
 from ..nn.quantisers import Quantiser
 from ..nn.writer import CodeWriter
 from ..trace import Model, Trace
@@ -50,7 +51,7 @@ class Written(nn.Module):
         shape: The shape of a grid.
     """
 
-    def __init__(self, net: CodeWriter, shape: tuple[int, int]) -> None:
+    def __init__(self, net: CodeWriter | GridWriter, shape: tuple[int, int]) -> None:
         super().__init__()
         self.net, self.shape = net, shape
 

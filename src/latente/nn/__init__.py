@@ -1,10 +1,15 @@
 """Networks: from a value and its context to the numbers that a conditional reads as a distribution."""
 
 from .attention import Aligned, AroundMean, Filters, Heard, MeanOfWords, Reader, Window, Writer
+from .broadcast import BroadcastMLP, DropoutMLP
 from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, Pooled
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
 from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
 from .conv import ConvDecoder, ConvEncoder, ConvFromPlanes, ConvToPlanes
+from .critic import Critic
+from .grid import GridWriter
+from .ladder import ConvLadder, DenseLadder, Ladder, Rung
+from .made import MADE
 from .minilm import MiniLM
 from .mlp import MLP, ResidualMLP, join
 from .normalised import NormalisedMeans
@@ -13,11 +18,14 @@ from .quantisers import FSQ, VQ, Quantiser, Rounded
 from .recurrent import SentenceDecoder, SentenceEncoder
 from .strokes import StrokeDecoder, StrokeEncoder
 from .transformer import Block, heads_of
+from .unet import TimedMLP, UNet
+from .velocity import VelocityNet
 from .writer import CodeWriter
 
 __all__ = [
     "FSQ",
     "LSTM",
+    "MADE",
     "MLP",
     "VQ",
     "Aligned",
@@ -25,6 +33,7 @@ __all__ = [
     "Bag",
     "BiLSTM",
     "Block",
+    "BroadcastMLP",
     "Caption",
     "CaptionEncoder",
     "CaptionTransformer",
@@ -33,10 +42,16 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "ConvFromPlanes",
+    "ConvLadder",
     "ConvToPlanes",
+    "Critic",
+    "DenseLadder",
+    "DropoutMLP",
     "Filters",
+    "GridWriter",
     "Heard",
     "HyperLSTM",
+    "Ladder",
     "LayerNormLSTM",
     "MeanOfWords",
     "MiniLM",
@@ -47,14 +62,18 @@ __all__ = [
     "Reader",
     "ResidualMLP",
     "Rounded",
+    "Rung",
     "SentenceDecoder",
     "SentenceEncoder",
     "SigmoidCode",
     "SoftThreshold",
     "StrokeDecoder",
     "StrokeEncoder",
+    "TimedMLP",
     "TopK",
+    "UNet",
     "UnitColumns",
+    "VelocityNet",
     "Window",
     "Writer",
     "bound_columns",

@@ -116,6 +116,17 @@ class Layer(nn.Module):
         return step if self.is_first else h + step
 
 
+class Constant(nn.Module):
+    """Learns features that depend on nothing: what is left of a linear map when there is no code to read."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.bias.expand(len(code), -1)
+
+
 class PixelCNN(nn.Module):
     r"""Maps an image and a code to the parameters of every pixel given the pixels before it.
 
@@ -128,8 +139,9 @@ class PixelCNN(nn.Module):
     Arguments:
         shape: The shape of an image, :math:`(C, H, W)`. The channels of a pixel are read together.
         outputs: The number of parameters of a pixel.
-        features: The number of features of the code and its context together.
-        planes: A network from the code and its context to planes with shape :math:`(M, H, W)`, which the first layer reads.
+        features: The number of features of the code and its context together; 0 for images alone.
+        planes: A network from the code and its context to planes with shape :math:`(M, H, W)`, which the first layer reads; None
+            for images alone.
         maps: The number of planes :math:`M`.
         kernels: The odd kernel size of each layer. The first is at least 3.
         channels: The channels of each stack.
@@ -152,9 +164,9 @@ class PixelCNN(nn.Module):
         self,
         shape: Sequence[int],
         outputs: int,
-        features: int,
-        planes: nn.Module,
-        maps: int,
+        features: int = 0,
+        planes: nn.Module | None = None,
+        maps: int = 0,
         kernels: Sequence[int] = (7, 3, 3, 3),
         channels: int = 16,
         skip: bool = False,
@@ -169,10 +181,11 @@ class PixelCNN(nn.Module):
             Layer(channels if i else shape[0], channels, k // 2, is_first=i == 0)
             for i, k in enumerate(kernels)
         )
-        self.biases = nn.Linear(features, 4 * channels * len(kernels))
+        wide = 4 * channels * len(kernels)
+        self.biases = nn.Linear(features, wide) if features else Constant(wide)
         self.planes = planes
         self.maps = nn.Linear(features, len(kernels) * maps * math.prod(shape[1:])) if skip else None
-        seeing = len(kernels) if skip else 1
+        seeing = 0 if planes is None else len(kernels) if skip else 1
         self.looks = nn.ModuleList(nn.Conv2d(maps, 2 * channels, 1, bias=False) for _ in range(seeing))
         self.last = nn.Conv2d(maps, channels, 1, bias=False) if skip else None
         self.hidden, self.head = Convolution(channels, channels, 1), Convolution(channels, outputs, 1)
@@ -184,7 +197,7 @@ class PixelCNN(nn.Module):
     def conditions(self, z: Tensor, y: Tensor | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Returns what is added in each layer, (N, 2 C, 1, 1) and (N, 2 C, H or 1, W or 1), and before the output."""
         code = join(z, y).flatten(0, -2)
-        seen = [self.planes(z, y).flatten(0, -4)]
+        seen = [] if self.planes is None else [self.planes(z, y).flatten(0, -4)]
         if self.maps is not None:
             seen += self.maps(code).unflatten(-1, (len(self.layers), -1, *self.shape[1:])).unbind(1)
         biases = self.biases(code)[..., None, None].chunk(2 * len(self.layers), 1)

@@ -9,7 +9,9 @@ from .controllers import Capacity, Controller, DistortionTarget, RateTarget
 from .drawings import SketchLoss
 from .elbo import ELBO, IWAE
 from .encoder import Aggressive, Reconstruction, SemiAmortised, refine
-from .fitting import FitPrior
+from .fitting import FitOdds, FitPrior, FitVelocity
+from .generation import Generation, LearnedSimilarity
+from .labels import FewLabels
 from .matching import Discrepancy, Information, TotalCorrelation
 from .penalties import Hutchinson, Jacobian, Penalty, SigmoidJacobian, Sparsity
 from .sharpening import Sharpening
@@ -26,11 +28,16 @@ __all__ = [
     "CrossEntropy",
     "Discrepancy",
     "DistortionTarget",
+    "FewLabels",
     "FitCodes",
+    "FitOdds",
     "FitPrior",
+    "FitVelocity",
+    "Generation",
     "Hutchinson",
     "Information",
     "Jacobian",
+    "LearnedSimilarity",
     "Objective",
     "Penalty",
     "RateTarget",

@@ -24,6 +24,8 @@ from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
 
+LEAST = 0.1  # nats that every group counts as, so that none is ever free
+
 
 def identity(x: Tensor) -> Tensor:
     return x
@@ -44,6 +46,8 @@ class ELBO(Objective):
             sampled KL by default.
         corrupt: Corrupts what is encoded; what is scored stays clean.
         penalties: Prices of something else, by name: each is added with its weight, in training and in validation.
+        balance: Whether, while :math:`\beta_t < 1`, a group is charged in proportion to its rate, so that groups that say little
+            so far may say more (Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898).
 
     Example:
         >>> from latente import recipes
@@ -59,8 +63,10 @@ class ELBO(Objective):
         divergence: Callable[[Latent], Tensor] = kl,
         corrupt: Callable[[Tensor], Tensor] = identity,
         penalties: Mapping[str, Penalty] | None = None,
+        balance: bool = False,
     ) -> None:
         super().__init__()
+        self.balance = balance
         self.beta = constant(beta) if isinstance(beta, float | int) else beta
         self.divergence, self.corrupt = divergence, corrupt
         self.penalties = dict(penalties or {})
@@ -90,14 +96,24 @@ class ELBO(Objective):
         if isinstance(self.beta, Schedule):
             beta = self.beta(clock)
         else:
-            total = torch.stack([rate.mean() for rate in rates.values()]).sum()
+            total = sum((rate.mean() for rate in rates.values()), distortion.new_zeros(()))
             beta = self.beta(distortion.mean(), total, clock, learn)
         part = not (
             isinstance(self.beta, Schedule) and self.beta.limit == 0
         )  # else the bound is not what is sought
-        weighed = {name: Term(rate, beta, held=float(part)) for name, rate in rates.items()}
+        weighed = {
+            name: Term(rate, weight, held=float(part))
+            for (name, rate), weight in zip(rates.items(), self.by_group(list(rates.values()), beta))
+        }
         factors = {name: Term(-factor) for name, factor in trace.factors.items()}
         return {"distortion": Term(distortion)} | weighed | factors
+
+    def by_group(self, rates: list[Tensor], beta: float | Tensor) -> list[float | Tensor]:
+        """Returns the weight of each group's rate; their mean is beta."""
+        if not self.balance or not isinstance(beta, float | int) or beta >= 1:
+            return [beta] * len(rates)
+        means = torch.stack([rate.mean() for rate in rates]).detach()
+        return list(beta * (means + LEAST) / (means.mean() + LEAST))
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}

@@ -7,13 +7,16 @@ than their figures do; all draws come from a seeded fork of the generators, so t
 global generators are left as they were. Figures are made without pyplot, so no global state of matplotlib is touched.
 """
 
+from .boundary import boundary
 from .canvas import Picture
 from .captioned import Animation, canvases, generations, reads_captions
-from .charts import curves, kl_bars, scatter
+from .charts import curves, group_bars, kl_bars, scatter
 from .images import interpolations, manifold, traversals
 from .ink import Drawing, Sheet
 from .insides import activations, spectrum
+from .levels import levels
 from .noise import chains, corruption, denoised
+from .preview import preview, preview_of
 from .sketches import analogy, completions, temperatures
 from .texts import Lines
 from .views import grid, reconstructions, samples
@@ -27,6 +30,7 @@ __all__ = [
     "Sheet",
     "activations",
     "analogy",
+    "boundary",
     "canvases",
     "chains",
     "completions",
@@ -36,9 +40,13 @@ __all__ = [
     "filters",
     "generations",
     "grid",
+    "group_bars",
     "interpolations",
     "kl_bars",
+    "levels",
     "manifold",
+    "preview",
+    "preview_of",
     "reads_captions",
     "reconstructions",
     "samples",

@@ -21,11 +21,12 @@ from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, PAPER, Picture, ax
 from .codes import Codes, encode, examples
 from .images import count
 
-__all__ = ["curves", "kl_bars", "scatter"]
+__all__ = ["curves", "group_bars", "kl_bars", "scatter"]
 
 DPI = 200
 WIDTH = 7.2
 NAMED = 32  # dimensions that get a tick each
+SPEAKS = 0.5  # nats of a group
 TITLES = {"error": "error, a share and no nats"}
 ASIDE = re.compile(r"step|epoch|split|loss|lr|beta|skipped|gradient/.*")  # no parts of the objective
 
@@ -332,6 +333,32 @@ def kl_bars(evaluation: Evaluation) -> Picture:
         ticks = place if len(found) <= NAMED else place[:0]
         ax.set_xticks(ticks, [row[0] for row in found] if len(ticks) and is_last else [""] * len(ticks))
     return Picture(figure, title, note, header, DPI, {"kl": kls, "activity": activity, "active": active})
+
+
+def group_bars(evaluation: Evaluation) -> Picture:
+    """Draws the KL of each latent group in nats, in the order of the walk.
+
+    Arguments:
+        evaluation: The figures of a run.
+
+    Raises:
+        LatenteError: If there are less than two groups.
+    """
+    if len(evaluation.rates) < 2:
+        raise LatenteError("this model has less than two latent groups, so there are none to compare")
+    names = list(evaluation.rates)
+    kls, errors = np.array([(r.mean, r.se) for r in evaluation.rates.values()]).T
+    told = int((kls > SPEAKS).sum())
+    title = f"Latent groups: {told} of {len(kls)} say more than half a nat"
+    note = f"{evaluation.benchmark} · over {evaluation.split} examples, in the order of the walk; in all {kls.sum():.1f} nats"
+    figure, header = sheet(WIDTH, 2.5, title, note, DPI)
+    ax = axes(figure, (0.72, 0.5, WIDTH - 0.72 - MARGIN, 1.75), "", "KL, nats")
+    place = np.arange(len(kls))
+    ax.bar(place, kls, width=0.72, color=[BLUE if k > SPEAKS else GREY for k in kls], linewidth=0)
+    ax.errorbar(place, kls, errors, fmt="none", ecolor=INK, elinewidth=0.8)
+    ax.set_xlim(-0.6, len(kls) - 0.4)
+    ax.set_xticks(place, names if len(names) <= NAMED else [""] * len(names))
+    return Picture(figure, title, note, header, DPI, {"kl": kls})
 
 
 def handles(ax: Any, active: np.ndarray) -> None:

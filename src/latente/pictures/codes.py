@@ -7,8 +7,9 @@ dimensions matter is told by the mean KL by dimension, and by the variance of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor
 from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
 
 from ..data import Data
-from ..distributions import Autoregressive, Code, Flat, onto
+from ..distributions import Autoregressive, Code, Dequantised, Flat, onto
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, place, still
 from ..evaluation.latents import base, by_dimension, moment
+from ..models import GAN, Labelling
 from ..nn import CaptionEncoder
 from ..trace import Latent, Model, Trace, mean, rsample
 
@@ -32,6 +34,8 @@ __all__ = [
     "index_of",
     "is_conditional",
     "mean_of",
+    "means_of",
+    "needs_code",
     "needs_images",
     "needs_numbers",
     "needs_prior",
@@ -88,10 +92,7 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     groups = []
     for i in range(0, len(x), BLOCK):
         trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
-        if not trace.latents:
-            raise LatenteError(
-                "the model is a decoder alone and has no codes: see its samples and completions"
-            )
+        needs_code(trace, "pictures of codes")
         needs_numbers(trace)
         name = next(iter(trace.latents))
         groups.append(trace.latents[name])
@@ -111,6 +112,16 @@ def mean_of(g: Latent) -> Tensor:
     return g.z if found is None else onto(g.p, found.view(g.z.shape))
 
 
+def means_of(model: Model, x: Tensor, y: Tensor | None) -> tuple[Trace, dict[str, Tensor]]:
+    """Returns a pass, and the posterior's mean of each group, given the means of the groups above it."""
+    trace, codes = model(x, y), dict[str, Tensor]()
+    for name in trace.latents:
+        if codes:
+            trace = model(x, y, given=codes)
+        codes[name] = mean_of(trace.latents[name])
+    return trace, codes
+
+
 def images(d: Distribution) -> np.ndarray:
     """Returns the means of a likelihood as numpy, or draws where it knows no mean: what pictures show."""
     return (d.mean if shows(d) == "means" else d.sample()).float().cpu().numpy()
@@ -118,11 +129,13 @@ def images(d: Distribution) -> np.ndarray:
 
 def shows(d: Distribution) -> str:
     """Says what pictures show of a likelihood."""
-    return "draws" if isinstance(d, Autoregressive) else "means"
+    return "draws" if isinstance(d, Autoregressive | Dequantised) else "means"
 
 
 def is_conditional(model: Model, x: Tensor) -> bool:
-    """Tells whether a model refuses to walk without labels."""
+    """Tells whether a model takes labels: it refuses to walk without, or would have to infer them."""
+    if isinstance(model, Labelling | GAN):
+        return isinstance(model, Labelling)
     with still(model, 0):
         try:
             model(x[:1])
@@ -170,12 +183,15 @@ def conditions(model: Model, data: Data, x: Tensor, label: int | str | None) -> 
     return takes, chosen
 
 
-def cold(temperature: float) -> Callable[[Distribution], Tensor]:
-    """Draws with deviations from the mean shrunk, or stretched, by a temperature.
+def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tensor]:
+    """Draws with deviations from the mean shrunk, or stretched, by a temperature; or by one for each latent group of a walk.
 
     Raises:
         LatenteError: If it is not a number above 0; when drawing, if the family has no scale to shrink.
     """
+    if not isinstance(temperature, float | int):
+        by_group = cycle([cold(t) for t in temperature])
+        return lambda d: next(by_group)(d)
     if not (math.isfinite(temperature) and temperature > 0):
         raise LatenteError(f"temperature is {temperature}: give a number above 0, e.g. 0.7")
     if temperature == 1:
@@ -200,6 +216,12 @@ def needs_prior(trace: Trace, what: str) -> None:
                 g.p.rsample()
             except ValueError as error:
                 raise LatenteError(f"there are no {what}: {error}") from None
+
+
+def needs_code(trace: Trace, what: str) -> None:
+    """Refuses what goes through a code, where there is none."""
+    if not trace.latents:
+        raise LatenteError(f"there are no {what} of a model that has no latent code: see its samples")
 
 
 def needs_numbers(trace: Trace) -> None:

@@ -32,6 +32,8 @@ from .codes import (
     is_conditional,
     labels_of,
     mean_of,
+    means_of,
+    needs_code,
     needs_images,
     needs_numbers,
     needs_prior,
@@ -86,10 +88,11 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     x, y = pairs(model, data, rows, seed)
     rows = len(x) // 2
     with still(model, seed):
-        trace = model(x, y)
+        trace, codes = means_of(model, x, y)
+        needs_code(trace, "interpolations")
         needs_numbers(trace)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
-        given = {name: line(mean_of(g), t, g.p) for name, g in trace.latents.items()}
+        given = {name: line(codes[name], t, g.p) for name, g in trace.latents.items()}
         context = None if y is None else y[:rows].repeat_interleave(steps, 0)
         likelihood = model(y=context, size=rows * steps, given=given).likelihood
         decoded = images(likelihood)

@@ -24,7 +24,7 @@ from ..objectives import ELBO, Objective
 from ..objectives.elbo import identity
 from ..trace import Model
 from .canvas import Picture, lay_out
-from .codes import examples, images, mean_of, needs_images
+from .codes import examples, images, means_of, needs_images
 from .images import count, pixels
 
 __all__ = ["chains", "corruption", "denoised"]
@@ -59,7 +59,7 @@ def denoised(
     x, y = examples(model, data, max(n, MEASURED), seed)
     with still(model, seed):
         noisy = corrupt(x)
-        codes = {name: mean_of(g) for name, g in model(noisy, y).latents.items()}
+        codes = means_of(model, noisy, y)[1]
         clean = images(model(y=y, size=len(x), given=codes).likelihood)
     rows = {"example": x.float().cpu().numpy(), "corrupted": noisy.float().cpu().numpy(), "restored": clean}
     before, after = (psnr(rows["example"], rows[name]) for name in ("corrupted", "restored"))

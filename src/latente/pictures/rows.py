@@ -41,7 +41,7 @@ def against(data: Data, drawn: Tensor, note: str) -> Picture:
     left, bottom, gap = 0.72, 0.52, 0.14
     width = max(left + d * CELL + (d - 1) * gap + MARGIN, 4.4)
     few = "" if d == true.shape[1] else f", the first {d} of {true.shape[1]} columns"
-    note = f"{data.benchmark} · {len(true)} held-out rows, {len(made)} draws of p(x|z), {note}{few}, in the data's own units"
+    note = f"{data.benchmark} · {len(true)} held-out rows, {len(made)} draws of {note}{few}, in the data's own units"
     title = "Samples beside data"
     figure, header = sheet(width, bottom + d * CELL + (d - 1) * gap + 0.1, title, note, DPI)
     for i in range(d):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,11 +14,23 @@ from ..data import Data
 from ..errors import LatenteError
 from ..evaluation.bounds import still
 from ..evaluation.latents import base
+from ..models import GAN
 from ..trace import Model
 from . import captioned
 from . import rows as tables
 from .canvas import Picture, colours, lay_out
-from .codes import cold, conditions, examples, images, labels_of, mean_of, needs_images, needs_prior, shows
+from .codes import (
+    cold,
+    conditions,
+    examples,
+    images,
+    labels_of,
+    means_of,
+    needs_code,
+    needs_images,
+    needs_prior,
+    shows,
+)
 from .images import count, filled, pixels
 
 __all__ = ["grid", "reconstructions", "samples"]
@@ -32,7 +45,7 @@ def samples(
     n: int | None = None,
     seed: int = 0,
     label: int | str | None = None,
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] = 1.0,
 ) -> Picture:
     r"""Draws :math:`z \sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row a class.
 
@@ -46,7 +59,7 @@ def samples(
         n: The number of samples; 64 images or 500 rows by default.
         seed: The seed of the draws.
         label: The class, by name or index, for a conditional model; all of them by default.
-        temperature: What deviations from the prior's mean are multiplied by.
+        temperature: What deviations from the prior's mean are multiplied by; one for each latent group, where several are given.
 
     Raises:
         LatenteError: If the prior cannot be sampled, or an argument is not right.
@@ -59,13 +72,22 @@ def samples(
     x, y = examples(model, data, 1, seed)
     takes, chosen = conditions(model, data, x, label)
     with still(model, seed):
-        needs_prior(model(x, y), "samples")
-    says = f", temperature {temperature:g}" if temperature != 1 else ""
+        first = model(size=1) if isinstance(model, GAN) else model(x, y)
+        needs_prior(first, "samples")
+    told = f"{temperature:g}" if isinstance(temperature, float | int) else " ".join(f"{t:g}" for t in temperature)
+    groups = 1 if isinstance(temperature, float | int) else len(temperature)
+    if told != "1" and not first.latents:
+        raise LatenteError(f"temperature is {told}, which is of the prior, and this model has no latent code: leave it out")
+    if told != "1" and groups not in (1, len(first.latents)):
+        raise LatenteError(
+            f"temperature is {told}, and this model has {len(first.latents)} latent groups: give one number, or one for each"
+        )
+    says = f", temperature {told}" if told != "1" else ""
     if data.kind != "images":
         context = classes_of(data, n, chosen, x) if takes else None
         with still(model, seed):
             drawn = model(y=context, size=n, choose=choose).likelihood.sample()
-        return tables.against(data, drawn, f"z ~ p(z){says}, seed {seed}")
+        return tables.against(data, drawn, f"p(x|z), z ~ p(z){says}, seed {seed}" if first.latents else f"p(x), seed {seed}")
     needs_images(data, "samples")
     names: list[str] = []
     columns = math.ceil(math.sqrt(n))
@@ -81,7 +103,8 @@ def samples(
         likelihood = model(y=context, size=n, choose=choose).likelihood
         shown = images(likelihood)
     what = "" if chosen is None else f" of {data.classes[chosen]}"
-    note = f"{data.benchmark} · {shows(likelihood)} of p(x|z), z ~ p(z{'|y' if takes else ''}){says}, seed {seed}"
+    of = f"p(x|z), z ~ p(z{'|y' if takes else ''}){says}" if first.latents else "p(x)"
+    note = f"{data.benchmark} · {shows(likelihood)} of {of}, seed {seed}"
     return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values={"images": shown})
 
 
@@ -110,8 +133,8 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
     count("n", n)
     x, y = examples(model, data, n if data.kind == "images" else max(n, tables.ROWS), seed)
     with still(model, seed):
-        first = model(x, y)
-        codes = {name: mean_of(g) for name, g in first.latents.items()}
+        trace, codes = means_of(model, x, y)
+        needs_code(trace, "reconstructions")
         likelihood = model(y=y, size=len(x), given=codes).likelihood
         drawn = model(x, y).likelihood.sample()
         restored = images(likelihood)

@@ -27,11 +27,17 @@ from . import autoencoders as autoencoders  # isort: skip
 from . import stacks as stacks  # isort: skip
 from . import boltzmann as boltzmann  # isort: skip
 from . import spherical as spherical  # isort: skip
+from . import densities as densities  # isort: skip
 from . import two_stage as two_stage  # isort: skip
+from . import few_labels as few_labels  # isort: skip
 from . import text as text  # isort: skip
 from . import drawings as drawings  # isort: skip
 from . import draw as draw  # isort: skip
 from . import text_to_image as text_to_image  # isort: skip
+from . import discrete as discrete  # isort: skip
+from . import ladder as ladder  # isort: skip
+from . import diffusion as diffusion  # isort: skip
+from . import gan as gan  # isort: skip
 
 __all__ = [
     "FROM_DATA",

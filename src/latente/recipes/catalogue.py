@@ -53,6 +53,7 @@ class Plan:
             show progress.
         adopt: Takes what it needs from a trained model: of a recipe that builds on another run.
         labels: How many labels of the training examples it may use, where not all: the others are then no part of training.
+        unlabelled: Whether the others are part of it nonetheless, without their labels.
         sentences: How many words of a text it knows, and how long a sentence may be; None for a recipe that reads no text.
         augment: Changes each batch of training at random.
     """
@@ -63,6 +64,7 @@ class Plan:
     pretrain: Callable[[Examples, Path | None, Settings, bool], None] | None = None
     adopt: Callable[[Model], None] | None = None
     labels: int | None = None
+    unlabelled: bool = False
     sentences: tuple[int, int] | None = None
     augment: Callable[[Tensor], Tensor] | None = None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from ..errors import RunError
-from .catalogue import Plan, check, make, recipe
+from .catalogue import Plan, check, make, reads, recipe
 from .vaes import FLOW, Classes, Shape, prior_of
 
 if TYPE_CHECKING:
@@ -49,10 +49,16 @@ Of = Annotated[
     Field(description="folder of the trained run to build on; its data is used where --data is not given"),
 ]
 Kind = Annotated[
-    Literal["mixture", "flow"],
-    Field(description="p(z): a mixture of Normals with full covariances, or a flow (zuko)"),
+    Literal["mixture", "flow", "vamp", "diffusion", "energy", "pixelcnn"],
+    Field(
+        description="p(z): a mixture of Normals with full covariances, a flow (zuko), a mixture of posteriors of learned "
+        "inputs, noise that a velocity field carries over, a Normal times the odds of a classifier; or, of discrete "
+        "codes, each code given those before it"
+    ),
 ]
-Components = Annotated[int, Field(ge=1, le=1000, description="Normals of the mixture")]
+Components = Annotated[
+    int, Field(ge=1, le=1000, description="Normals of the mixture, or learned inputs of vamp")
+]
 Labels = Annotated[
     int | None,
     Field(
@@ -68,23 +74,37 @@ def prior(
 ) -> Plan:
     """A prior fitted to the codes of a trained run, which stays as it is: an autoencoder becomes generative."""
     from .. import priors
+    from ..conditionals import Point
     from ..models import VAE
-    from ..objectives import FitPrior
+    from ..objectives import FitOdds, FitPrior, FitVelocity
     from ..trace import rsample
 
-    model, binarise, features, is_real = base_of(of, shape, "a prior is fitted to the code")
+    if kind == "pixelcnn":
+        return written(of, shape)
+    name = of["recipe"]
+    model, binarise, features, is_real = base_of(of, shape, f"a prior of kind {kind} is fitted to the code")
     if not is_real:
+        raise RunError(f"a prior is fitted to codes of real numbers, and those of {name} lie on a surface")
+    if kind in ("mixture", "energy") and features > FLOW:
         raise RunError(
-            f"a prior is fitted to codes of real numbers, and those of {of['recipe']} lie on a surface"
+            f"kind is {kind}, whose full covariances take at most {FLOW} dimensions, and z of this run has {features}"
         )
-    if kind == "mixture" and features > FLOW:
-        raise RunError(
-            f"kind is mixture, whose full covariances take at most {FLOW} dimensions, and z of this run has {features}"
-        )
-    fitted = priors.FullMixture(features, components) if kind == "mixture" else prior_of(kind, features, 0)
-    own = priors.Standardised(fitted, features)
     model.requires_grad_(False)
-    model.prior = own
+    if kind == "vamp":
+        if isinstance(model.posterior, Point):
+            raise RunError(
+                f"kind is vamp, a mixture of posteriors, and those of {name} are points: use mixture"
+            )
+        if reads(name):
+            raise RunError(
+                f"kind is vamp, whose inputs are learned, and {name} reads {reads(name)}: use mixture"
+            )
+        pseudo = priors.Vamp(model.posterior, shape, components, (0.0, 1.0) if len(shape) == 3 else None)
+        model.prior = pseudo
+    else:
+        fitted = continuous_prior(kind, features, components)
+        own = priors.Standardised(fitted, features)
+        model.prior = own
 
     def adopt(trained: Model) -> None:
         assert isinstance(trained, VAE)
@@ -92,7 +112,12 @@ def prior(
         model.likelihood.load_state_dict(trained.likelihood.state_dict())
 
     def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        if kind == "vamp":
+            pseudo.start(examples.subset(components, run.seed).batch(slice(None))[0])
+            return
         codes = own.fit(codes_of(model.posterior, examples.subset(CODES, run.seed), rsample, run.seed))
+        if isinstance(fitted, priors.Energy):
+            fitted.fit(codes)
         if isinstance(fitted, priors.FullMixture):
             if len(codes) < components:
                 raise RunError(
@@ -100,7 +125,54 @@ def prior(
                 )
             fitted.fit(codes, run.seed)
 
-    return Plan(model, FitPrior(), binarise, pretrain=fit, adopt=adopt)
+    objective = {"diffusion": FitVelocity, "energy": FitOdds}.get(kind, FitPrior)
+    return Plan(model, objective(), binarise, pretrain=fit, adopt=adopt)
+
+
+def continuous_prior(kind: str, features: int, components: int) -> nn.Module:
+    """Makes a prior of standardised codes."""
+    from torch import nn
+
+    from .. import priors
+    from ..nn import MLP, VelocityNet
+
+    if kind == "mixture":
+        return priors.FullMixture(features, components)
+    if kind == "diffusion":
+        return priors.FlowMatching(VelocityNet(features), features)
+    if kind == "energy":
+        odds = MLP((features,), (1,), (256, 256))
+        for parameter in odds.layers[-1].parameters():  # the Normal alone, at first
+            nn.init.zeros_(parameter)
+        return priors.Energy(odds, features)
+    return prior_of(kind, features, 0)
+
+
+def written(of: dict[str, Any], shape: list[int]) -> Plan:
+    """Plans a prior that writes the discrete codes of a run, one after the other."""
+    from ..models import VQVAE
+    from ..models.vq import Written
+    from ..nn import GridWriter
+    from ..objectives import FitCodes
+
+    name = of["recipe"]
+    same_shape(of, shape)
+    base = make(name, **of["arguments"])
+    model = base.model
+    if not isinstance(model, VQVAE):
+        raise RunError(
+            f"kind is pixelcnn, which writes discrete codes, and {name} has none: choose another kind, or build on a vq-vae"
+        )
+    if model.embed is not None:
+        raise RunError(f"kind is pixelcnn, which reads no captions, and {name} has a prior that does already")
+    model.requires_grad_(False)
+    model.prior = Written(GridWriter(model.quantiser.codes, model.prior.shape), model.prior.shape)
+
+    def adopt(trained: Model) -> None:
+        kept = {n: t for n, t in trained.state_dict().items() if not n.startswith("prior.")}
+        model.load_state_dict(kept, strict=False)
+
+    return Plan(model, FitCodes(), base.binarise, adopt=adopt)
 
 
 @recipe(steps=3000, evaluate_every=100)
@@ -146,14 +218,12 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
 
     from ..models import VAE, VQVAE
 
-    name, read = of["recipe"], of["arguments"].get("shape")
-    if read != shape:
-        raise RunError(
-            f"{name} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
-        )
+    name = of["recipe"]
+    same_shape(of, shape)
     plan = make(name, **of["arguments"])
     if isinstance(plan.model, VQVAE):
-        raise RunError(f"{what} of real numbers; the codes of {name} are discrete, and have a prior already")
+        known = ": theirs is --kind pixelcnn" if plan.model.embed is None else ", and have a prior already"
+        raise RunError(f"{what} of real numbers; the codes of {name} are discrete{known}")
     if not isinstance(plan.model, VAE):
         raise RunError(f"{what} of a model with one latent group, which {name} is not: build on another run")
     if plan.model.embed is not None:
@@ -169,6 +239,14 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
     while isinstance(support, constraints.independent | constraints.MixtureSameFamilyConstraint):
         support = support.base_constraint
     return plan.model, plan.binarise, p.event_shape.numel(), support is constraints.real
+
+
+def same_shape(of: dict[str, Any], shape: list[int]) -> None:
+    read = of["arguments"].get("shape")
+    if read != shape:
+        raise RunError(
+            f"{of['recipe']} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
+        )
 
 
 def codes_of(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .. import conditionals
     from ..data.examples import Examples
+    from ..nn import MADE, PixelCNN
     from ..priors import Vamp
     from ..settings import Settings
     from .remedies import Pretrain
@@ -57,10 +58,11 @@ Network = Annotated[
     Field(description="fully connected, fully connected with residual blocks, or residual convolutions"),
 ]
 Posterior = Annotated[
-    Literal["diagonal", "full", "committed", "normalised", "categorical"],
+    Literal["diagonal", "full", "committed", "normalised", "categorical", "iaf", "nsf"],
     Field(
         description="q(z|x): Normal with diagonal or full covariance; diagonal with a least rate of --commitment a dimension, or "
-        "with means of --spread over a batch; or one-hot groups of categories"
+        "with means of --spread over a batch; one-hot groups of categories; or a flow (zuko), inverse autoregressive or of "
+        "coupled splines"
     ),
 ]
 Prior = Annotated[
@@ -122,6 +124,7 @@ Temperature = Annotated[
 ]
 
 FLOW = 1024  # dimensions of z
+FEATURES = 32  # of the encoder, that a flow's every transform sees
 KERNELS = [7, 3, 3, 3]
 LOGISTICS = 5  # of a mixture
 MAPS = 4  # planes that a PixelCNN sees of z
@@ -193,8 +196,11 @@ def vae(
             f"posterior is categorical and draws {draws}: relaxed draws have no weights; leave draws out"
         )
     size = latent * categories if is_categorical else latent
+    is_flow = posterior in ("iaf", "nsf")
+    if is_flow:
+        check_flow(posterior, prior, latent, estimator, free_bits, training, information)
     outputs = {"full": conditionals.FullCovariance.size(latent), "categorical": size}.get(
-        posterior, 2 * latent
+        posterior, 2 * latent + FEATURES * is_flow
     )
     encoder = encoding(network, shape, outputs, hidden, context, dropout)
     read = {
@@ -203,6 +209,8 @@ def vae(
         "committed": lambda net: conditionals.Committed(net, commitment),
         "normalised": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, spread)),
         "categorical": lambda net: conditionals.Categorical(net, latent, temperature),
+        "iaf": lambda net: conditionals.Flow(net, flow_of("iaf", latent, FEATURES), latent),
+        "nsf": lambda net: conditionals.Flow(net, flow_of("nsf", latent, FEATURES), latent),
     }
     q = read[posterior](encoder)
     p: nn.Module | None = None
@@ -318,6 +326,51 @@ def deep_vae(
     )
 
 
+def flow_of(kind: str, latent: int, features: int) -> nn.Module:
+    """Makes two invertible transforms of noise, the second with the dimensions in reverse order, both near the identity."""
+    import torch
+
+    from .. import priors
+
+    flows = priors.import_zuko().flows
+    with torch.device("cpu"):  # where its masks have their numbers, also where only shapes are asked for
+        if kind == "iaf":
+            made = flows.MAF(latent, features, transforms=2, hidden_features=(64, 64)).transform
+        else:
+            made = flows.NSF(latent, features, transforms=2, passes=2, hidden_features=(64, 64)).transform
+    with torch.no_grad():
+        for step in made.transforms:
+            for parameter in step.hyper[-1].parameters():
+                parameter.mul_(0.1)
+    return made
+
+
+def check_flow(
+    posterior: str,
+    prior: str,
+    latent: int,
+    estimator: str,
+    free_bits: float,
+    training: str,
+    information: float,
+) -> None:
+    """Refuses what takes the parameters of a posterior, or its density at other codes than its own draws."""
+    if latent > FLOW:
+        raise RunError(f"latent is {latent}, but posterior is {posterior}, which takes at most {FLOW}: use diagonal")
+    odd = {
+        "prior": prior if prior == "vamp" else "",
+        "estimator": estimator if estimator != "plain" else "",
+        "free_bits": free_bits or "",
+        "training": training if training != "joint" else "",
+        "information": information or "",
+    }
+    if given := [f"{name} is {value}" for name, value in odd.items() if value]:
+        raise RunError(
+            f"{given[0]} and posterior {posterior}: a flow's density is known at its own draws alone; use diagonal, or "
+            f"leave {next(name for name, value in odd.items() if value)} out"
+        )
+
+
 def starting(prior: Vamp, components: int, before: Pretrain | None) -> Pretrain:
     """Lets the pseudo-inputs start at training examples, after what prepares the other weights."""
 
@@ -383,7 +436,7 @@ def likelihood_of(
     channels: int = 16,
     is_binary: bool = False,
 ) -> nn.Module:
-    from .. import conditionals, distributions
+    from .. import conditionals
     from ..nn import PixelCNN
 
     def planes(n: int) -> nn.Module:
@@ -398,11 +451,18 @@ def likelihood_of(
         pixels = PixelCNN(shape, outputs, features, planes(MAPS), MAPS, kernels, channels, skip)
     except ValueError as error:
         raise RunError(str(error)) from None
+    return pixel_by_pixel(pixels, shape[0], is_binary)
+
+
+def pixel_by_pixel(
+    net: PixelCNN | MADE, channels: int, is_binary: bool
+) -> conditionals.Autoregressive:
+    """Reads what a causal network says of each pixel: log-odds, or a mixture of logistics over 256 levels."""
+    from .. import conditionals, distributions
+
     if is_binary:
-        return conditionals.Autoregressive(pixels, lambda p: distributions.BernoulliEvent(p, 3))
-    return conditionals.Autoregressive(
-        pixels, lambda p: distributions.DiscretizedLogisticMixture(p, shape[0])
-    )
+        return conditionals.Autoregressive(net, lambda p: distributions.BernoulliEvent(p, 3))
+    return conditionals.Autoregressive(net, lambda p: distributions.DiscretizedLogisticMixture(p, channels))
 
 
 def reading(

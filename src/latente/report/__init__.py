@@ -8,5 +8,6 @@ page, and there is no script. Its charts are drawn in the page's own ink, so one
 from .captions import readings
 from .commands import command
 from .page import figures, try_next, write
+from .quality import qualities
 
-__all__ = ["command", "figures", "readings", "try_next", "write"]
+__all__ = ["command", "figures", "qualities", "readings", "try_next", "write"]

@@ -60,6 +60,7 @@ def source(run: Run, recipe: str) -> dict[str, Any]:
     about = run.record["data"]
     options = {"of": run.record["of"]["path"]} if builds else {}
     options |= {"data": about["source"], "label": about["label"]}
+    options |= {name: about[name] for name in ("side", "grey") if about.get(name)}
     return options | {n: about[n] for n, share in SHARES.items() if about.get(n, share) != share}
 
 

@@ -13,11 +13,19 @@ import jinja2
 
 from .. import __version__, doctor, pictures, recipes
 from ..errors import LatenteError
-from ..evaluation import Classification, Evaluation, Finding, Latents
+from ..evaluation import Classification, Evaluation, Finding, Latents, SampleQuality
 from ..evaluation.bounds import Estimate
 from ..evaluation.classification import share
 from ..evaluation.diagnosis import Diagnosis
-from ..evaluation.verdicts import GROUPS, has_energy, has_flat_prior, has_points, score_of
+from ..evaluation.verdicts import (
+    GROUPS,
+    has_energy,
+    has_flat_prior,
+    has_noise,
+    has_points,
+    is_diffused,
+    score_of,
+)
 from ..models import Draw
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
@@ -32,6 +40,7 @@ __all__ = ["write"]
 
 NAME = "report.html"
 SHOWN = 10  # dimensions named one by one
+CODECS = {"png": "PNG", "webp": "WebP"}
 BUDGET = 400_000  # numbers of one grid of images: the page stays under about 3 MB
 
 
@@ -77,7 +86,7 @@ def render(
         verdict="" if problems else plain(judged.verdict),
         findings=[(f, try_next(run, f)) for f in judged.findings],
         evaluation=evaluation,
-        figures=list(figures(judged)),
+        figures=[*figures(judged), *of_quality(run.stored_quality())],
         sections=shown,
         omitted=omitted + [f"{name.replace('_', ' ')}: {why}" for name, why in judged.absent.items()],
         command=command(run),
@@ -147,10 +156,18 @@ def figures(e: Evaluation | Classification | Diagnosis) -> Iterator[Figure]:
     if isinstance(e, Classification):
         yield from of_labels(e)
     elif isinstance(e, Diagnosis):
+        yield from of_labels_beside(e.evaluation)
         yield from of_bounds(e.evaluation)
         yield from of_causes(e)
     else:
+        yield from of_labels_beside(e)
         yield from of_bounds(e)
+
+
+def of_labels_beside(e: Evaluation) -> Iterator[Figure]:
+    """Lists the figures of q(y|x), where the model is one of labels too."""
+    if e.labels is not None:
+        yield from of_labels(e.labels)
 
 
 def of_labels(c: Classification) -> Iterator[Figure]:
@@ -167,7 +184,9 @@ def of_labels(c: Classification) -> Iterator[Figure]:
     yield Figure(
         "labels",
         f"{c.labels:,} + {c.chosen_by:,}",
-        "Labels that it learnt from, and those of validation, which chose the weights.",
+        "Labels that it learnt from, and those of validation, which chose the weights."
+        if c.chosen_by
+        else "Labels that it learnt from, and those that chose the weights: a bound without labels did.",
     )
     yield Figure("error on training data", share(c.train_error), "Of the examples that it learnt from.")
     yield Figure(
@@ -186,11 +205,16 @@ def of_labels(c: Classification) -> Iterator[Figure]:
 def of_bounds(e: Evaluation) -> Iterator[Figure]:
     if not e.latents:
         yield Figure(
-            "−log p(x)",
+            f"−{score_of(e)}",
             nats(-e.elbo),
-            "What the model finds improbable: exact, since there is no code. Lower is better.",
+            "The density with noise between the levels of the data: an upper bound of −log p(x). Lower is better."
+            if has_noise(e)
+            else "Distortion plus rate: an upper bound of −log p(x), averaged over times and noise. Lower is better."
+            if is_diffused(e)
+            else "What the model finds improbable: exact, since there is no code. Lower is better.",
         )
         yield from of_points(e)
+        yield from of_bits(e)
         yield on_training(e)
         return
     points, flat, score = has_points(e), has_flat_prior(e), score_of(e)
@@ -255,12 +279,7 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
             "number of words it might as well have guessed among.",
         )
     yield from of_points(e)
-    if e.bits_per_dim is not None:
-        yield Figure(
-            "bits per dimension",
-            f"{e.bits_per_dim:.4f}",
-            "The same as a code length for each pixel or column.",
-        )
+    yield from of_bits(e)
     yield on_training(e)
     if len(e.latents) > GROUPS:
         yield Figure(
@@ -282,10 +301,49 @@ def of_bounds(e: Evaluation) -> Iterator[Figure]:
             f"{e.likelihood.residual:.4g}",
             f"Of reconstructions; the likelihood is {e.likelihood.family}.",
         )
+    yield from of_restored(e)
     if has_energy(e):  # trained on no bound
         return
     beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
     yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
+
+
+def of_restored(e: Evaluation) -> Iterator[Figure]:
+    if e.restored is not None:
+        r = e.restored
+        yield Figure(
+            "PSNR of reconstructions",
+            f"{r.psnr.mean:.2f} ± {r.psnr.se:.2f} dB",
+            "The mean squared error in decibels below the range of the data, which is 1, means cut to it: higher is better. From "
+            f"one draw of the code {r.psnr_draw.mean:.2f}.",
+        )
+        if r.ssim is not None and r.ssim_draw is not None:
+            yield Figure(
+                "SSIM of reconstructions",
+                f"{r.ssim.mean:.3f} ± {r.ssim.se:.3f}",
+                f"Structural similarity, 1 for equal images. From one draw of the code {r.ssim_draw.mean:.3f}.",
+            )
+
+
+def of_quality(q: SampleQuality | None) -> Iterator[Figure]:
+    """Lists the figures of generated images, where `latente fidelity` made them."""
+    if q is None:
+        return
+    sets = {"samples": q.samples, "reconstructions": q.reconstructions, "real images": q.floor}
+    yield Figure(
+        q.name,
+        ", ".join(f"{d.frechet:.2f} of {name}" for name, d in sets.items() if d is not None),
+        f"Fréchet distance to test images as seen by {q.network}, {q.n:,} images each. Real images are the floor.",
+    )
+    if q.samples is not None and q.samples.neighbours is not None:
+        near = q.samples.neighbours
+        yield Figure(
+            "precision, recall, density, coverage",
+            f"{near.precision:.3f}, {near.recall:.3f}, {near.density:.3f}, {near.coverage:.3f}",
+            f"Of samples, by {near.k} nearest neighbours: whether they look real, and whether they show all there is.",
+        )
+    if q.per_second is not None:
+        yield Figure("samples a second", f"{q.per_second:,.1f}", "On the machine that measured it.")
 
 
 def of_points(e: Evaluation) -> Iterator[Figure]:
@@ -305,6 +363,21 @@ def of_points(e: Evaluation) -> Iterator[Figure]:
             "the rate over the dimensions of the code. What follows the end of a drawing is certain; where the pen of all rows "
             f"that pad it is charged too, L_R is {p.padded:.3f}, and means something for a model that was trained on them.",
         )
+
+
+def of_bits(e: Evaluation) -> Iterator[Figure]:
+    if e.bits_per_dim is not None:
+        yield Figure(
+            "bits per dimension",
+            f"{e.bits_per_dim:.4f}",
+            "The same as a code length for each pixel or column.",
+        )
+        if e.codecs:
+            yield Figure(
+                "bits per dimension of files",
+                ", ".join(f"{CODECS[name]} {bits:.4f}" for name, bits in e.codecs.items()),
+                "What general codecs need for the same images, headers included: a model should need less.",
+            )
 
 
 def on_training(e: Evaluation) -> Figure:
@@ -486,12 +559,25 @@ def wishes(
         "The contrast is no loss that falls: it says how much lower the model holds the data than its own dreams. The "
         "pseudo-likelihood judges the model."
         if boltzmann
-        else "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits.",
+        else "The rate is what codes cost, the distortion what they miss. If validation rises while training falls, it overfits."
+        if evaluation.latents
+        else "The distortion is what is lost in the last noise, the rate the price of taking the other away. There is no code."
+        if is_diffused(evaluation)
+        else "The distortion is −log p(x): there is no code. If validation rises while training falls, it overfits.",
         lambda: pictures.curves(run.metrics(), data.benchmark),
     )
+    preview = pictures.preview_of(run.record["data"])
+    if preview is not None:
+        yield (
+            "What does the model see?",
+            "Files of the folder, and what they are made before the model sees them: what is cut off here cannot be learnt.",
+            preview,
+        )
     yield (
         "What does it generate?",
-        "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
+        "Each is drawn number by number, through the flow, or out of noise: there is no code that they could be decoded from."
+        if not evaluation.latents and data.kind in ("images", "table", "vectors")
+        else "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
         if not of_rows
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
         lambda: shows.samples(model, data, n=across**2 if of_images else None, seed=seed),
@@ -515,8 +601,8 @@ def wishes(
             "A cold model draws what is usual, with a calm hand; at τ = 1 it draws as it has learnt to.",
             lambda: pictures.temperatures(model, data, seed=seed),
         )
-        if not evaluation.latents:
-            return
+    if not evaluation.latents:
+        return
     yield (
         "What does it give back?",
         "Held-out examples through the code and back: what is lost between the first two rows is what the code does not hold."
@@ -564,6 +650,17 @@ def wishes(
         else "Each bar is a dimension's share of the rate. Dimensions that the bound has no use for are switched off.",
         lambda: pictures.kl_bars(evaluation),
     )
+    if len(evaluation.latents) > 1:
+        yield (
+            "Which groups speak?",
+            "Each bar is one latent group, in the order in which they are drawn: those near 0 are not used.",
+            lambda: pictures.group_bars(evaluation),
+        )
+        yield (
+            "What does each group decide?",
+            "Ever more groups are drawn anew, the last ones first: what is left of the example is what the first groups say.",
+            lambda: pictures.levels(model, data, n=few, seed=seed),
+        )
     if of_images and (points or boltzmann):
         yield (
             "What do its units look for?",

@@ -44,6 +44,7 @@ __all__ = ["Trainer", "save_weights"]
 CHECKPOINTS, WEIGHTS = "checkpoints", "model.safetensors"
 CHUNK = 1024  # examples a pass of validation
 SKIPS = 20  # steps in a row that may be skipped
+RAISED = 10  # steps in a row whose gradients are too large, after which they are taken for usual
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -206,6 +207,7 @@ class Trainer:
         self.counts: dict[str, int] = {}
         self.streak = torch.zeros((), device=self.device)
         self.skipped = torch.zeros((), device=self.device)
+        self.limit = torch.tensor(s.skip_above or math.inf, device=self.device)
 
     def shard(self) -> None:
         """Shards the networks over the processes (FSDP2); what is not a network is replicated."""
@@ -364,8 +366,9 @@ class Trainer:
             norm = norm_of([p.grad for p in group if p.grad is not None])
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
-            bad = (norm + loss).isfinite().logical_not().float()
+            bad = ((norm <= self.limit) & (norm + loss).isfinite()).logical_not().float()
             self.streak.add_(bad).mul_(bad)
+            self.watch(norm)
             self.skipped.add_(bad)
             self.add(f"gradient/{name}", norm if processes.world() == 1 else norm / processes.world())
             optimizer = self.optimizers[name]
@@ -374,6 +377,12 @@ class Trainer:
                 optimizer.step()
             elif not bad.item():
                 optimizer.step()
+
+    def watch(self, norm: Tensor) -> None:
+        """Raises the limit of gradients where it stopped a row of steps: else none would ever pass it again."""
+        if self.settings.skip_above is not None:
+            is_usual = (self.streak == RAISED) & norm.isfinite()
+            self.limit.copy_(torch.where(is_usual, 2 * norm, self.limit))
 
     def add(self, name: str, value: Tensor, first: bool = True) -> None:
         """Adds to the sum of a figure that the next line of the log is the mean of."""
@@ -423,7 +432,8 @@ class Trainer:
         )
         culprits = [name for name, value in values.items() if not math.isfinite(value)]
         if skipped:
-            said = f"{' and '.join(culprits) or 'a gradient'} not finite"
+            large = "" if self.settings.skip_above is None else f", or above the limit, now {self.limit:.3g}"
+            said = f"{' and '.join(culprits) or 'a gradient'} not finite{large}"
             self.progress.say(f"step {self.step}: {skipped} step(s) skipped, {said}")
             if self.streak >= SKIPS:
                 kept = f"; the last good checkpoint is in {self.out / CHECKPOINTS}" if self.out else ""
@@ -540,7 +550,7 @@ class Trainer:
         tensors |= {f"objective.{n}": t for n, t in self.objective.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in (self.average or {}).items()}
         tensors |= {f"sums.{n}": processes.add_(t.clone()) for n, t in self.sums.items()}
-        tensors |= {"streak": self.streak, "skipped": self.skipped}
+        tensors |= {"streak": self.streak, "skipped": self.skipped, "limit": self.limit}
         optimizers = {}
         for player, optimizer in self.optimizers.items():
             state = optimizer.state_dict()
@@ -615,6 +625,7 @@ class Trainer:
         sums = groups.get("sums", {})
         self.sums = {name: share * sums[name].to(self.device) for name in about["counts"]}
         self.streak, self.skipped = (tensors[n].to(self.device) for n in ("streak", "skipped"))
+        self.limit = tensors.get("limit", self.limit).to(self.device)  # absent from older checkpoints
         self.step, self.counts = about["step"], about["counts"]
         self.ended = self.step >= self.steps or (about["ended"] and self.step < about["steps"])
         self.best, self.best_step, self.stale = about["best"]

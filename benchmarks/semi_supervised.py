@@ -1,0 +1,70 @@
+"""A hundred labels of MNIST: test error of M2 and of M1+M2, over seeds; the table of Kingma et al. (2014).
+
+LATENTE_DATA=FOLDER python benchmarks/semi_supervised.py runs/semi-supervised
+
+A seed chooses the labels, ten of each class, and the weights. Runs are made one after the other on one thread, in the folder
+that is named: those that are finished are not made again, and one that was interrupted is gone on with. No label of validation
+is used.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+from common import store
+from latente import runs
+from latente.evaluation import classify
+from latente.runs import Run
+
+PAPER = {"m2": [0.1197, 0.0171], "m1-m2": [0.0333, 0.0014]}  # error and its standard deviation, 100 labels
+BARS = {"m2": 0.12, "m1-m2": 0.05}
+M1 = {"latent": 50, "hidden": [500, 500]}
+STEPS = {"m1": 4000, "m2": 6000, "m1-m2": 6000}
+
+
+def made(folder, recipe, source, steps, seed, arguments):
+    """Makes a run, goes on with it, or opens it where it is finished; returns it with the seconds that it took."""
+    if not (folder / runs.RECORD).exists():
+        how = {"steps": steps, "evaluate_every": max(1, steps // 4), "seed": seed, "threads": 1}
+        runs.train(recipe, source, folder, arguments=arguments, progress=True, **how)
+    elif not events(folder, "finished"):
+        runs.resume(folder, progress=True)
+    run = Run.open(folder)
+    return run, sum(line["seconds"] for line in events(folder, "finished")), run.record["settings"]["steps"]
+
+
+def events(folder, kind):
+    lines = (folder / runs.EVENTS).read_text().splitlines()
+    return [line for line in map(json.loads, lines) if line["event"] == kind]
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--labels", type=int, default=100)
+    arguments.add_argument("--share", type=float, default=1.0, help="of the steps, to try it")
+    options = arguments.parse_args()
+    steps = {name: max(1, round(options.share * n)) for name, n in STEPS.items()}
+    table = {name: {"errors": [], "seconds": []} for name in BARS}
+    for seed in range(options.seeds):
+        path = {name: options.folder / f"{name}-{seed}" for name in STEPS}
+        made(path["m1"], "vae", "mnist", steps["m1"], seed, M1)
+        asked = {"m2": {}, "m1-m2": {"of": str(path["m1"])}}
+        for name, given in asked.items():
+            source = None if "of" in given else "mnist"
+            run, seconds, took = made(
+                path[name], name, source, steps[name], seed, given | {"labels": options.labels}
+            )
+            error = classify(run.model, run.data).error.mean
+            table[name]["errors"].append(error)
+            table[name]["seconds"].append(seconds)
+            table[name]["steps"] = took
+            print(f"{name}, seed {seed}: {100 * error:.2f} %", flush=True)
+    for name, found in table.items():
+        errors = found["errors"]
+        found["error"] = statistics.mean(errors)
+        found["sd"] = statistics.stdev(errors) if len(errors) > 1 else None
+        found["bar"], found["paper"] = BARS[name], PAPER[name]
+    store("semi-supervised", {"labels": options.labels, "m1": M1 | {"steps": steps["m1"]}, "table": table})

@@ -1,0 +1,134 @@
+"""Recipes of densities without a latent code: what a code has to beat."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ..errors import RunError
+from .catalogue import Plan, recipe
+from .vaes import Binarise, Channels, Hidden, Kernels, Shape, pixel_by_pixel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributions import Distribution
+
+    from ..conditionals import Conditional
+
+Coupling = Annotated[
+    Literal["affine", "spline"],
+    Field(description="what is done to one half of the numbers, as the other half says"),
+]
+Transforms = Annotated[int, Field(ge=1, le=64, description="transforms, which change the halves in turn")]
+Bins = Annotated[int, Field(ge=2, le=64, description="spline: bins of each")]
+
+FLOOR = 1e-3  # of a column's spread
+COMPONENTS = 5  # logistics of a pixel
+DIMENSIONS = 1 << 14  # of a flow
+
+
+@recipe(steps=12000)
+def made(shape: Shape, hidden: Hidden = [500], binarise: Binarise = "auto") -> Plan:  # noqa: B006
+    """The masked autoencoder of Germain et al. (2015): log p(x) of binary images or tables, exactly and in one pass."""
+    from torch.distributions import Independent, Normal
+
+    from .. import conditionals
+    from ..nn import MADE
+
+    if len(shape) == 3 and (shape[0] != 1 or binarise == "none"):
+        raise RunError(
+            f"made reads pixels as black or white, and these have {shape[0]} channels of "
+            f"{'many levels' if binarise == 'none' or shape[0] > 1 else 'two'}: use latente train pixelcnn"
+        )
+    try:
+        net = MADE(shape, 1 if len(shape) == 3 else 2, hidden)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+    if len(shape) == 3:
+        return alone(pixel_by_pixel(net, 1, is_binary=True), "dynamic" if binarise == "auto" else binarise)
+    d = len(shape)
+
+    def numbers(parameters: Tensor) -> Distribution:
+        loc, log_scale = parameters.chunk(2, -d)
+        return Independent(Normal(loc, log_scale.exp() + FLOOR, validate_args=False), d, validate_args=False)
+
+    return alone(conditionals.Autoregressive(net, numbers))
+
+
+@recipe(steps=1500)
+def pixelcnn(
+    shape: Shape,
+    kernels: Kernels = [7, 5, 5, 5],  # noqa: B006
+    channels: Channels = 16,
+    binarise: Binarise = "auto",
+) -> Plan:
+    """The gated PixelCNN of van den Oord et al. (2016), without a code: log p(x) of images, exactly."""
+    from .. import conditionals
+    from ..nn import PixelCNN
+
+    if len(shape) < 3:
+        raise RunError(
+            f"pixelcnn reads images, and an example has the shape {tuple(shape)}: use made or flow"
+        )
+    if shape[1] * shape[2] < 2:
+        raise RunError("an image is one pixel, which no other comes before: give it two or more")
+    if binarise == "auto":
+        binarise = "dynamic" if shape[0] == 1 else "none"
+    is_binary = binarise != "none"
+    outputs = shape[0] if is_binary else conditionals.LogisticMixture.size(shape[0], COMPONENTS)
+    try:
+        net = PixelCNN(shape, outputs, kernels=kernels, channels=channels)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+    return alone(pixel_by_pixel(net, shape[0], is_binary), binarise)
+
+
+@recipe(steps=4000)
+def flow(
+    shape: Shape,
+    coupling: Coupling = "affine",
+    transforms: Transforms = 6,
+    hidden: Hidden = [128],  # noqa: B006
+    bins: Bins = 8,
+    binarise: Binarise = "auto",
+) -> Plan:
+    """A coupling flow (zuko): the density of tables, and of images with noise between their levels, a bound of log p(x)."""
+    import torch
+
+    from .. import conditionals, priors
+
+    d = math.prod(shape)
+    if d > DIMENSIONS:
+        raise RunError(f"an example has {d} numbers, and a flow takes at most {DIMENSIONS}: use pixelcnn")
+    zuko = priors.import_zuko()
+    if coupling == "affine":
+        parts = {"univariate": zuko.transforms.MonotonicAffineTransform, "shapes": ((), ())}
+    else:
+        parts = {
+            "univariate": zuko.transforms.MonotonicRQSTransform,
+            "shapes": [(bins,), (bins,), (bins - 1,)],
+        }
+    with torch.device("cpu"):  # where its masks have their numbers, also where only shapes are asked for
+        checks = torch.stack(torch.meshgrid(*map(torch.arange, shape), indexing="ij")).sum(0).flatten() % 2
+        ranks = checks.argsort(stable=True).argsort()
+        steps = [
+            zuko.flows.MaskedAutoregressiveTransform(
+                d, order=ranks if i % 2 == 0 else d - 1 - ranks, passes=2, hidden_features=hidden, **parts
+            )
+            for i in range(transforms)
+        ]
+    net = zuko.lazy.LazyComposedTransform(*steps)
+    if len(shape) < 3:
+        return alone(conditionals.Dequantised(net, shape))
+    if binarise == "auto":
+        binarise = "dynamic" if shape[0] == 1 else "none"
+    return alone(conditionals.Dequantised(net, shape, 256 if binarise == "none" else 2), binarise)
+
+
+def alone(likelihood: Conditional, binarise: Literal["none", "static", "dynamic"] = "none") -> Plan:
+    """Plans a likelihood that is the whole model: its ELBO is log p(x)."""
+    from .. import models, objectives
+
+    return Plan(models.DecoderOnly(likelihood), objectives.ELBO(), binarise)

@@ -1,0 +1,127 @@
+"""Recipes that learn from few labels and many examples without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from ..errors import RunError
+from .catalogue import Plan, recipe
+from .two_stage import Of, base_of
+from .vaes import Binarise, Classes, Hidden, Latent, Likelihood, Shape, likelihood_of, usual_likelihood
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..models import Joint
+    from ..trace import Model
+
+Labels = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="how many labels of the training examples it may use, as many of each class; the rest of the examples is "
+        "used without",
+    ),
+]
+Alpha = Annotated[
+    float,
+    Field(
+        ge=0, le=1e6, description="weight of the classification loss, a label, beside the bound, an example"
+    ),
+]
+Noise = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="share of the hidden units of q(y|x) dropped in training, and half as many of its inputs",
+    ),
+]
+
+
+@recipe(steps=4000, batch=100, evaluate_every=1000)
+def m2(
+    shape: Shape,
+    classes: Classes = 0,
+    labels: Labels = 100,
+    latent: Latent = 50,
+    hidden: Hidden = [500],  # noqa: B006
+    likelihood: Likelihood = "auto",
+    binarise: Binarise = "auto",
+    alpha: Alpha = 1.0,
+    dropout: Noise = 0.3,
+) -> Plan:
+    """A joint model of examples and labels, most of which are unknown: the M2 of Kingma et al. (2014)."""
+    from ..objectives import FewLabels
+
+    needs_classes(classes, labels)
+    if likelihood == "pixelcnn":
+        raise RunError(
+            "likelihood is pixelcnn, which reads one label an example, not all at once: use another"
+        )
+    if likelihood == "auto":
+        likelihood = usual_likelihood(shape)
+    if binarise == "auto":
+        binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
+    p = likelihood_of(likelihood, "mlp", shape, latent, hidden, classes, 0.1, 0.0)
+    model = joint(shape, classes, latent, hidden, dropout, p)
+    return Plan(model, FewLabels(alpha), binarise, labels=labels, unlabelled=True)
+
+
+@recipe(steps=4000, batch=100, evaluate_every=1000)
+def m1_m2(
+    shape: Shape,
+    of: Of,
+    classes: Classes = 0,
+    labels: Labels = 100,
+    latent: Latent = 50,
+    hidden: Hidden = [500],  # noqa: B006
+    alpha: Alpha = 1.0,
+    dropout: Noise = 0.3,
+) -> Plan:
+    """A joint model of labels and the codes of a trained VAE, which stays as it is: the M1+M2 of Kingma et al. (2014)."""
+    from ..conditionals import Diagonal
+    from ..models import VAE, JointOnCodes
+    from ..nn import MLP
+    from ..objectives import FewLabels
+
+    needs_classes(classes, labels)
+    base, binarise, features, is_real = base_of(of, shape, "labels are learnt beside the code")
+    if not is_real:
+        raise RunError(f"the codes of {of['recipe']} lie on a surface, and M2 draws real numbers: use a vae")
+    p = Diagonal(MLP((latent,), (2 * features,), hidden[::-1], classes), floor=0.01)
+    model = JointOnCodes(base, joint([features], classes, latent, hidden, dropout, p), classes)
+
+    def adopt(trained: Model) -> None:
+        assert isinstance(trained, VAE)
+        model.posterior.load_state_dict(trained.posterior.state_dict())
+        model.likelihood.load_state_dict(trained.likelihood.state_dict())
+
+    return Plan(model, FewLabels(alpha), binarise, adopt=adopt, labels=labels, unlabelled=True)
+
+
+def needs_classes(classes: int, labels: int | None) -> None:
+    if classes < 2:
+        raise RunError(f"labels tell two classes or more, and this data has {classes}: give --label")
+    if labels is not None and labels < classes:
+        raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
+
+
+def joint(
+    shape: list[int], classes: int, latent: int, hidden: list[int], dropout: float, likelihood: nn.Module
+) -> Joint:
+    """Puts a joint model together, its networks fully connected."""
+    from ..conditionals import Diagonal
+    from ..models import Classes, Joint
+    from ..nn import BroadcastMLP, DropoutMLP
+    from ..priors import Standard
+
+    return Joint(
+        posterior=Diagonal(BroadcastMLP(shape, (2 * latent,), hidden, classes)),
+        prior=Standard(latent),
+        likelihood=likelihood,
+        classifier=Classes(DropoutMLP(shape, (classes,), hidden, dropout)),
+        classes=classes,
+    )

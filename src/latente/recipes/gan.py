@@ -1,0 +1,89 @@
+"""Recipes with a critic of examples: the plain generative adversarial network, and the autoencoder that one helps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .catalogue import Plan, recipe
+from .vaes import Hidden, Latent, Shape, encoding, likelihood_of
+
+CriticHidden = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 16)]] | None,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="channels of the critic's stages, or widths of its layers; --hidden by default",
+    ),
+]
+Slope = Annotated[
+    float,
+    Field(
+        ge=0, le=1e6, description="weight of the critic's squared gradient at real examples, R1; 0 for none"
+    ),
+]
+Every = Annotated[int, Field(ge=1, le=10000, description="steps between two looks at that gradient")]
+PixelLikelihood = Annotated[
+    Literal["bernoulli", "gaussian-optimal"],
+    Field(
+        description="p(x|z), by which the model is scored, not trained; its means are what the critic sees"
+    ),
+]
+Rate = Annotated[
+    float,
+    Field(ge=0, le=1e6, allow_inf_nan=False, description="weight of the rate against the learned similarity"),
+]
+Similarity = Annotated[
+    float, Field(gt=0, le=1e6, description="what an error in the critic's layer counts for the decoder")
+]
+
+
+@recipe(steps=20000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
+def gan(
+    shape: Shape,
+    latent: Latent = 32,
+    hidden: Hidden = [32, 64],  # noqa: B006
+    critic: CriticHidden = None,
+    slope: Slope = 1.0,
+    every: Every = 16,
+) -> Plan:
+    """A generative adversarial network (Goodfellow et al., 2014), steadied by a penalty on the critic's gradient."""
+    from ..models import GAN
+    from ..nn import MLP, ConvDecoder, Critic
+    from ..objectives import Generation
+    from ..priors import Standard
+
+    is_image = len(shape) == 3
+    generator = ConvDecoder((latent,), shape, hidden) if is_image else MLP((latent,), shape, hidden[::-1])
+    model = GAN(Standard(latent), generator, len(shape), (0.0, 1.0) if is_image else None)
+    return Plan(model, Generation(Critic(shape, critic or hidden), slope, every))
+
+
+@recipe(steps=10000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
+def vae_gan(
+    shape: Shape,
+    latent: Latent = 32,
+    hidden: Hidden = [32, 64],  # noqa: B006
+    critic: CriticHidden = None,
+    likelihood: PixelLikelihood = "gaussian-optimal",
+    beta: Rate = 1.0,
+    similarity: Similarity = 1.0,
+    slope: Slope = 1.0,
+    every: Every = 16,
+) -> Plan:
+    """The VAE of Larsen et al. (2016), whose errors are measured in a layer of a critic that learns with it."""
+    from ..conditionals import Diagonal
+    from ..models import VAE
+    from ..nn import Critic
+    from ..objectives import LearnedSimilarity
+    from ..priors import Standard
+
+    network: Literal["conv", "mlp"] = "conv" if len(shape) == 3 else "mlp"
+    model = VAE(
+        Diagonal(encoding(network, shape, 2 * latent, hidden, 0, 0.0)),
+        Standard(latent),
+        likelihood_of(likelihood, network, shape, latent, hidden, 0, 0.1, 0.0),
+    )
+    objective = LearnedSimilarity(Critic(shape, critic or hidden), beta, similarity, slope, every)
+    return Plan(model, objective)

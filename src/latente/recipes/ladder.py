@@ -1,0 +1,97 @@
+"""The recipe of hierarchical autoencoders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..errors import RunError
+from .catalogue import Plan, recipe
+from .remedies import Beta, Remedies, Warmup
+from .vaes import Binarise, Dropout, Likelihood, Scale, Shape, reading, usual_likelihood
+
+Groups = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 12)]],
+    Field(
+        min_length=1,
+        max_length=64,
+        description="dimensions of each latent group, the top one first; planes of each for conv",
+    ),
+]
+Body = Annotated[
+    Literal["dense", "conv"],
+    Field(description="fully connected, or convolutions at half the image's size and below"),
+]
+Width = Annotated[int, Field(ge=1, le=1 << 14, description="features of the state; planes for conv")]
+Inner = Annotated[
+    int | None,
+    Field(ge=1, le=1 << 14, description="conv: planes inside a block; a third of --width by default"),
+]
+Stages = Annotated[
+    list[Annotated[int, Field(ge=1, le=64)]],
+    Field(
+        min_length=1,
+        max_length=8,
+        description="conv: how many groups each size has, the smallest first; the largest is half the image",
+    ),
+]
+FreeNats = Annotated[float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each group")]
+Balance = Annotated[bool, Field(description="during the warm-up charge each group in proportion to its rate")]
+
+
+@recipe(
+    steps=14000,
+    lr=2e-3,
+    ema=0.999,
+    lr_warmup=500,
+    clip=200,
+    skip_above=1e4,
+    evaluate_every=1000,
+)
+def ladder(
+    shape: Shape,
+    latent: Groups = [8, 16, 24, 32, 48],  # noqa: B006
+    network: Body = "dense",
+    width: Width = 256,
+    inner: Inner = None,
+    stages: Stages = [1, 2, 2],  # noqa: B006
+    likelihood: Likelihood = "auto",
+    scale: Scale = 0.1,
+    binarise: Binarise = "auto",
+    beta: Beta = "linear",
+    warmup: Warmup = 0.1,
+    free_nats: FreeNats = 0.0,
+    balance: Balance = False,
+    dropout: Dropout = 0.0,
+) -> Plan:
+    """A hierarchical VAE: many latent groups, each given those above it, from the top down (Sønderby et al., 2016)."""
+    from .. import nn
+    from ..models import TopDown
+
+    if likelihood == "auto":
+        likelihood = usual_likelihood(shape)
+    if likelihood == "pixelcnn":
+        raise RunError(
+            "likelihood is pixelcnn, which reads one code and no hierarchy: use vae, or another likelihood"
+        )
+    if binarise == "auto":
+        binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
+    if network == "dense":
+        body: nn.Ladder = nn.DenseLadder(shape, latent, width, dropout)
+        last = reading(likelihood, lambda n: nn.MLP((width,), [n, *shape[1:]], (width,)), shape, scale)
+    else:
+        if len(shape) < 3:
+            raise RunError(f"network is conv, but an example has the shape {tuple(shape)}: use dense")
+        if dropout:
+            raise RunError(f"dropout is {dropout}, but only dense ladders drop units: leave it out")
+        try:
+            body = nn.ConvLadder(shape, latent, stages, width, inner or max(1, width // 3))
+        except ValueError as error:
+            raise RunError(str(error)) from None
+        last = reading(
+            likelihood, lambda n: nn.ConvFromPlanes(width, [n, *shape[1:]], (width,), 0), shape, scale
+        )
+    elbo = Remedies(beta, warmup, free_nats=free_nats).elbo()
+    elbo.balance = balance
+    return Plan(TopDown(body, last), elbo, binarise)
