@@ -102,12 +102,12 @@ class Plain(nn.Module):
 
     def up(self, x):
         if isinstance(self.ladder, latente.nn.DenseLadder):
-            h, kept = self.ladder.stem(2 * x.flatten(1) - 1), []
+            h, kept = self.ladder.stem(2 * (x - self.ladder.centre).flatten(1)), []
             for block in self.ladder.reading:
                 h = h + block(h)
                 kept.append(h)
             return kept[::-1]
-        h, kept = 2 * x - 1, []
+        h, kept = 2 * (x - self.ladder.centre), []
         for down, blocks in zip(self.ladder.downs, self.ladder.reading):
             h = down(h)
             for block in blocks:
@@ -230,7 +230,9 @@ def speed(batch=128, rounds=9, steps=4):
         found[name] = {
             "parameters": sum(p.numel() for p in plan.model.parameters()),
             "gflop a step": counter.get_total_flops() / 1e9,
-            "plain / latente": median([theirs / ours for theirs, ours in zip(times["plain"], times["latente"])]),
+            "plain / latente": median(
+                [theirs / ours for theirs, ours in zip(times["plain"], times["latente"])]
+            ),
         } | {
             who: {
                 "images a cpu-second": batch / median(times[who]),

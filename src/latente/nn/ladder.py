@@ -128,12 +128,25 @@ class Ladder(nn.Module, abc.ABC):
     """Reads data on the way up, and holds the rungs of the way down. Abstract: what a state is, a subclass knows.
 
     Attributes:
-        rungs: The rungs, the first to be passed first.
-        start: The state above all rungs.
+        rungs: The rungs, the first to be passed first. start: The state above all rungs. centre: What is subtracted from data
+            before it is read, the mean of the training examples in a recipe: pixels that are nearly always black would else
+            add up to one large number that is the same for all images, and slow all learning down.
+
+    Arguments:
+        shape: The shape of an example.
     """
 
     rungs: nn.ModuleList
     start: nn.Parameter
+    centre: Tensor
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.full(tuple(shape), 0.5 if len(shape) == 3 else 0.0))
+
+    def centred(self, x: Tensor) -> Tensor:
+        """Returns what is read of data: twice its distance from the centre."""
+        return 2 * (x - self.centre)
 
     def down(self) -> list[Rung]:
         """Lists the rungs, the first to be passed first."""
@@ -165,7 +178,7 @@ class DenseLadder(Ladder):
     def __init__(
         self, shape: Sequence[int], latents: Sequence[int], width: int = 256, dropout: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(shape)
         share = 1 / math.sqrt(len(latents))
         self.stem = nn.Linear(math.prod(shape), width)
         self.reading = nn.ModuleList(DenseBlock(width, width, width, dropout) for _ in latents)
@@ -183,7 +196,7 @@ class DenseLadder(Ladder):
         )
 
     def up(self, x: Tensor) -> list[Tensor]:
-        h = self.stem(2 * x.flatten(1) - 1)
+        h = self.stem(self.centred(x).flatten(1))
         kept = []
         for block in self.reading:
             h = h + block(h)
@@ -218,7 +231,7 @@ class ConvLadder(Ladder):
         width: int = 48,
         inner: int = 16,
     ) -> None:
-        super().__init__()
+        super().__init__(shape)
         if sum(stages) != len(latents):
             raise ValueError(
                 f"stages {list(stages)} hold {sum(stages)} groups, and latent names {len(latents)}: let them agree"
@@ -252,7 +265,7 @@ class ConvLadder(Ladder):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def up(self, x: Tensor) -> list[Tensor]:
-        h = (2 * x - 1).contiguous(memory_format=torch.channels_last)
+        h = self.centred(x).contiguous(memory_format=torch.channels_last)
         kept = []
         for down, blocks in zip(self.downs, self.reading):
             h = down(h)

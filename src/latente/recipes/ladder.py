@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,13 @@ from .catalogue import Plan, recipe
 from .remedies import Beta, Remedies, Warmup
 from .vaes import Binarise, Dropout, Likelihood, Scale, Shape, reading, usual_likelihood
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..data.examples import Examples
+    from ..settings import Settings
+
+CENTRE = 10_000  # examples that the mean is one of
 Groups = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 12)]],
     Field(
@@ -41,7 +48,7 @@ Balance = Annotated[bool, Field(description="during the warm-up charge each grou
 
 
 @recipe(
-    steps=14000,
+    steps=12000,
     lr=2e-3,
     ema=0.999,
     lr_warmup=500,
@@ -94,4 +101,8 @@ def ladder(
         )
     elbo = Remedies(beta, warmup, free_nats=free_nats).elbo()
     elbo.balance = balance
-    return Plan(TopDown(body, last), elbo, binarise)
+
+    def centre(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        body.centre.copy_(examples.subset(CENTRE, run.seed).batch(slice(None))[0].mean(0))
+
+    return Plan(TopDown(body, last), elbo, binarise, pretrain=centre)
