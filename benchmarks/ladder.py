@@ -37,6 +37,8 @@ CONTENDERS = {  # of one width of the decoder; the flat one has a single group a
         "likelihood": "logistic-mixture",
         "latent": [16, 8, 8, 8, 4, 4],
         "stages": [1, 2, 3],
+        "width": 48,
+        "batch": 16,
     },
     "faces": {
         "data": "utkface64",
@@ -44,6 +46,8 @@ CONTENDERS = {  # of one width of the decoder; the flat one has a single group a
         "likelihood": "logistic-mixture",
         "latent": [16, 8, 8, 4, 4, 4],
         "stages": [1, 1, 2, 2],
+        "width": 48,
+        "batch": 16,
     },
 }
 
