@@ -123,9 +123,11 @@ class JointOnCodes(Labelling):
     r"""Draws the code :math:`z_1` of a VAE from a joint model of codes and labels, and :math:`x` from the VAE.
 
     .. math:: p(x, z_1, y, z_2) = p(x | z_1) \, p(z_1 | y, z_2) \, p(y) \, p(z_2), \qquad
-        q = q(z_1 | x) \, q(y | z_1) \, q(z_2 | z_1, y)
+        q = q(z_1 | x) \, q(y | x) \, q(z_2 | z_1, y)
 
-    The walk goes down from :math:`z_2`, while the posteriors go up from :math:`z_1`; so :math:`z_1` is drawn before it is named.
+    The label is inferred from the example itself, :math:`q(y | x)`, which sees more of it than :math:`q(y | z_1)` of the paper
+    would; the model that draws is the paper's. The walk goes down from :math:`z_2`, while the posteriors go up from
+    :math:`z_1`; so :math:`z_1` is drawn before it is named.
 
     References:
         | Semi-supervised Learning with Deep Generative Models (Kingma et al., 2014), whose model M1+M2 this is
@@ -133,7 +135,7 @@ class JointOnCodes(Labelling):
 
     Arguments:
         vae: The VAE, M1: its :math:`q(z_1 | x)` and :math:`p(x | z_1)`; it is frozen, and its own prior is not used.
-        codes: The joint model of codes and labels, M2.
+        codes: The joint model of codes and labels, M2; its classifier reads :math:`x`.
         classes: The number of classes :math:`K`.
     """
 
@@ -150,13 +152,13 @@ class JointOnCodes(Labelling):
         return self
 
     def label(self, x: Tensor) -> Categorical:
-        return self.codes.label(self.posterior(x).mean)
+        return self.codes.label(x)
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         q1, z1 = None, None
         if x is not None:
             q1, z1 = self.code(trace, x)
-        q = self.codes.label(z1) if z1 is not None and y is None else None
+        q = self.label(x) if x is not None and y is None else None
         context = self.context(trace, q, y)
         q2 = None if z1 is None else self.codes.posterior(z1, context)
         z2 = trace.latent("z2", p=self.codes.prior(None), q=q2)

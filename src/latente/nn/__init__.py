@@ -1,7 +1,7 @@
 """Networks: from a value and its context to the numbers that a conditional reads as a distribution."""
 
 from .attention import Aligned, AroundMean, Filters, Heard, MeanOfWords, Reader, Window, Writer
-from .broadcast import BroadcastMLP, DropoutMLP
+from .broadcast import BentConv, BroadcastMLP, DropoutMLP
 from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, Pooled
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
 from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
@@ -31,6 +31,7 @@ __all__ = [
     "Aligned",
     "AroundMean",
     "Bag",
+    "BentConv",
     "BiLSTM",
     "Block",
     "BroadcastMLP",

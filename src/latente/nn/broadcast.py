@@ -1,7 +1,12 @@
 r"""Networks of joint models of examples and labels.
 
 The encoder's first layer is a sum, :math:`W x + U y + b`, so :math:`W x`, the dear part, is computed once for all labels
-:math:`y`. The classifier has seen few labels, and drops inputs and units lest it learn those few by heart.
+:math:`y`. The classifier has seen few labels, and must not learn those few by heart: it drops units in training, and never sees
+an example twice. Of a vector it drops inputs; an image it turns, stretches, slants and shifts a little, at random, by
+
+.. math:: x'(u) = x(A u + b), \qquad A \sim \mathcal{N}(I, \sigma^2), \quad b \sim \mathcal{U}(-s, s) .
+
+What is bent is seen by the classifier alone: the bound is one of the example as it is, for any :math:`q(y | x')`.
 """
 
 from __future__ import annotations
@@ -9,11 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .mlp import MLP
 
-__all__ = ["BroadcastMLP", "DropoutMLP"]
+__all__ = ["BentConv", "BroadcastMLP", "DropoutMLP"]
+
+BEND, SHIFT = 0.1, 2.0  # the deviation of each number of A, and the most pixels
 
 
 class BroadcastMLP(nn.Module):
@@ -72,3 +81,52 @@ class DropoutMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(self.input(x))
+
+
+class BentConv(nn.Module):
+    r"""Maps an image to a vector through convolutions; in training it bends the image, and drops a share of the features.
+
+    Arguments:
+        inputs: The shape of an image, :math:`(C, H, W)`.
+        outputs: The shape of the output event, :math:`(D)`.
+        channels: The channels at half the height and width; below a quarter there are twice as many.
+        dropout: The share of the features that are dropped.
+
+    Example:
+        >>> import torch
+        >>> BentConv((3, 33, 20), (5,), channels=4)(torch.rand(2, 3, 33, 20)).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(
+        self, inputs: Sequence[int], outputs: Sequence[int], channels: int = 32, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        features = 2 * channels * math.prod(-(-size // 8) for size in inputs[1:])
+        self.shift = [2 * SHIFT / size for size in (inputs[2], inputs[1])]  # an image is 2 wide and high
+        self.net = nn.Sequential(
+            nn.Conv2d(inputs[0], channels, 5, stride=2, padding=2),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Conv2d(channels, 2 * channels, 3, padding=1),
+            nn.LeakyReLU(0.1),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(features, math.prod(outputs)),
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.bent(x) if self.training else x)
+
+    def bent(self, x: Tensor) -> Tensor:
+        n = len(x)
+        matrix = torch.eye(2, device=x.device) + BEND * torch.randn(n, 2, 2, device=x.device)
+        move = x.new_tensor(self.shift) * (2 * torch.rand(n, 2, device=x.device) - 1)
+        places = F.affine_grid(
+            torch.cat([matrix, move.unsqueeze(-1)], -1), list(x.shape), align_corners=False
+        )
+        return F.grid_sample(x, places, padding_mode="border", align_corners=False)

@@ -9,8 +9,8 @@ On its way up, a network keeps what it has read, :math:`h_1 \dots h_L`. On its w
 
 The posterior is told relative to the prior: at :math:`\delta = 0, \tau = 1` a group says nothing and costs nothing, whatever
 the prior has become. Four things make depth trainable. The last layer of each prior starts at zero, so all priors start at
-:math:`\mathcal{N}(0, I)`; the logarithms of scales are bounded by :math:`\pm 5`, smoothly; what each rung adds to the state
-starts smaller by :math:`1 / \sqrt{L}`, so the state does not grow with depth; and no layer normalises over a batch, so the
+:math:`\mathcal{N}(0, I)`; the logarithms of scales are bounded by :math:`\pm 5`, smoothly; a code enters the state at the
+scale of the state, and residual blocks start smaller by :math:`1 / \sqrt{L}`; and no layer normalises over a batch, so the
 code of an example does not depend on the examples beside it.
 
 The rungs of vectors and of images differ in their layers alone. Images are read, and drawn, at half their size and below: most
@@ -81,10 +81,10 @@ class Rung(nn.Module):
     Arguments:
         before: A network from :math:`s` to :math:`\mu_p`, :math:`\log \sigma_p` and :math:`r`; its last layer starts at zero.
         seen: A network from :math:`(s, h)` to :math:`\delta` and :math:`\log \tau`.
-        write: A linear map of :math:`z` to a state.
+        write: A linear map of :math:`z` to a state; it starts with outputs of unit variance.
         after: The residual block :math:`b`, as what it adds.
         event: The shape of :math:`z`; its first dimension is the one of features.
-        share: What the first weights of all that is added to the state are multiplied by.
+        share: What the first weights of the last layer of :math:`b` are multiplied by.
     """
 
     def __init__(
@@ -100,8 +100,10 @@ class Rung(nn.Module):
         self.before, self.seen, self.write, self.after = before, seen, write, after
         self.event, self.axis = tuple(event), -len(event)
         scaled(before[-1], 0.0)
-        for layer in (write, after[-1]):
-            scaled(layer, share)
+        scaled(after[-1], share)
+        with torch.no_grad():
+            for parameter in write.parameters():  # weights, whose sum over z has unit variance, and a bias
+                parameter.normal_(std=event[0] ** -0.5) if parameter.dim() > 1 else parameter.zero_()
 
     def extra_repr(self) -> str:
         return f"z {'x'.join(map(str, self.event))}"

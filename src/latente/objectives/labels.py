@@ -8,8 +8,11 @@ mean of one, which is what is minimised here.
 
 One pass over all classes serves both bounds, whichever examples have a label: that of a known label is picked, else the sum is
 weighted by :math:`q(y | x)`. A label that is not known is written -1. In validation all examples are taken for unlabelled, so
-that the choice of the weights costs no labels; the error on those that there are is reported, and decides nothing. On codes the
-classifier learns from draws of them, which is noise that few labels are glad of, and tells classes by their means.
+that the choice of the weights costs no labels; the error on those that there are is reported, and decides nothing.
+
+A young decoder has no idea of classes: what it would teach :math:`q(y | x)`, nats a label, are clusters that are none. So the
+gradient that :math:`\mathcal{U}` sends to :math:`q(y | x)` has a weight, the *pull*, that rises from 0, while the decoder
+learns from the beginning what :math:`q(y | x)` makes of the examples. The value of the bound is the same whatever the pull.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..models.joint import Joint, JointOnCodes
-from ..schedules import Clock
+from ..models.joint import Joint, JointOnCodes, Labelling
+from ..schedules import Clock, Schedule, constant
 from ..trace import Model, kl, rsample
 from .base import Objective, Term
 
@@ -37,38 +40,36 @@ class FewLabels(Objective):
 
     Arguments:
         alpha: The weight :math:`\alpha` of the classification loss, averaged over the labels of a batch; 0.1 in the paper.
+        pull: The weight of the gradient that :math:`\mathcal{U}(x)` sends to :math:`q(y | x)`: a number, or a schedule.
 
     Raises:
         ValueError: If `alpha` is negative; on the first batch, if there are no labels, or the model has no :math:`q(y | x)`.
     """
 
-    def __init__(self, alpha: float = 0.1) -> None:
+    def __init__(self, alpha: float = 0.1, pull: float | Schedule = 1.0) -> None:
         super().__init__()
         if alpha < 0:
             raise ValueError(f"alpha is {alpha}: the weight of the classification loss is 0 or more")
         self.alpha = alpha
+        self.pull = pull if isinstance(pull, Schedule) else constant(pull)
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         if y is None:
             raise ValueError("a semi-supervised model learns from some labels: give -1 where none is known")
-        seen = x  # by the classifier
+        q = model.label(x) if isinstance(model, Labelling) else None
         if isinstance(model, JointOnCodes):
             with torch.no_grad():
-                q1 = model.posterior(x)
-                x = rsample(q1)
-                seen = x if model.training else q1.mean
+                x = rsample(model.posterior(x))
             model = model.codes
-        if not isinstance(model, Joint):
+        if q is None or not isinstance(model, Joint):
             raise ValueError(
                 f"labels are inferred by a joint model of them, and this is a {type(model).__name__}"
             )
-        trace, q = model.every(x), model.label(seen)
-        told = y >= 0
+        trace, told, pull = model.every(x), y >= 0, self.pull(clock)
         target, known = y.clamp_min(0), told & model.training
-        weight = torch.where(known.unsqueeze(1), model.embed(target), q.probs).T
-        entropy = -(q.probs * q.logits).sum(1)
-        expected_prior = q.probs @ model.log_prior
-        rate = torch.where(known, -model.log_prior[target], -entropy - expected_prior)
+        probs, logits = (t.detach().lerp(t, pull) for t in (q.probs, q.logits))
+        weight = torch.where(known.unsqueeze(1), model.embed(target), probs).T
+        rate = torch.where(known, -model.log_prior[target], (probs * (logits - model.log_prior)).sum(1))
         share = told.to(x.dtype) * (len(y) / told.sum().clamp_min(1))
         wrong = q.probs.argmax(1).ne(target).to(x.dtype) * share
         return {
@@ -78,3 +79,6 @@ class FewLabels(Objective):
             "classification": Term(-q.log_prob(target) * share, self.alpha, held=0.0),
             "error": Term(wrong, 0.0, monitor=True),
         }
+
+    def weights(self, clock: Clock) -> dict[str, float]:
+        return {"pull": self.pull(clock)}

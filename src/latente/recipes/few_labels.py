@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..models import Joint
+    from ..objectives import FewLabels
     from ..trace import Model
 
 Labels = Annotated[
@@ -36,9 +37,20 @@ Noise = Annotated[
     Field(
         ge=0,
         lt=1,
-        description="share of the hidden units of q(y|x) dropped in training, and half as many of its inputs",
+        description="share of the features of q(y|x) dropped in training; of a vector's, half as many",
     ),
 ]
+Pull = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="weight of the gradient that examples without a label send to q(y|x), after it has risen from 0",
+    ),
+]
+Channels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of q(y|x) of an image")]
+
+RISE = 0.5  # of the steps, over which the pull rises
 
 
 @recipe(steps=4000, batch=100, evaluate_every=1000)
@@ -51,11 +63,14 @@ def m2(
     likelihood: Likelihood = "auto",
     binarise: Binarise = "auto",
     alpha: Alpha = 1.0,
-    dropout: Noise = 0.3,
+    pull: Pull = 0.3,
+    dropout: Noise = 0.5,
+    channels: Channels = 32,
 ) -> Plan:
-    """A joint model of examples and labels, most of which are unknown: the M2 of Kingma et al. (2014)."""
-    from ..objectives import FewLabels
+    """A joint model of examples and labels, most of which are unknown: the M2 of Kingma et al. (2014).
 
+    An image is told by a convolutional q(y|x), which in training sees it turned, stretched, slanted and shifted a little.
+    """
     needs_classes(classes, labels)
     if likelihood == "pixelcnn":
         raise RunError(
@@ -66,8 +81,8 @@ def m2(
     if binarise == "auto":
         binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
     p = likelihood_of(likelihood, "mlp", shape, latent, hidden, classes, 0.1, 0.0)
-    model = joint(shape, classes, latent, hidden, dropout, p)
-    return Plan(model, FewLabels(alpha), binarise, labels=labels, unlabelled=True)
+    model = joint(shape, latent, hidden, p, classifier(shape, classes, hidden, dropout, channels), classes)
+    return Plan(model, objective(alpha, pull), binarise, labels=labels, unlabelled=True)
 
 
 @recipe(steps=4000, batch=100, evaluate_every=1000)
@@ -79,27 +94,32 @@ def m1_m2(
     latent: Latent = 50,
     hidden: Hidden = [500],  # noqa: B006
     alpha: Alpha = 1.0,
-    dropout: Noise = 0.3,
+    pull: Pull = 0.3,
+    dropout: Noise = 0.5,
+    channels: Channels = 32,
 ) -> Plan:
-    """A joint model of labels and the codes of a trained VAE, which stays as it is: the M1+M2 of Kingma et al. (2014)."""
+    """A joint model of labels and the codes of a trained VAE, which stays as it is: the M1+M2 of Kingma et al. (2014).
+
+    Its q(y|x) is that of the recipe `m2`, and reads the example and not the code.
+    """
     from ..conditionals import Diagonal
     from ..models import VAE, JointOnCodes
     from ..nn import MLP
-    from ..objectives import FewLabels
 
     needs_classes(classes, labels)
     base, binarise, features, is_real = base_of(of, shape, "labels are learnt beside the code")
     if not is_real:
         raise RunError(f"the codes of {of['recipe']} lie on a surface, and M2 draws real numbers: use a vae")
     p = Diagonal(MLP((latent,), (2 * features,), hidden[::-1], classes), floor=0.01)
-    model = JointOnCodes(base, joint([features], classes, latent, hidden, dropout, p), classes)
+    label = classifier(shape, classes, hidden, dropout, channels)
+    model = JointOnCodes(base, joint([features], latent, hidden, p, label, classes), classes)
 
     def adopt(trained: Model) -> None:
         assert isinstance(trained, VAE)
         model.posterior.load_state_dict(trained.posterior.state_dict())
         model.likelihood.load_state_dict(trained.likelihood.state_dict())
 
-    return Plan(model, FewLabels(alpha), binarise, adopt=adopt, labels=labels, unlabelled=True)
+    return Plan(model, objective(alpha, pull), binarise, adopt=adopt, labels=labels, unlabelled=True)
 
 
 def needs_classes(classes: int, labels: int | None) -> None:
@@ -109,19 +129,31 @@ def needs_classes(classes: int, labels: int | None) -> None:
         raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
 
 
+def objective(alpha: float, pull: float) -> FewLabels:
+    from .. import schedules
+    from ..objectives import FewLabels
+
+    return FewLabels(alpha, schedules.linear(RISE, end=pull))
+
+
+def classifier(shape: list[int], classes: int, hidden: list[int], dropout: float, channels: int) -> nn.Module:
+    """Makes q(y|x)."""
+    from ..models import Classes
+    from ..nn import BentConv, DropoutMLP
+
+    if len(shape) == 3:
+        return Classes(BentConv(shape, (classes,), channels, dropout))
+    return Classes(DropoutMLP(shape, (classes,), hidden, dropout))
+
+
 def joint(
-    shape: list[int], classes: int, latent: int, hidden: list[int], dropout: float, likelihood: nn.Module
+    shape: list[int], latent: int, hidden: list[int], likelihood: nn.Module, label: nn.Module, classes: int
 ) -> Joint:
-    """Puts a joint model together, its networks fully connected."""
+    """Puts a joint model together, its own networks fully connected."""
     from ..conditionals import Diagonal
-    from ..models import Classes, Joint
-    from ..nn import BroadcastMLP, DropoutMLP
+    from ..models import Joint
+    from ..nn import BroadcastMLP
     from ..priors import Standard
 
-    return Joint(
-        posterior=Diagonal(BroadcastMLP(shape, (2 * latent,), hidden, classes)),
-        prior=Standard(latent),
-        likelihood=likelihood,
-        classifier=Classes(DropoutMLP(shape, (classes,), hidden, dropout)),
-        classes=classes,
-    )
+    posterior = Diagonal(BroadcastMLP(shape, (2 * latent,), hidden, classes))
+    return Joint(posterior, Standard(latent), likelihood, label, classes)
