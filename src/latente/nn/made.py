@@ -8,7 +8,8 @@ With the dimensions of an example in a fixed order, :math:`p(x) = \prod_i p(x_i 
 The choice made here: degrees are spread evenly and in ascending order, not at random. All units that are known after
 :math:`x_{<i}` are then the *first* ones of each layer, so a draw needs no masks. Once :math:`x_i` is drawn, the units of degree
 :math:`i` are computed, and none of them ever again: a whole draw costs the arithmetic of one pass, in as many steps as there
-are dimensions.
+are dimensions. Outputs also read the inputs before them directly: what is nearest to a pixel says most about it, and hidden units of
+just its degree are few.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class MADE(nn.Module):
             layers = [MaskedLinear(a, b) for a, b in zip(degrees, [*degrees[1:], last])]
             ends = [torch.searchsorted(units, torch.arange(d), right=True).tolist() for units in degrees[1:]]
         self.layers = nn.ModuleList(layers)
+        self.direct = MaskedLinear(degrees[0], last)
         self.ends: list[list[int]] = (
             ends  # how many units of each hidden layer are known after each dimension
         )
@@ -86,12 +88,13 @@ class MADE(nn.Module):
             z: Codes of dimension 0, whose shape :math:`(*, 0)` tells the batch.
             y: Not read.
         """
-        h = x.flatten(x.dim() - len(self.shape))
+        h = x = x.flatten(x.dim() - len(self.shape))
         batch = torch.broadcast_shapes(h.shape[:-1], z.shape[:-1])
         for layer in list(self.layers)[:-1]:
             h = layer(h).relu()
         first, *others = self.shape
-        return self.layers[-1](h).unflatten(-1, (self.outputs * first, *others)).expand(*batch, -1, *others)
+        h = self.layers[-1](h) + self.direct(x)
+        return h.unflatten(-1, (self.outputs * first, *others)).expand(*batch, -1, *others)
 
     @torch.no_grad()
     def draw(self, pick: Callable[[Tensor], Tensor], z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -107,13 +110,14 @@ class MADE(nn.Module):
         x = z.new_zeros(batch.numel(), math.prod(self.shape))
         units = [x, *(x.new_zeros(len(x), layer.out_features) for layer in inner)]
         weight, bias = (
-            last.weight.unflatten(0, (self.outputs, -1)),
-            last.bias.unflatten(0, (self.outputs, -1)),
+            t.unflatten(0, (self.outputs, -1)) for t in (last.weight, last.bias + self.direct.bias)
         )
+        straight = self.direct.weight.unflatten(0, (self.outputs, -1))
         ones = (1,) * (len(self.shape) - 1)
         known = [0] * len(units)
         for i in range(x.shape[1]):
             parameters = F.linear(units[-1][:, : known[-1]], weight[:, i, : known[-1]], bias[:, i])
+            parameters = parameters + F.linear(x[:, :i], straight[:, i, :i])
             x[:, i] = pick(parameters.view(-1, self.outputs, *ones)).flatten()
             known[0] = i + 1
             for k, layer in enumerate(inner):

@@ -53,13 +53,13 @@ Channels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of q(y|x
 RISE = 0.5  # of the steps, over which the pull rises
 
 
-@recipe(steps=4000, batch=100, evaluate_every=1000)
+@recipe(steps=2000, batch=100, evaluate_every=500)
 def m2(
     shape: Shape,
     classes: Classes = 0,
     labels: Labels = 100,
-    latent: Latent = 50,
-    hidden: Hidden = [500],  # noqa: B006
+    latent: Latent = 5,
+    hidden: Hidden = [200],  # noqa: B006
     likelihood: Likelihood = "auto",
     binarise: Binarise = "auto",
     alpha: Alpha = 1.0,
@@ -85,14 +85,14 @@ def m2(
     return Plan(model, objective(alpha, pull), binarise, labels=labels, unlabelled=True)
 
 
-@recipe(steps=4000, batch=100, evaluate_every=1000)
+@recipe(steps=2000, batch=100, evaluate_every=500)
 def m1_m2(
     shape: Shape,
     of: Of,
     classes: Classes = 0,
     labels: Labels = 100,
-    latent: Latent = 50,
-    hidden: Hidden = [500],  # noqa: B006
+    latent: Latent = 5,
+    hidden: Hidden = [200],  # noqa: B006
     alpha: Alpha = 1.0,
     pull: Pull = 0.3,
     dropout: Noise = 0.5,
