@@ -23,8 +23,8 @@ from latente import recipes, runs
 from latente.schedules import Clock
 
 CONTENDERS = {  # of one width of the decoder; the flat one has a single group as large as any code it could use
-    "ladder": {"data": "mnist-static", "dropout": 0.1},
-    "flat": {"data": "mnist-static", "dropout": 0.1, "latent": [40]},
+    "ladder": {"data": "mnist-static"},
+    "flat": {"data": "mnist-static", "latent": [40]},
     "conv": {
         "data": "mnist-static",
         "network": "conv",

@@ -20,7 +20,7 @@ from latente.runs import Run
 PAPER = {"m2": [0.1197, 0.0171], "m1-m2": [0.0333, 0.0014]}  # error and its standard deviation, 100 labels
 BARS = {"m2": 0.12, "m1-m2": 0.05}
 M1 = {"latent": 50, "hidden": [500, 500]}
-STEPS = {"m1": 4000, "m2": 6000, "m1-m2": 6000}
+STEPS = {"m1": 4000, "m2": 2000, "m1-m2": 2000}
 
 
 def made(folder, recipe, source, steps, seed, arguments):

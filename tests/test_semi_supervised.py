@@ -19,7 +19,7 @@ from latente.errors import LatenteError, RunError
 from latente.evaluation import classify_by_bayes, log_joint
 from latente.models import VAE, Classes, Joint
 from latente.models.vae import OneHot
-from latente.nn import BroadcastMLP
+from latente.nn import BentConv, BroadcastMLP
 from latente.objectives import ELBO, FewLabels
 from latente.priors import Standard
 from latente.runs import few, half_told
@@ -189,6 +189,34 @@ def test_the_bound_without_labels_teaches_the_classifier():
         gradient is not None and gradient.ne(0).any()
         for gradient in torch.autograd.grad(bound, list(model.classifier.parameters()), allow_unused=True)
     )
+
+
+def test_the_pull_changes_the_gradient_of_the_classifier_alone():
+    model, x = tiny(), every_x()
+
+    def of(pull):
+        torch.manual_seed(0)
+        terms = FewLabels(pull=pull).terms(model, x, torch.full((16,), -1), CLOCK)
+        loss = sum(terms[name].value.sum() for name in BOUND)
+        return loss, torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
+
+    (whole, expected), (half, found) = of(1.0), of(0.5)
+    assert_close(half, whole)
+    names = [name for name, _ in model.named_parameters()]
+    for name, one, other in zip(names, expected, found, strict=True):
+        assert_close(other, one * (0.5 if name.startswith("classifier") else 1.0), msg=name)
+
+
+def test_images_are_bent_in_training_alone():
+    torch.manual_seed(0)
+    x = torch.zeros(200, 1, 28, 28)
+    x[:, :, 12:16, 12:16] = 1.0
+    net = BentConv((1, 28, 28), (3,), channels=2, dropout=0.0)
+    assert not net(x).equal(net(x)) and net.eval()(x).equal(net(x))
+    bent = net.bent(x)
+    rows = (bent * torch.arange(28).view(28, 1)).sum((1, 2, 3)) / bent.sum((1, 2, 3)) - 13.5
+    assert 0.9 < rows.std() < 1.5 and rows.abs().max() < 3.5  # uniform on -2 to 2 pixels
+    assert 0.9 < bent.sum((1, 2, 3)).mean() / 16 < 1.15
 
 
 def test_the_best_classifier_is_the_posterior_of_the_label(float64):
@@ -410,3 +438,19 @@ def test_what_makes_no_sense_is_refused():
         FewLabels().terms(gaussians()[0], torch.zeros(2, 1), torch.zeros(2).long(), CLOCK)
     with pytest.raises(LatenteError, match="infers no labels"):
         codes.classify(gaussians()[0], Examples(torch.zeros(2, 1)), ("a", "b"))
+
+
+def test_the_bound_of_the_pair_is_the_mean_of_its_weights():
+    """The first code is drawn before the second is inferred from it: a closed form of its rate would not hold."""
+    torch.manual_seed(0)
+    of = recipes.make("vae", shape=[6], latent=2, hidden=[8]).model.made_by
+    model = recipes.make("m1-m2", shape=[6], of=of, classes=3, latent=2, hidden=[8], labels=9).model.eval()
+    with torch.no_grad():
+        for p in model.codes.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+        x, y = torch.randn(1, 6).expand(20_000, 6), torch.ones(20_000).long()
+        trace = model(x, y)
+        bound = trace.likelihood.log_prob(x) - sum(kl(g) for g in trace.latents.values()) + trace.factors["y"]
+        weights = trace.log_weight(x)
+    error = 5 * (bound - weights).std() / len(x) ** 0.5
+    assert abs(bound.mean() - weights.mean()) < error

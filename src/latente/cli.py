@@ -52,7 +52,7 @@ STANDARD = {
     "captions": "captions-mnist",
 }  # data of recipes that read it; others read digits
 OF_CODES = ("activations", "scatter")  # pictures that need no decoder
-OF_NOISE = ("samples", "filters")  # pictures that need no encoder
+OF_NOISE = ("samples",)  # pictures that need no encoder
 out = Console(soft_wrap=True, highlight=False)
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
@@ -365,6 +365,8 @@ def finish(run: Run) -> None:
     from .models import GAN
 
     lines = [line for line in run.metrics() if "loss" in line]
+    if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
+        lines = lines[-1:]
     if isinstance(run.model, GAN):
         out.print(
             f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
@@ -563,7 +565,9 @@ def factors(text: str) -> float | list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise RunError(f"temperature is {text!r}: give a number such as 0.7, or one for each group as 1,0.7") from None
+        raise RunError(
+            f"temperature is {text!r}: give a number such as 0.7, or one for each group as 1,0.7"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -768,6 +772,8 @@ def spectrum(
 
     opened = Run.open(run)
     others = {str(path): Run.open(path) for path in beside}
+    for each in (opened, *others.values()):
+        needs_encoder(each, "spectra")
     for name, other in others.items():
         if other.record["data"]["shape"] != opened.record["data"]["shape"]:
             raise RunError(f"{name} has examples of another shape than {run}: compare runs on the same data")
@@ -1006,14 +1012,16 @@ def show_confusion(y: list[int], taken: list[int], classes: list[str]) -> None:
     """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
     from collections import Counter
 
+    from rich.markup import escape
+
     counts = Counter(zip(y, taken))
     missed = Counter(a for a, b in zip(y, taken) if a != b)
     shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", *(classes[k] for k in shown)):
-        table.add_column(name, justify="right")
+        table.add_column(escape(name), justify="right")
     for a in shown:
-        table.add_row(classes[a], *(str(counts[a, b] or "·") for b in shown))
+        table.add_row(escape(classes[a]), *(str(counts[a, b] or "·") for b in shown))
     out.print(table)
 
 
@@ -1175,9 +1183,13 @@ def fidelity(
             show_quality(quality)
         return
     if fid:
-        raise RunError(f"{run} draws images of captions, which are read and not held against Inception: leave --fid out")
+        raise RunError(
+            f"{run} draws images of captions, which are read and not held against Inception: leave --fid out"
+        )
     how = drawn_how(opened, guidance, temperature, top_k, top_p)
-    found = opened.fidelity(n=n or 1000, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how)
+    found = opened.fidelity(
+        n=n or 1000, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how
+    )
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return

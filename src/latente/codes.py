@@ -171,8 +171,8 @@ def classify(
 
     held = examples.fixed()
     if draws:
-        blocks = (held.batch(slice(i, i + BLOCK))[0] for i in range(0, len(held), BLOCK))
-        found = [classify_by_bayes(model, x, len(classes), draws, seed=seed) for x in blocks]
+        each = (held.batch(slice(i, i + 1))[0] for i in range(len(held)))  # by itself: its draws are its own
+        found = [classify_by_bayes(model, x, len(classes), draws, seed=seed) for x in each]
         p = torch.cat(found).exp().numpy()
     elif isinstance(model, Classifier | Labelling):
         p = log_probabilities(model, held).exp().numpy()

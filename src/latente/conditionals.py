@@ -296,7 +296,7 @@ class Dequantised(Conditional):
         net: A lazy transform of `zuko` from data to noise.
         shape: The shape of an example.
         levels: The number of levels :math:`K` of an image; None for vectors, which are as they are.
-        draws: The draws of the noise in evaluation, which are the same each time.
+        draws: The draws of the noise in evaluation, which are an example's own.
 
     Example:
         >>> from latente.priors import import_zuko
@@ -306,14 +306,9 @@ class Dequantised(Conditional):
         torch.Size([5])
     """
 
-    noise: Tensor
-
     def __init__(self, net: nn.Module, shape: Sequence[int], levels: int | None = None, draws: int = 4) -> None:
         super().__init__(net, event_dim=len(shape))
-        self.shape, self.levels = tuple(shape), levels
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.rand(draws, math.prod(shape), generator=generator, device="cpu")
-        self.register_buffer("noise", noise, persistent=False)
+        self.shape, self.levels, self.draws = tuple(shape), levels, draws
 
     def forward(self, *context: Tensor | None) -> Distribution:
         z, *_ = context
@@ -322,9 +317,7 @@ class Dequantised(Conditional):
         density = distributions.Flow(self.net(None).inv, loc, torch.ones_like(loc))
         if self.levels is None:
             return density
-        return distributions.Dequantised(
-            density, self.shape, self.levels, None if self.training else self.noise
-        )
+        return distributions.Dequantised(density, self.shape, self.levels, 0 if self.training else self.draws)
 
 
 class Categorical(Conditional):

@@ -173,11 +173,13 @@ def _fit(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, l
     x, widened = np.empty((0, 1, 1, 1), np.uint8), 0
     kept: list[int] = []
     damaged: list[str] = []
+    why = ""
     for i, path in enumerate(paths):
         try:
             image = fitted(path, side, grey)
-        except DataError:
+        except DataError as error:
             damaged.append(path.name)
+            why = why or str(error)
             continue
         if not kept:
             x = np.empty((len(paths), *image.shape), np.uint8)
@@ -199,7 +201,7 @@ def _fit(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, l
     notes = [f"{widened:,} grey images became colour"] if widened else []
     if damaged:
         notes.append(
-            f"{len(damaged):,} of {len(paths):,} files are damaged and were left out: {few(damaged)}"
+            f"{len(damaged):,} of {len(paths):,} files cannot be read and were left out, {few(damaged)}: {why}"
         )
     return x[: len(kept)], kept, "; ".join(notes)
 

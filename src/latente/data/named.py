@@ -26,6 +26,8 @@ from latente.data.download import cache_folder, find
 from latente.data.raw import Raw, interpret, join
 from latente.errors import DataError
 
+FACES = 4500  # of UTKFace, to train and choose by
+
 __all__ = ["cifar10", "flickr8k", "frey", "locate", "omniglot", "sheets_of", "utkface64"]
 
 
@@ -121,7 +123,11 @@ def utkface64(folder: Path | None = None) -> Raw:
         y = z["gender"]
     if len(y) != len(x):
         raise DataError(f"{found} holds {len(x):,} faces and {len(y):,} labels: copy its files again.")
-    splits = {"train": np.arange(4500), "test": np.arange(4500, len(x))}
+    if len(x) <= FACES:
+        raise DataError(
+            f"{found} holds {len(x):,} faces, and the first {FACES:,} are to train by: copy its files again."
+        )
+    splits = {"train": np.arange(FACES), "test": np.arange(FACES, len(x))}
     return replace(interpret(x, y, str(found), splits), classes=("male", "female"))
 
 

@@ -12,8 +12,9 @@ density is one of :math:`y = \mathrm{logit}(\alpha + (1 - 2 \alpha) v)`, with th
 
 .. math:: \log p(v) = \log p(y) + \sum_i \log (1 - 2 \alpha) - \log s_i - \log (1 - s_i), \qquad s = \sigma(y) .
 
-The choice made here: in training the noise is drawn anew for each example. In evaluation it is a few draws that are the same
-for every example and every call: each is as good a draw as any, and a score stays the same when it is asked for again.
+The choice made here: in training the noise is drawn anew. In evaluation an example's noise is seeded by the example itself: a
+score stays the same when it is asked for again, whatever is beside it, and the noise of different examples is independent, as
+the standard error of their mean takes it to be.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ class Dequantised(Distribution):
         density: A density of vectors :math:`y`, with batch shape :math:`(B)`.
         shape: The shape of an image; its numbers are the dimensions of :math:`y`.
         levels: The number of levels :math:`K`.
-        noise: The noise :math:`u` with shape :math:`(n, D)`, over which the bound is averaged; None to draw it anew, once
-            for each example.
+        draws: Over how many draws of :math:`u`, seeded by the example, the bound is averaged; 0 for one draw, made anew.
         alpha: :math:`\alpha`, which keeps the logit off the ends.
 
     Example:
@@ -64,22 +64,33 @@ class Dequantised(Distribution):
         density: Distribution,
         shape: Sequence[int],
         levels: int,
-        noise: Tensor | None = None,
+        draws: int = 0,
         alpha: float = 1e-6,
     ) -> None:
-        self.density, self.levels, self.noise, self.alpha = density, levels, noise, alpha
+        self.density, self.levels, self.draws, self.alpha = density, levels, draws, alpha
         super().__init__(density.batch_shape, torch.Size(shape), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Dequantised:
         density = self.density.expand(torch.Size(batch_shape))
-        return Dequantised(density, self.event_shape, self.levels, self.noise, self.alpha)
+        return Dequantised(density, self.event_shape, self.levels, self.draws, self.alpha)
 
     def log_prob(self, value: Tensor) -> Tensor:
         flat = value.flatten(value.dim() - len(self.event_shape))
         batch = torch.broadcast_shapes(self.batch_shape, flat.shape[:-1])
-        draws = [torch.rand_like(flat)] if self.noise is None else list(self.noise.to(flat.dtype))
-        scores = [self.given(flat, u) for u in draws]
+        noise = self.seeded(flat) if self.draws else torch.rand_like(flat).unsqueeze(0)
+        scores = [self.given(flat, u) for u in noise]
         return torch.stack(scores).mean(0).expand(batch)
+
+    def seeded(self, flat: Tensor) -> Tensor:
+        """Draws the noise of each example, with shape (n, *, D), from a generator that its levels seed."""
+        places = torch.arange(flat.shape[-1], device=flat.device)
+        levels = (flat * (self.levels - 1)).round().long() + 1
+        keys = (levels * (places * 2654435761 % 2147483647 + 1)).sum(-1)  # multiplicative hashing (Knuth)
+        drawn = [
+            torch.rand(self.draws, len(places), generator=torch.Generator().manual_seed(key), device="cpu")
+            for key in keys.flatten().tolist()
+        ]
+        return torch.stack(drawn, 1).to(flat).view(self.draws, *flat.shape)
 
     def given(self, flat: Tensor, noise: Tensor) -> Tensor:
         r"""Returns :math:`\log p(v) - D \log K` with given noise, for images with shape (*, D)."""

@@ -46,8 +46,8 @@ class Memory:
     def put(self, draw: Tensor, log_prob: Tensor) -> None:
         self.draw, self.log_prob, self.has_gradient = draw, log_prob, torch.is_grad_enabled()
 
-    def get(self, value: Tensor) -> Tensor | None:
-        usable = self.has_gradient or not torch.is_grad_enabled()
+    def get(self, value: Tensor, with_gradient: bool) -> Tensor | None:
+        usable = self.has_gradient or not with_gradient
         return self.log_prob if value is self.draw and usable else None
 
 
@@ -105,7 +105,7 @@ class Flow(Distribution):
         return z
 
     def log_prob(self, value: Tensor) -> Tensor:
-        found = self.memory.get(value)
+        found = self.memory.get(value, torch.is_grad_enabled() and self.loc.requires_grad)
         if found is not None:
             return found
         u = (value.to(self.loc.dtype) - self.loc) / self.scale

@@ -124,6 +124,11 @@ class ProbabilityFlow(Distribution):
             self.scored = value, found
         return found
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the divergence is, and so the log-density but for the rule; else it is estimated without bias."""
+        return self.event_shape.numel() <= EXACT
+
     def block(self, axes: int) -> int:
         return max(1, CELLS // (axes * max(16, self.event_shape.numel())))
 

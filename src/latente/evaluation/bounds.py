@@ -26,7 +26,7 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import TransformedDistribution
+from torch.distributions import Distribution, TransformedDistribution
 
 from ..data import Examples
 from ..distributions import Code, Delta, Diffused, ProbabilityFlow
@@ -85,11 +85,13 @@ class Draws:
         distortion: :math:`-\mathbb{E}_q[\log p(x | z)]`, with shape :math:`(B)`.
         rates: :math:`\mathrm{KL}(q \,\|\, p)` by latent group, each with shape :math:`(B)`; exact where
             it is known. A further factor of the model counts here with its sign turned.
+        unweighed: Why there are no weights, where there are none.
     """
 
     weights: Tensor | None
     distortion: Tensor
     rates: dict[str, Tensor]
+    unweighed: str = ""
 
     @property
     def rate(self) -> Tensor:
@@ -179,14 +181,31 @@ def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> i
     """
     with still(model, 0):
         x, y = moved(model, x, y)
-        for g in model(x, y).latents.values():
-            p = g.p.base_dist if isinstance(g.p, TransformedDistribution) else g.p
-            if isinstance(p, ProbabilityFlow):
-                return 10
+        if any(isinstance(plain(g.p), ProbabilityFlow) for g in model(x, y).latents.values()):
+            return 10
         weights = draw(model, x, y, 10).weights
         if weights is None or len(weights) == 1 or weights.std(0).max() < EXACT:
             return 10
         return max(10, min(most, 2 * at_once(model, x, y)))
+
+
+def plain(p: Distribution) -> Distribution:
+    """Takes off what only moves and scales a prior."""
+    return p.base_dist if isinstance(p, TransformedDistribution) else p
+
+
+def unweighed(trace: Trace) -> str:
+    """Says why a pass has no importance weights; nothing where it has."""
+    for g in trace.latents.values():
+        if isinstance(g.q, Delta):
+            return "the posterior is a point mass: it has no density, so it has no importance weights"
+        inner = plain(g.p)
+        if isinstance(g.p, Diffused) or (isinstance(inner, ProbabilityFlow) and not inner.is_exact):
+            return (
+                "log p(z) of this prior is estimated draw by draw: the mean of estimates is a bound, that of their exponentials "
+                "would be too high"
+            )
+    return ""
 
 
 def pieces(whole: int, most: int) -> list[int]:
@@ -237,7 +256,7 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
     # Made before the passes: small results kept between their large ones would leave the heap in pieces.
     weights = torch.empty(k, len(x), dtype=torch.float64, device=x.device)
     sums: dict[str, Tensor] = {}
-    points = False
+    why = ""
     for start in range(0, len(x), block):
         rows, first = slice(start, start + block), 0
         for trace, data in passes(model, x[rows], None if y is None else y[rows], k, most):
@@ -245,13 +264,13 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
             terms = terms_of(trace, data, width)
             for name, value in terms.items():
                 sums.setdefault(name, torch.zeros_like(weights[0]))[rows] += value.sum(0)
-            points = any(isinstance(g.q, Delta) or isinstance(g.p, Diffused) for g in trace.latents.values())
+            why = unweighed(trace)
             last = first + len(terms[DISTORTION])
-            if not points:
+            if not why:
                 weights[first:last, rows] = log_weight(trace, terms, width)
             first = drawn = last
     means = {name: value / drawn for name, value in sums.items()}
-    return Draws(None if points else weights[:drawn], means.pop(DISTORTION), means)
+    return Draws(None if why else weights[:drawn], means.pop(DISTORTION), means, why)
 
 
 def terms_of(trace: Trace, x: Tensor, width: int) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from ..data import Data, Examples
-from ..distributions import Autoregressive, OptimalNormal, Strokes, Words
+from ..distributions import Autoregressive, Diffused, OptimalNormal, Strokes, Words
 from ..distributions.strokes import lengths_of
 from ..errors import LatenteError, TrainingError
 from ..models import Diffusion, Labelling
@@ -32,7 +32,17 @@ from .latents import Latents, base, family, latents
 from .similarity import REACH, psnr, ssim
 from .verdicts import Finding, findings, verdict
 
-__all__ = ["Beta", "Evaluation", "Likelihood", "Nll", "Perplexity", "Points", "Restored", "Shuffle", "evaluate"]
+__all__ = [
+    "Beta",
+    "Evaluation",
+    "Likelihood",
+    "Nll",
+    "Perplexity",
+    "Points",
+    "Restored",
+    "Shuffle",
+    "evaluate",
+]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 MASSES = ("Levels", "NoisyLevels", "DiscretizedLogisticMixture", "Dequantised")
@@ -273,7 +283,7 @@ def evaluate(
     with still(model, seed):
         is_flat = isinstance(model, Diffusion) or any(group.prior == "Flat" for group in codes.values())
         shuffle, likelihood = use_of_codes(model, (x, y), seen, is_flat)
-    nll, absent = bound(terms, isinstance(model, Diffusion))
+    nll, absent = bound(terms)
     bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, likelihood.family, x)
     alike, lacking = restored(model, x, y, seed) if data.kind == "images" else (None, {})
     found = Evaluation(
@@ -312,17 +322,10 @@ def check(terms: Draws, split: str) -> None:
         )
 
 
-def bound(terms: Draws, diffuses: bool) -> tuple[Nll | None, dict[str, str]]:
+def bound(terms: Draws) -> tuple[Nll | None, dict[str, str]]:
     """Summarises the importance-weighted bound."""
-    if terms.weights is None and diffuses:
-        return None, {
-            "nll": "the rate of a diffusion is estimated draw by draw, and is no log density ratio: its mean is a bound, the "
-            "mean of exponentials is none"
-        }
     if terms.weights is None:
-        return None, {
-            "nll": "the posterior is a point mass: it has no density, so it has no importance weights"
-        }
+        return None, {"nll": terms.unweighed}
     curve = importance_weighted(terms.weights)
     points = [Estimate.of(-values) for values in curve.bounds]
     return Nll(
@@ -372,9 +375,7 @@ def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) ->
     )
 
 
-def restored(
-    model: Model, x: Tensor, y: Tensor | None, seed: int
-) -> tuple[Restored | None, dict[str, str]]:
+def restored(model: Model, x: Tensor, y: Tensor | None, seed: int) -> tuple[Restored | None, dict[str, str]]:
     """Compares images with the means of the likelihood, from the posterior's mean and from one draw of it."""
     figures: list[Estimate | None] = []
     with still(model, seed):
@@ -388,15 +389,27 @@ def restored(
                 trace = model(rows, None if y is None else y[i : i + block], choose=choose)
                 if not trace.latents:
                     return None, {"restored": "the model has no code, so it gives nothing back"}
+                if any(isinstance(g.p, Diffused) for g in trace.latents.values()):
+                    return None, {
+                        "restored": "the code of a diffusion is the image itself under a little noise"
+                    }
                 try:
                     means = trace.likelihood.mean.clamp(0, 1)
                 except (NotImplementedError, AttributeError):
-                    return None, {"restored": "the likelihood has no mean to compare with: it is drawn pixel by pixel"}
+                    return None, {
+                        "restored": "the likelihood has no mean to compare with: it is drawn pixel by pixel"
+                    }
                 ratios.append(psnr(rows, means))
                 if large:
                     similarities.append(ssim(rows, means))
         figures += [Estimate.of(torch.cat(ratios)), Estimate.of(torch.cat(similarities)) if large else None]
-    why = {} if large else {"ssim": f"images of {x.shape[-2]} x {x.shape[-1]} pixels are smaller than its window of 11 x 11"}
+    why = (
+        {}
+        if large
+        else {
+            "ssim": f"images of {x.shape[-2]} x {x.shape[-1]} pixels are smaller than its window of 11 x 11"
+        }
+    )
     ratio, similarity, ratio_draw, similarity_draw = figures
     assert ratio is not None and ratio_draw is not None
     return Restored(ratio, ratio_draw, similarity, similarity_draw), why

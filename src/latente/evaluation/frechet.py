@@ -5,20 +5,22 @@ r"""How far generated images are from real ones, by the features of a network.
 .. math:: \mathrm{FD} = |\mu_1 - \mu_2|^2 + \mathrm{tr}\,\Sigma_1 + \mathrm{tr}\,\Sigma_2
     - 2 \, \mathrm{tr} \big( \Sigma_1^{1/2} \Sigma_2 \Sigma_1^{1/2} \big)^{1/2} .
 
-The last trace is the sum of the singular values of :math:`\Sigma_1^{1/2} \Sigma_2^{1/2}`: no root is taken of a rounding error,
-so a set has distance 0 to itself to the last digits, and covariances without full rank are as good as others. It is biased: it
-shrinks as :math:`1/n`, so it compares at one n only, and is read beside the *floor*, that of real images against other real ones.
+The last trace is the sum of the singular values of :math:`\Sigma_1^{1/2} \Sigma_2^{1/2}`: no root is taken of a rounding
+error, so a set has distance 0 to itself to the last digits, and covariances without full rank are as good as others. It is
+biased: it shrinks as :math:`1/n`, so it compares at one n only, and is read beside the *floor*, that of real images against
+other real ones.
 
 *Kernel distance.* The squared maximum mean discrepancy under :math:`k(a, b) = (a^\top b / d + 1)^3`, estimated without bias on
-subsets, hence a standard error; it may come out below 0.
+disjoint blocks, hence a standard error; it may come out below 0.
 
 *Precision, recall, density, coverage.* Each image of a set owns the ball that reaches to its k-th nearest neighbour in the set.
-Precision is the share of generated images in some ball of a real one, recall the share of real images in a ball of a generated
-one; density counts the balls a generated image is in, over k; coverage is the share of real balls that have a generated image.
-Of two equal sets they are all 1; of two samples of one law, precision and recall fall with the dimension: these too have a floor.
+Precision is the share of generated images in some ball of a real one, recall the share of real images in a ball of a
+generated one; density counts the balls a generated image is in, over k; coverage is the share of real balls that have a
+generated image. Of two equal sets they are all 1; of two samples of one law, precision and recall fall with the dimension:
+these too have a floor.
 
-What is compared is what the pictures show: the means of :math:`p(x | z)`, and draws where it has no mean (autoregressive models).
-Of *binary* data it is binary draws against binary images: grey means would be told from real images at a glance.
+What is compared is what the pictures show: the means of :math:`p(x | z)`, and draws where it has no mean (autoregressive
+models). Of *binary* data it is binary draws against binary images: grey means would be told from real images at a glance.
 
 References:
     | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
@@ -40,16 +42,17 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Normal
 
 from ..data import Data
-from ..distributions import UniformCodes
+from ..distributions import Diffused, Implicit, OptimalNormal, UniformCodes
 from ..errors import LatenteError
 from ..models import Labelling
 from ..trace import Model
 from .bounds import Estimate, moved, place, still
-from .features import FEATURES, FeatureNet, feature_net, seen
+from .features import FEATURES, feature_net, seen
 from .inception import inception_distances, need_inception
+from .latents import base
 
 __all__ = [
     "Distance",
@@ -66,14 +69,9 @@ __all__ = [
 
 AT_ONCE = 128  # images of one pass
 NEAREST = 5
-SUBSETS, OF = 50, 500  # subsets of the kernel distance, and the most images of one
+BLOCKS = 10  # disjoint ones, whose kernel distances tell the error of their mean
 ROWS = 1024  # of a table of distances that are held at once
-REFUSALS = (
-    NotImplementedError,
-    ValueError,
-    LatenteError,
-    AttributeError,
-)  # of models without what is asked of them
+REFUSALS = (NotImplementedError, ValueError, LatenteError)  # of models without what is asked of them
 
 
 def root(covariance: Tensor) -> Tensor:
@@ -111,26 +109,28 @@ def moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def kernel_distance(a: Tensor, b: Tensor, *, seed: int = 0) -> Estimate:
-    """Estimates the squared MMD of two sets of features, (n, D), with its standard error over subsets.
+    """Estimates the squared MMD of two sets of features, (n, D), with its standard error.
 
-    Subsets are of 500 of each set, or half of a smaller one, so that they differ.
+    It is the mean over disjoint blocks of both sets, which are independent estimates without bias: ten, or as many as have two
+    rows of each.
 
     Raises:
         ValueError: If a set has fewer than 4 rows.
     """
-    size = min(OF, len(a) // 2, len(b) // 2)
-    if size < 2:
+    blocks = min(BLOCKS, len(a) // 2, len(b) // 2)
+    if blocks < 2:
         raise ValueError(f"a kernel distance takes 4 images of each kind, not {len(a)} and {len(b)}")
-    a, b = a.double(), b.double()
     generator = torch.Generator().manual_seed(seed)
 
     def kernel(u: Tensor, v: Tensor) -> Tensor:
         return (u @ v.T / u.shape[1] + 1) ** 3
 
+    def dealt(t: Tensor) -> tuple[Tensor, ...]:
+        return t.double()[torch.randperm(len(t), generator=generator).to(t.device)].tensor_split(blocks)
+
     found = []
-    for _ in range(SUBSETS):
-        u, v = (t[torch.randperm(len(t), generator=generator)[:size].to(t.device)] for t in (a, b))
-        own = sum((k.sum() - k.trace()) / (size * (size - 1)) for k in (kernel(u, u), kernel(v, v)))
+    for u, v in zip(dealt(a), dealt(b)):
+        own = sum((k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in (kernel(u, u), kernel(v, v)))
         found.append(own - 2 * kernel(u, v).mean())
     return Estimate.of(torch.stack(found))
 
@@ -224,20 +224,14 @@ class SampleQuality:
     """Holds how good generated images are; what a model cannot do is None, and `absent` says why.
 
     Arguments:
-        name: What the Fréchet distance is called: by its network and its data.
-        benchmark: The data and how it is read.
-        network: What the network was trained to tell.
-        accuracy: How often it does, on validation images.
-        n: The images of each set; figures of another number do not compare.
-        dimension: The number of features.
-        shown: Whether images are means of the likelihood or draws.
-        samples: Generated images against test images.
-        reconstructions: Reconstructions of the test images, by draws of their codes, against other test images: the same ones.
-        floor: Training images against test images, as far apart as real images are.
-        per_second: Generated images a second, on this machine.
-        notes: What is to be known to read the figures.
-        absent: Why a figure is None, by its name.
-        inception: FID and KID by Inception, where they were asked for.
+        name: What the Fréchet distance is called: by its network and its data. benchmark: The data and how it is read.
+            network: What the network was trained to tell. accuracy: How often it does, on validation images. n: The images of
+            each set; figures of another number do not compare. dimension: The number of features. shown: Whether images are
+            means of the likelihood or draws. samples: Generated images against test images. reconstructions: Reconstructions
+            of the test images, by draws of their codes, against those images. floor: Other real images against test images:
+            of validation, on which the network was not trained, where there are enough. per_second: Generated images a
+            second, on this machine. notes: What is to be known to read the figures. absent: Why a figure is None, by its
+            name. inception: FID and KID by Inception, where they were asked for.
     """
 
     name: str
@@ -275,7 +269,13 @@ def adapter() -> TypeAdapter[SampleQuality]:
 
 
 def images_of(likelihood: Distribution, binary: bool) -> tuple[Tensor, bool]:
-    """Returns images in [0, 1] of a likelihood, and whether they are draws: of binary data, and where it has no mean."""
+    """Returns images in [0, 1] of a likelihood, and whether they are draws: of binary data, and where it has no mean.
+
+    Where a likelihood of binary data knows grey levels too, a pixel is drawn with its mean as the probability of white.
+    """
+    is_grey = isinstance(likelihood, Implicit) or isinstance(base(likelihood), Normal | OptimalNormal)
+    if binary and is_grey:
+        return likelihood.mean.float().clamp(0, 1).bernoulli().cpu(), True
     if not binary:
         try:
             return likelihood.mean.float().clamp(0, 1).cpu(), False
@@ -354,6 +354,8 @@ def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Te
                 raise LatenteError("the model has no code to reconstruct from")
             if any(g.q is None for g in trace.latents.values()):
                 raise LatenteError("the model has no posterior: it generates images and reads none")
+            if any(isinstance(g.p, Diffused) for g in trace.latents.values()):
+                raise LatenteError("the code of a diffusion is the image itself under a little noise")
             parts.append(images_of(trace.likelihood, binary)[0])
     return torch.cat(parts)
 
@@ -364,7 +366,6 @@ def sample_quality(
     n: int | None = None,
     seed: int = 0,
     *,
-    net: FeatureNet | None = None,
     fid: bool = False,
     say: Callable[[str], object] = str,
 ) -> SampleQuality:
@@ -375,13 +376,12 @@ def sample_quality(
         data: Its data, binarised as the model's is.
         n: The images of each set: 2,000 by default, or as many as the test split has.
         seed: The seed of all draws and subsets.
-        net: A network to compare by; by default that of the data, from the cache or trained now.
         fid: Whether FID and KID by Inception are computed too.
-        say: Is told when that network has to be trained.
+        say: Is told when the network of the data is not in the cache, and has to be trained.
 
     Raises:
-        LatenteError: If the data is not images, Inception's weights are missing where they are asked for, or n is more than there
-            are test images, or fewer than ten.
+        LatenteError: If the data is not images, Inception's weights are missing where they are asked for, or n is more than
+            there are test images, or fewer than ten.
     """
     most = min(len(data.test), len(data.train))
     n = min(2000, most) if n is None else n
@@ -391,9 +391,10 @@ def sample_quality(
         )
     if fid:
         need_inception()
-    own, task, name = feature_net(data, say=say) if net is None else (net, None, "given")
+    own, task, name = feature_net(data, say=say)
     real = seen(own, data.test.fixed().subset(n, seed))
-    others = seen(own, data.train.fixed().subset(n, seed))
+    rest = data.validation if len(data.validation) >= n else data.train
+    others = seen(own, rest.fixed().subset(n, seed))
     absent: dict[str, str] = {}
     samples = again = per_second = inception = None
     drawn = data.train.binarise != "none"
@@ -402,11 +403,12 @@ def sample_quality(
         images, drawn = draw_images(model, data, n, seed=seed)
         per_second = n / (time.perf_counter() - started)
         samples = distance(real, own(images), seed=seed)
+    except REFUSALS as error:
+        absent["samples"] = str(error) or "the model cannot be sampled"
+    else:
         if fid:
             shown = data.test.fixed().subset(n, seed).batch(slice(None))[0].float().cpu()
             inception = inception_distances(shown, images, seed=seed)
-    except REFUSALS as error:
-        absent["samples"] = str(error) or "the model cannot be sampled"
     try:
         again = distance(real, own(reconstruct_images(model, data, n, seed=seed)), seed=seed)
     except REFUSALS as error:
@@ -414,7 +416,7 @@ def sample_quality(
     return SampleQuality(
         name=f"FD-{name}",
         benchmark=data.benchmark,
-        network="a network that was given" if task is None else f"{task.network}, which tells {task.what}",
+        network=f"{task.network}, which tells {task.what}",
         accuracy=own.accuracy.item(),
         n=n,
         dimension=FEATURES,
@@ -423,7 +425,7 @@ def sample_quality(
         reconstructions=again,
         floor=distance(real, others, seed=seed),
         per_second=per_second,
-        notes=notes_on(n, task is not None and task.classes * own.accuracy.item() < 1.5),
+        notes=notes_on(n, task.classes * own.accuracy.item() < 1.5),
         absent=absent,
         inception=inception,
     )

@@ -317,7 +317,9 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     variances = joined([moment(d, "variance") for d in posteriors])
     unit = base(p).variance.mean() if isinstance(base(p), UniformSphere) else 1.0
     activity = None if means is None or n < 2 else means.var(0) / unit
-    has_pairs = is_first and not is_point and not isinstance(q, Flow)  # whose density at others' draws takes many passes
+    has_pairs = (
+        is_first and not is_point and not isinstance(q, Flow)
+    )  # whose density at others' draws takes many passes
     informed = information(z, posteriors) if has_pairs and n > 1 else None
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:

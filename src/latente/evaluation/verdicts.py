@@ -421,9 +421,13 @@ def verdict(e: Evaluation) -> str:
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
     units = ", ".join(in_use(n, g) for n, g in e.latents.items())
     if len(e.latents) > GROUPS:
-        units = f"{len(e.latents)} groups of {next(iter(e.latents.values())).dimensions} dimensions"
+        units = (
+            f"{len(e.latents)} groups of {sum(g.dimensions for g in e.latents.values()):,} dimensions in all"
+        )
     most = "" if has_energy(e) or not e.latents else "at most "
-    likelihood = "" if e.nll is None or not e.latents else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
+    likelihood = (
+        "" if e.nll is None or not e.latents else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
+    )
     aucs = [g.auc for g in e.latents.values() if g.auc is not None]
     told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
     units = units or "no code"

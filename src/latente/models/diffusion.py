@@ -19,11 +19,11 @@ The choices made here:
 
 * One group, :math:`z_0`, whose prior is what denoising leads to (:class:`~latente.distributions.Diffused`); its divergence is the
   estimate above, by one :math:`t` and one :math:`\epsilon` an example. Its mean is a bound, but it is no log density ratio:
-  averaging the exponentials of several would give no bound, so there is no importance-weighted one.
+  averaging the exponentials of several would give no bound, so there is no importance-weighted one. It is the bound of endless
+  steps; a sample takes a few dozen, and so comes from a slightly different model.
 * The times of a batch are spread evenly, :math:`t_i = (u + i / n) \bmod 1`: each is uniform, and their mean is steadier.
 * :math:`p(x | z_0)` is Bayes' rule for the levels that data has, without a parameter. Since it knows the noise of a pixel
-exactly, so
-  does :math:`\hat x`: the network's output :math:`f` is only what *other* pixels say. Of two levels :math:`\pm 1`,
+  exactly, so does :math:`\hat x`: the network's output :math:`f` is only what *other* pixels say. Of two levels :math:`\pm 1`,
 
   .. math:: \hat x = \tanh(f + \alpha z / \sigma^2),
 

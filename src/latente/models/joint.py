@@ -4,25 +4,33 @@ The label :math:`y` is one more latent, of which a few values are known:
 
 .. math:: p(x, y, z) = p(y) \, p(z) \, p_\theta(x | y, z), \qquad q(y, z | x) = q_\phi(y | x) \, q_\phi(z | x, y) .
 
-What is said by :math:`y` need not be said by :math:`z`, which is left with the style. For an example with its label the bound is
-that of :math:`\log p(x, y)`; without one it is that of :math:`\log p(x)`, and the sum over the :math:`K` classes is exact:
+What is said by :math:`y` need not be said by :math:`z`, which is left with the style. For an example with its label the bound
+is that of :math:`\log p(x, y)`; without one it is that of :math:`\log p(x)`, and the sum over the :math:`K` classes is exact:
 
 .. math::
 
     -\mathcal{L}(x, y) &= \mathbb{E}_{q(z | x, y)} [\log p(x | y, z)] - \mathrm{KL}(q(z | x, y) \,\|\, p(z)) + \log p(y) , \\
     -\mathcal{U}(x) &= \textstyle\sum_y q(y | x) \, (-\mathcal{L}(x, y)) + \mathrm{H}(q(y | x)) .
 
-Given labels a model is the class-conditional one, with :math:`\log p(y)` as a factor; without, it draws or infers :math:`y` as a
-one-hot latent group. The classes are the first dimension of one pass, and the first layer of the encoder reads :math:`x` once.
+Given labels a model is the class-conditional one, with :math:`\log p(y)` as a factor; without, it draws or infers :math:`y`
+as a one-hot latent group. The classes are the first dimension of one pass, and the first layer of the encoder reads :math:`x`
+once.
 """
 
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, OneHotCategorical
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    OneHotCategorical,
+    TransformedDistribution,
+)
 
 from ..conditionals import Conditional
 from ..trace import Model, Trace
@@ -119,6 +127,28 @@ class Joint(Labelling):
         return self.likelihood(z, context)
 
 
+class Shared(TransformedDistribution):
+    r"""Is a posterior :math:`q(z_1 | x)` whose draw other groups have read, so that no closed form of its divergence holds.
+
+    Where :math:`p` depends on a :math:`z_2` that was inferred from the same :math:`z_1`, :math:`\mathrm{KL}(q \,\|\, p(z_1 |
+    z_2))` would average over a :math:`z_1` that :math:`z_2` has not seen. Without a rule the estimate by the draw is taken.
+    """
+
+    def __init__(self, q: Distribution) -> None:
+        super().__init__(q, [], validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.base_dist.mean
+
+    @property
+    def variance(self) -> Tensor:
+        return self.base_dist.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> Shared:
+        return Shared(self.base_dist.expand(batch_shape))
+
+
 class JointOnCodes(Labelling):
     r"""Draws the code :math:`z_1` of a VAE from a joint model of codes and labels, and :math:`x` from the VAE.
 
@@ -162,6 +192,7 @@ class JointOnCodes(Labelling):
         context = self.context(trace, q, y)
         q2 = None if z1 is None else self.codes.posterior(z1, context)
         z2 = trace.latent("z2", p=self.codes.prior(None), q=q2)
+        q1 = Shared(q1) if isinstance(q1, Independent) else q1
         z1 = trace.latent("z1", p=self.codes.likelihood(z2, context), q=q1)
         return self.likelihood(z1, None)
 

@@ -6,10 +6,10 @@ With the dimensions of an example in a fixed order, :math:`p(x) = \prod_i p(x_i 
 :math:`\partial o_i / \partial x_j = 0` for :math:`j \geq i`, exactly.
 
 The choice made here: degrees are spread evenly and in ascending order, not at random. All units that are known after
-:math:`x_{<i}` are then the *first* ones of each layer, so a draw needs no masks. Once :math:`x_i` is drawn, the units of degree
-:math:`i` are computed, and none of them ever again: a whole draw costs the arithmetic of one pass, in as many steps as there
-are dimensions. Outputs also read the inputs before them directly: what is nearest to a pixel says most about it, and hidden units of
-just its degree are few.
+:math:`x_{<i}` are then the *first* ones of each layer, so a draw needs no masks. Once :math:`x_i` is drawn, the units of
+degree :math:`i` are computed, and none of them ever again: a whole draw costs the arithmetic of one pass, in as many steps as
+there are dimensions. Outputs also read the inputs before them directly: what is nearest to a pixel says most about it, and
+hidden units of just its degree are few.
 """
 
 from __future__ import annotations

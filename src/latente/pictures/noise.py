@@ -19,6 +19,7 @@ from torch import Tensor
 from ..data import Data
 from ..errors import LatenteError
 from ..evaluation.bounds import still
+from ..evaluation.similarity import psnr
 from ..models.boltzmann import RBM
 from ..objectives import ELBO, Objective
 from ..objectives.elbo import identity
@@ -62,7 +63,10 @@ def denoised(
         codes = means_of(model, noisy, y)[1]
         clean = images(model(y=y, size=len(x), given=codes).likelihood)
     rows = {"example": x.float().cpu().numpy(), "corrupted": noisy.float().cpu().numpy(), "restored": clean}
-    before, after = (psnr(rows["example"], rows[name]) for name in ("corrupted", "restored"))
+    true = torch.as_tensor(rows["example"])
+    before, after = (
+        psnr(true, torch.as_tensor(rows[name]).clamp(0, 1)).numpy() for name in ("corrupted", "restored")
+    )
     note = (
         f"{data.benchmark} · means of p(x|z) at the codes of corrupted test examples, seed {seed}; above, the PSNR of both "
         f"in dB: over {len(x)} examples {before.mean():.2f} corrupted, {after.mean():.2f} restored"
@@ -78,17 +82,6 @@ def denoised(
         columns=columns,
         values=shown | {"before": before, "after": after},
     )
-
-
-def psnr(x: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns the peak signal-to-noise ratio of images in [0, 1], clipped to it, in dB and with shape (n).
-
-    Example:
-        >>> psnr(np.zeros((1, 1, 2, 2)), np.full((1, 1, 2, 2), 0.1)).round(6)
-        array([20.])
-    """
-    error = np.square(x - other.clip(0, 1), dtype=np.float64).mean((1, 2, 3))
-    return -10 * np.log10(error.clip(1e-12))
 
 
 def corruption(objective: Objective) -> Callable[[Tensor], Tensor] | None:

@@ -21,6 +21,7 @@ from .images import pixels
 __all__ = ["preview", "preview_of"]
 
 WIDE = 112  # pixels of a shown image, at least
+MOST = 320  # pixels of a tile
 FADED = 0.7  # of white over what is cropped away
 
 
@@ -47,16 +48,18 @@ def preview(
             view = folders.fitted(paths[i], side, grey)
         except DataError:
             continue
-        originals.append(unit(image))
-        shown.append(unit(view))
+        originals.append(image)
+        shown.append(view)
     if not shown:
         raise LatenteError(f"none of {len(paths):,} images can be shown: see latente data and the folder")
     largest = max(max(view.shape[:2]) for view in shown)
-    edge = largest * max(1, -(-WIDE // largest))
+    edge = min(MOST, largest * max(1, -(-WIDE // largest)))
     tiles = np.full((2, len(shown), edge, edge, 3), np.nan, np.float32)
     for j, (image, view) in enumerate(zip(originals, shown)):
+        image, view = unit(image), unit(view)
         put(tiles[0, j], shrunk(image if side is None else faded(image), edge))
-        put(tiles[1, j], view.repeat(edge // largest, 0).repeat(edge // largest, 1))
+        times = max(1, edge // largest)
+        put(tiles[1, j], shrunk(view.repeat(times, 0).repeat(times, 1), edge))
     sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in originals]
     became = f"{shown[0].shape[1]}x{shown[0].shape[0]}" + (", grey" if grey else "")
     note = f"{name} · files as they are, above, and what a model sees, below" + (

@@ -74,10 +74,16 @@ def samples(
     with still(model, seed):
         first = model(size=1) if isinstance(model, GAN) else model(x, y)
         needs_prior(first, "samples")
-    told = f"{temperature:g}" if isinstance(temperature, float | int) else " ".join(f"{t:g}" for t in temperature)
+    told = (
+        f"{temperature:g}"
+        if isinstance(temperature, float | int)
+        else " ".join(f"{t:g}" for t in temperature)
+    )
     groups = 1 if isinstance(temperature, float | int) else len(temperature)
     if told != "1" and not first.latents:
-        raise LatenteError(f"temperature is {told}, which is of the prior, and this model has no latent code: leave it out")
+        raise LatenteError(
+            f"temperature is {told}, which is of the prior, and this model has no latent code: leave it out"
+        )
     if told != "1" and groups not in (1, len(first.latents)):
         raise LatenteError(
             f"temperature is {told}, and this model has {len(first.latents)} latent groups: give one number, or one for each"
@@ -87,7 +93,9 @@ def samples(
         context = classes_of(data, n, chosen, x) if takes else None
         with still(model, seed):
             drawn = model(y=context, size=n, choose=choose).likelihood.sample()
-        return tables.against(data, drawn, f"p(x|z), z ~ p(z){says}, seed {seed}" if first.latents else f"p(x), seed {seed}")
+        return tables.against(
+            data, drawn, f"p(x|z), z ~ p(z){says}, seed {seed}" if first.latents else f"p(x), seed {seed}"
+        )
     needs_images(data, "samples")
     names: list[str] = []
     columns = math.ceil(math.sqrt(n))

@@ -14,6 +14,7 @@ from .vaes import Binarise, Classes, Hidden, Latent, Likelihood, Shape, likeliho
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..conditionals import Conditional
     from ..models import Joint
     from ..objectives import FewLabels
     from ..trace import Model
@@ -63,7 +64,7 @@ def m2(
     likelihood: Likelihood = "auto",
     binarise: Binarise = "auto",
     alpha: Alpha = 1.0,
-    pull: Pull = 0.3,
+    pull: Pull = 0.05,
     dropout: Noise = 0.5,
     channels: Channels = 32,
 ) -> Plan:
@@ -94,7 +95,7 @@ def m1_m2(
     latent: Latent = 5,
     hidden: Hidden = [200],  # noqa: B006
     alpha: Alpha = 1.0,
-    pull: Pull = 0.3,
+    pull: Pull = 0.05,
     dropout: Noise = 0.5,
     channels: Channels = 32,
 ) -> Plan:
@@ -136,7 +137,9 @@ def objective(alpha: float, pull: float) -> FewLabels:
     return FewLabels(alpha, schedules.linear(RISE, end=pull))
 
 
-def classifier(shape: list[int], classes: int, hidden: list[int], dropout: float, channels: int) -> nn.Module:
+def classifier(
+    shape: list[int], classes: int, hidden: list[int], dropout: float, channels: int
+) -> Conditional:
     """Makes q(y|x)."""
     from ..models import Classes
     from ..nn import BentConv, DropoutMLP
@@ -147,7 +150,7 @@ def classifier(shape: list[int], classes: int, hidden: list[int], dropout: float
 
 
 def joint(
-    shape: list[int], latent: int, hidden: list[int], likelihood: nn.Module, label: nn.Module, classes: int
+    shape: list[int], latent: int, hidden: list[int], likelihood: nn.Module, label: Conditional, classes: int
 ) -> Joint:
     """Puts a joint model together, its own networks fully connected."""
     from ..conditionals import Diagonal

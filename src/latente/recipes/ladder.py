@@ -49,7 +49,8 @@ Balance = Annotated[bool, Field(description="during the warm-up charge each grou
 
 @recipe(
     steps=12000,
-    lr=2e-3,
+    optimizer="adamax",
+    lr=3e-3,
     ema=0.999,
     lr_warmup=500,
     clip=200,

@@ -21,7 +21,7 @@ def qualities(q: SampleQuality) -> tuple[list[str], list[list[str]], list[str]]:
         [name, *("–" if n is None else f"{vars(n)[name]:.3f}" for n in found)] for name, found in near.items()
     ]
     lines = [
-        f"{q.n:,} images each, {q.shown} of the likelihood, on {q.benchmark}; the floor is of training images. Seen by "
+        f"{q.n:,} images each, {q.shown} of the likelihood, on {q.benchmark}; the floor is of other real images. Seen by "
         f"{q.network}, right in {100 * q.accuracy:.1f} % of validation images"
     ]
     if q.per_second is not None:

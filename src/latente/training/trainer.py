@@ -205,9 +205,10 @@ class Trainer:
         self.kept: dict[str, Tensor] | None = None
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
-        self.streak = torch.zeros((), device=self.device)
+        self.streaks = {name: torch.zeros((), device=self.device) for name in self.players}
         self.skipped = torch.zeros((), device=self.device)
-        self.limit = torch.tensor(s.skip_above or math.inf, device=self.device)
+        limit = torch.tensor(s.skip_above or math.inf, device=self.device)
+        self.limits = {name: limit.clone() for name in self.players}
 
     def shard(self) -> None:
         """Shards the networks over the processes (FSDP2); what is not a network is replicated."""
@@ -366,9 +367,9 @@ class Trainer:
             norm = norm_of([p.grad for p in group if p.grad is not None])
             if self.settings.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(group, self.settings.clip, norm)
-            bad = ((norm <= self.limit) & (norm + loss).isfinite()).logical_not().float()
-            self.streak.add_(bad).mul_(bad)
-            self.watch(norm)
+            bad = ((norm <= self.limits[name]) & (norm + loss).isfinite()).logical_not().float()
+            self.streaks[name].add_(bad).mul_(bad)
+            self.watch(name, norm)
             self.skipped.add_(bad)
             self.add(f"gradient/{name}", norm if processes.world() == 1 else norm / processes.world())
             optimizer = self.optimizers[name]
@@ -378,11 +379,12 @@ class Trainer:
             elif not bad.item():
                 optimizer.step()
 
-    def watch(self, norm: Tensor) -> None:
-        """Raises the limit of gradients where it stopped a row of steps: else none would ever pass it again."""
+    def watch(self, name: str, norm: Tensor) -> None:
+        """Raises the limit of a player's gradients where it stopped a row of steps: else none would ever pass it again."""
         if self.settings.skip_above is not None:
-            is_usual = (self.streak == RAISED) & norm.isfinite()
-            self.limit.copy_(torch.where(is_usual, 2 * norm, self.limit))
+            limit = self.limits[name]
+            is_usual = (self.streaks[name] == RAISED) & norm.isfinite()
+            limit.copy_(torch.where(is_usual, 2 * norm, limit))
 
     def add(self, name: str, value: Tensor, first: bool = True) -> None:
         """Adds to the sum of a figure that the next line of the log is the mean of."""
@@ -432,13 +434,17 @@ class Trainer:
         )
         culprits = [name for name, value in values.items() if not math.isfinite(value)]
         if skipped:
-            large = "" if self.settings.skip_above is None else f", or above the limit, now {self.limit:.3g}"
-            said = f"{' and '.join(culprits) or 'a gradient'} not finite{large}"
+            streak = int(max(self.streaks.values()))
+            limits = ", ".join(f"{limit:.3g}" for limit in self.limits.values())
+            if culprits or self.settings.skip_above is None:
+                said = f"{' and '.join(culprits) or 'a gradient'} not finite"
+            else:
+                said = f"a gradient above the limit, now {limits}"
             self.progress.say(f"step {self.step}: {skipped} step(s) skipped, {said}")
-            if self.streak >= SKIPS:
+            if streak >= SKIPS:
                 kept = f"; the last good checkpoint is in {self.out / CHECKPOINTS}" if self.out else ""
                 raise TrainingError(
-                    f"training gives up at step {self.step}: {said} for {int(self.streak)} steps in a row{kept}. "
+                    f"training gives up at step {self.step}: {said} for {streak} steps in a row{kept}. "
                     "Lower the learning rate (--lr), clip gradients (--clip 1), or look for extreme values in the data"
                 )
         self.sums, self.counts, self.skipped = {}, {}, torch.zeros_like(self.skipped)
@@ -550,7 +556,8 @@ class Trainer:
         tensors |= {f"objective.{n}": t for n, t in self.objective.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in (self.average or {}).items()}
         tensors |= {f"sums.{n}": processes.add_(t.clone()) for n, t in self.sums.items()}
-        tensors |= {"streak": self.streak, "skipped": self.skipped, "limit": self.limit}
+        tensors |= {f"streak.{n}": t for n, t in self.streaks.items()}
+        tensors |= {f"limit.{n}": t for n, t in self.limits.items()} | {"skipped": self.skipped}
         optimizers = {}
         for player, optimizer in self.optimizers.items():
             state = optimizer.state_dict()
@@ -624,8 +631,11 @@ class Trainer:
         share = float(processes.rank() == 0)  # the sums of all processes were added up
         sums = groups.get("sums", {})
         self.sums = {name: share * sums[name].to(self.device) for name in about["counts"]}
-        self.streak, self.skipped = (tensors[n].to(self.device) for n in ("streak", "skipped"))
-        self.limit = tensors.get("limit", self.limit).to(self.device)  # absent from older checkpoints
+        self.skipped = tensors["skipped"].to(self.device)
+        for kept, of in ((self.streaks, "streak"), (self.limits, "limit")):
+            for name in kept:  # older checkpoints have one streak, and no limits
+                found = tensors.get(f"{of}.{name}", tensors.get(of, kept[name]))
+                kept[name] = found.to(self.device)
         self.step, self.counts = about["step"], about["counts"]
         self.ended = self.step >= self.steps or (about["ended"] and self.step < about["steps"])
         self.best, self.best_step, self.stale = about["best"]
