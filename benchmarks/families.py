@@ -48,6 +48,7 @@ def train(name, root):
         lines.append(" ".join(["latente", "train", *words, f"--out={path}"]))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    lines = [line.replace(str(root), "runs") for line in lines]
     cost = {"train": lines, "cpu seconds": round(cpu), "seconds": round(time.perf_counter() - started)}
     (paths[-1] / "cost.json").write_text(json.dumps(cost))
 
@@ -60,7 +61,7 @@ def row(name, root, n, examples):
     try:
         figures["evaluation"] = run.evaluate(k=100, examples=examples).to_json()
     except LatenteError as error:
-        figures["evaluation"] = str(error)
+        figures["evaluation"] = str(error).replace(str(root), "runs")
     figures["samples"] = run.quality(n=n).to_json()
     return figures
 

@@ -71,7 +71,11 @@ def train(name, folder, steps, threads):
     subprocess.run([sys.executable, "-m", "latente.cli", *command[1:], "--evaluate-every=2000"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    figures = {"train": " ".join(command), "cpu seconds": cpu, "seconds": time.perf_counter() - started}
+    figures = {
+        "train": " ".join(command).replace(str(folder.parent), "runs"),
+        "cpu seconds": cpu,
+        "seconds": time.perf_counter() - started,
+    }
     (folder / "cost.json").write_text(json.dumps(figures))
 
 

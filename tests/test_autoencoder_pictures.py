@@ -441,7 +441,8 @@ INSIDES = ["How many units does an example wake?", "Which directions does the co
 
 
 def asked(run, **parts):
-    about = {"model": run.model, "data": run.data, "settings": run.settings, "objective": run.objective}
+    names = ("model", "data", "settings", "objective", "record")
+    about = {name: getattr(run, name) for name in names}
     return [question for question, *_ in page.wishes(SimpleNamespace(**about | parts), run.evaluation())]
 
 

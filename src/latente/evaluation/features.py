@@ -185,7 +185,7 @@ def feature_net(
     rows = hashlib.sha256(data.indices["train"].tobytes()).hexdigest()
     settings = [steps, seed, BATCH, WIDTHS, FEATURES, HELD, torch.__version__.partition("+")[0]]
     about = json.dumps([data.fingerprint, rows, how, data.shape, vars(task), settings])
-    name = f"{task.network}-{data.name}" + ("" if how == "none" else f"-{how}")
+    name = f"{task.network}-{data.name}" + ("" if how == "none" or data.name.endswith(how) else f"-{how}")
     safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
     file = (
         cache_folder() / "features" / f"{safe}-{hashlib.sha256(about.encode()).hexdigest()[:12]}.safetensors"
