@@ -632,7 +632,8 @@ def test_bad_folders_name_the_files(tmp_path, image):
         image(tmp_path / f"{i:02}.png", row)
     image(tmp_path / "20.png", grey(h=7)[0])
     with pytest.raises(
-        DataError, match=r"00\.png is 5x6 pixels but \S*20\.png is 5x7: see `latente data .* make all images one size"
+        DataError,
+        match=r"00\.png is 5x6 pixels but \S*20\.png is 5x7: see `latente data .* make all images one size",
     ):
         load(tmp_path)
     image(tmp_path / "20.png", np.stack([grey()[0]] * 3, -1))

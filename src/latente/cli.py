@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import sys
+import types
 import typing
 from dataclasses import fields
 from pathlib import Path
@@ -208,10 +209,19 @@ def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def listed(value: Any, annotation: Any) -> Any:
     """Turns "400,200" into a list where the parameter is one."""
-    kind = typing.get_args(annotation)[0]
-    if isinstance(value, str) and typing.get_origin(kind) in (list, tuple):
+    if isinstance(value, str) and holds_a_list(annotation):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def holds_a_list(annotation: Any) -> bool:
+    """Tells whether an annotation is a list, or may be one."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return holds_a_list(typing.get_args(annotation)[0])
+    return origin in (list, tuple) or (
+        origin in (typing.Union, types.UnionType) and any(map(holds_a_list, typing.get_args(annotation)))
+    )
 
 
 def command(name: str) -> None:

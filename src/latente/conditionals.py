@@ -306,7 +306,9 @@ class Dequantised(Conditional):
         torch.Size([5])
     """
 
-    def __init__(self, net: nn.Module, shape: Sequence[int], levels: int | None = None, draws: int = 4) -> None:
+    def __init__(
+        self, net: nn.Module, shape: Sequence[int], levels: int | None = None, draws: int = 4
+    ) -> None:
         super().__init__(net, event_dim=len(shape))
         self.shape, self.levels, self.draws = tuple(shape), levels, draws
 

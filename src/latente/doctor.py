@@ -79,9 +79,7 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
             f"{run.path} is a classifier, which has no code to diagnose: see latente evaluate {run.path}"
         )
     if not evaluation.latents:
-        raise RunError(
-            f"{run.path} has no latent code to diagnose: see latente evaluate {run.path}"
-        )
+        raise RunError(f"{run.path} has no latent code to diagnose: see latente evaluate {run.path}")
     found = measure(
         run.model,
         run.data,

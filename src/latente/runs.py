@@ -398,7 +398,9 @@ class Run:
         from .evaluation import sample_quality
 
         self.needs_examples()
-        whole = self.load_data().binarised(self.record["data"]["binarise"])  # with all labels, so that runs compare
+        whole = self.load_data().binarised(
+            self.record["data"]["binarise"]
+        )  # with all labels, so that runs compare
         found = sample_quality(self.model, whole, n, seed, fid=fid, say=say)
         write_whole(self.path / QUALITY, json.dumps(found.to_json(), indent=1).encode())
         return found

@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
 CENTRE = 10_000  # examples that the mean is one of
 Groups = Annotated[
-    list[Annotated[int, Field(ge=1, le=1 << 12)]],
+    Annotated[list[Annotated[int, Field(ge=1, le=1 << 12)]], Field(min_length=1, max_length=64)] | None,
     Field(
-        min_length=1,
-        max_length=64,
-        description="dimensions of each latent group, the top one first; planes of each for conv",
+        description="dimensions of each latent group, the top one first, 8,16,24,32,48 by default; planes of each for conv, "
+        "16,8,8,4,4 by default"
     ),
 ]
 Body = Annotated[
     Literal["dense", "conv"],
     Field(description="fully connected, or convolutions at half the image's size and below"),
 ]
-Width = Annotated[int, Field(ge=1, le=1 << 14, description="features of the state; planes for conv")]
+Width = Annotated[
+    int | None,
+    Field(
+        ge=1, le=1 << 14, description="features of the state, 256 by default; planes for conv, 48 by default"
+    ),
+]
 Inner = Annotated[
     int | None,
     Field(ge=1, le=1 << 14, description="conv: planes inside a block; a third of --width by default"),
@@ -48,20 +52,20 @@ Balance = Annotated[bool, Field(description="during the warm-up charge each grou
 
 
 @recipe(
-    steps=12000,
+    steps=11000,
     optimizer="adamax",
     lr=3e-3,
     ema=0.999,
     lr_warmup=500,
     clip=200,
-    skip_above=1e4,
+    skip_above=1e5,
     evaluate_every=1000,
 )
 def ladder(
     shape: Shape,
-    latent: Groups = [8, 16, 24, 32, 48],  # noqa: B006
+    latent: Groups = None,
     network: Body = "dense",
-    width: Width = 256,
+    width: Width = None,
     inner: Inner = None,
     stages: Stages = [1, 2, 2],  # noqa: B006
     likelihood: Likelihood = "auto",
@@ -85,20 +89,22 @@ def ladder(
         )
     if binarise == "auto":
         binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
+    groups = latent or ([8, 16, 24, 32, 48] if network == "dense" else [16, 8, 8, 4, 4])
+    wide = width or (256 if network == "dense" else 48)
     if network == "dense":
-        body: nn.Ladder = nn.DenseLadder(shape, latent, width, dropout)
-        last = reading(likelihood, lambda n: nn.MLP((width,), [n, *shape[1:]], (width,)), shape, scale)
+        body: nn.Ladder = nn.DenseLadder(shape, groups, wide, dropout)
+        last = reading(likelihood, lambda n: nn.MLP((wide,), [n, *shape[1:]], (wide,)), shape, scale)
     else:
         if len(shape) < 3:
             raise RunError(f"network is conv, but an example has the shape {tuple(shape)}: use dense")
         if dropout:
             raise RunError(f"dropout is {dropout}, but only dense ladders drop units: leave it out")
         try:
-            body = nn.ConvLadder(shape, latent, stages, width, inner or max(1, width // 3))
+            body = nn.ConvLadder(shape, groups, stages, wide, inner or max(1, wide // 3))
         except ValueError as error:
             raise RunError(str(error)) from None
         last = reading(
-            likelihood, lambda n: nn.ConvFromPlanes(width, [n, *shape[1:]], (width,), 0), shape, scale
+            likelihood, lambda n: nn.ConvFromPlanes(wide, [n, *shape[1:]], (wide,), 0), shape, scale
         )
     elbo = Remedies(beta, warmup, free_nats=free_nats).elbo()
     elbo.balance = balance

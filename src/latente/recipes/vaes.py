@@ -356,7 +356,9 @@ def check_flow(
 ) -> None:
     """Refuses what takes the parameters of a posterior, or its density at other codes than its own draws."""
     if latent > FLOW:
-        raise RunError(f"latent is {latent}, but posterior is {posterior}, which takes at most {FLOW}: use diagonal")
+        raise RunError(
+            f"latent is {latent}, but posterior is {posterior}, which takes at most {FLOW}: use diagonal"
+        )
     odd = {
         "prior": prior if prior == "vamp" else "",
         "estimator": estimator if estimator != "plain" else "",
@@ -454,9 +456,7 @@ def likelihood_of(
     return pixel_by_pixel(pixels, shape[0], is_binary)
 
 
-def pixel_by_pixel(
-    net: PixelCNN | MADE, channels: int, is_binary: bool
-) -> conditionals.Autoregressive:
+def pixel_by_pixel(net: PixelCNN | MADE, channels: int, is_binary: bool) -> conditionals.Autoregressive:
     """Reads what a causal network says of each pixel: log-odds, or a mixture of logistics over 256 levels."""
     from .. import conditionals, distributions
 
