@@ -93,6 +93,7 @@ def evaluate(name, folder, examples, k):
         "evaluation": found.to_json(),
     }
     if run.data.shape[0] == 3:
+        del figures["evaluation"]["latents"]  # figures of thousands of dimensions
         held = run.data.test.fixed()
         figures["lossless bits a dimension"] = lossless_bits(held.batch(slice(0, examples))[0])
     store(f"ladder-{name}", figures)
