@@ -60,6 +60,7 @@ def row(name, root, n, examples):
     figures["parameters"] = sum(p.numel() for p in run.model.parameters())
     try:
         figures["evaluation"] = run.evaluate(k=100, examples=examples).to_json()
+        del figures["evaluation"]["latents"]  # long lists of figures by dimension
     except LatenteError as error:
         figures["evaluation"] = str(error).replace(str(root), "runs")
     figures["samples"] = run.quality(n=n).to_json()
