@@ -66,9 +66,10 @@ class Flow(Distribution):
         scale: The scale :math:`\sigma`, with shape :math:`(B, d)`.
 
     Example:
-        >>> from zuko.transforms import MonotonicAffineTransform
-        >>> from zuko.transforms import DependentTransform
-        >>> twice = DependentTransform(MonotonicAffineTransform(torch.zeros(2), torch.ones(2)), 1)
+        >>> from latente.priors import import_zuko
+        >>> transforms = import_zuko().transforms
+        >>> affine = transforms.MonotonicAffineTransform(torch.zeros(2), torch.ones(2))
+        >>> twice = transforms.DependentTransform(affine, 1)
         >>> q = Flow(twice, torch.zeros(5, 2), torch.ones(5, 2))
         >>> z = q.rsample()
         >>> z.shape, bool((q.log_prob(z) - q.log_prob(z.clone())).abs().max() < 1e-5)

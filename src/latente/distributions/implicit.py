@@ -23,6 +23,7 @@ class Implicit(Distribution):
         event_dim: How many of the last dimensions are one event.
 
     Example:
+        >>> import torch
         >>> Implicit(torch.zeros(3, 2), 1).sample((5,)).shape
         torch.Size([5, 3, 2])
         >>> Implicit(torch.zeros(3, 2), 1).log_prob(torch.zeros(3, 2))
