@@ -50,8 +50,7 @@ class TopDown(Model):
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         read = None if x is None else self.ladder.up(x)
-        start = self.ladder.start
-        s = start.expand(trace.size.numel(), *start.shape)
+        s = self.ladder.top(trace.size.numel())
         for i, rung in enumerate(self.ladder.down()):
             s = self.ladder.enlarged(i, s)
             loc, log_scale, extra = rung.prior(s)

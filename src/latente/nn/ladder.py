@@ -158,6 +158,10 @@ class Ladder(nn.Module, abc.ABC):
     def up(self, x: Tensor) -> list[Tensor]:
         """Returns what each rung reads of the data, each with shape (B, *)."""
 
+    def top(self, n: int) -> Tensor:
+        """Returns the state above all rungs, `n` times."""
+        return self.start.expand(n, *self.start.shape)
+
     def enlarged(self, i: int, s: Tensor) -> Tensor:
         """Returns the state as rung `i` takes it, where states grow on their way down."""
         return s
@@ -275,6 +279,9 @@ class ConvLadder(Ladder):
                 h = h + block(h)
             kept.append(h)
         return [kept[::-1][stage] for stage in self.stage_of]
+
+    def top(self, n: int) -> Tensor:
+        return super().top(n).contiguous(memory_format=torch.channels_last)
 
     def enlarged(self, i: int, s: Tensor) -> Tensor:
         stage = self.stage_of[i]
