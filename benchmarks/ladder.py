@@ -25,12 +25,6 @@ from latente.schedules import Clock
 CONTENDERS = {  # of one width of the decoder; the flat one has a single group as large as any code it could use
     "ladder": {"data": "mnist-static"},
     "flat": {"data": "mnist-static", "latent": [40]},
-    "conv": {
-        "data": "mnist-static",
-        "network": "conv",
-        "latent": [8, 4, 4, 2, 2, 1],
-        "stages": [1, 2, 3],
-    },
     "cifar10": {
         "data": "cifar10",
         "network": "conv",

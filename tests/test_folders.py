@@ -19,7 +19,7 @@ from latente.pictures import preview, preview_of
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow (latente[plots]) is not installed")
 pytest.importorskip("matplotlib")
-SHARED = Path(os.environ.get("LATENTE_DATA", "/work/shared/data"))
+SHARED = Path(os.environ.get("LATENTE_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 
 
 def latente_says(*words):
