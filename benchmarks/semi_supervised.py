@@ -16,6 +16,7 @@ from common import store
 from latente import runs
 from latente.evaluation import classify
 from latente.runs import Run
+from latente.runs.train import EVENTS
 
 PAPER = {"m2": [0.1197, 0.0171], "m1-m2": [0.0333, 0.0014]}  # error and its standard deviation, 100 labels
 BARS = {"m2": 0.12, "m1-m2": 0.05}
@@ -35,7 +36,7 @@ def made(folder, recipe, source, steps, seed, arguments):
 
 
 def events(folder, kind):
-    lines = (folder / runs.EVENTS).read_text().splitlines()
+    lines = (folder / EVENTS).read_text().splitlines()
     return [line for line in map(json.loads, lines) if line["event"] == kind]
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from latente import cli
+from latente.cli.train import free_folder
 from latente.codes import read_table
 
 SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]
@@ -193,10 +194,10 @@ def test_report(latente, run, tmp_path):
 
 def test_a_default_folder_is_free(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.free_folder("vae", "digits") == Path("runs/vae-digits-1")
+    assert free_folder("vae", "digits") == Path("runs/vae-digits-1")
     Path("runs/vae-digits-1").mkdir(parents=True)
-    assert cli.free_folder("vae", "some/where/my.csv") == Path("runs/vae-my-1")
-    assert cli.free_folder("vae", "digits") == Path("runs/vae-digits-2")
+    assert free_folder("vae", "some/where/my.csv") == Path("runs/vae-my-1")
+    assert free_folder("vae", "digits") == Path("runs/vae-digits-2")
 
 
 def test_a_table_from_training_to_samples_in_its_own_units(latente, tmp_path):
@@ -267,6 +268,6 @@ def test_an_unwritable_place_is_one_sentence(latente, run, tmp_path, monkeypatch
     def refuse(*_):
         raise OSError(28, "No space left on device", str(run / "evaluation.json"))
 
-    monkeypatch.setattr("latente.runs.write_whole", refuse)
+    monkeypatch.setattr("latente.runs.store.write_whole", refuse)
     status, _, error = latente("evaluate", run, "--k", "2", "--examples", "20")
     assert status == 1 and "evaluation.json" in error and "No space left" in error and error.count("\n") == 1

@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 import textwrap
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,9 @@ import pytest
 import typer
 
 from latente import cli, recipes
+from latente.cli.options import listed
+from latente.cli.train import check_early
+from latente.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -97,11 +101,11 @@ def test_commands_parse(words: list[str]) -> None:
     if words[0] == "train":
         given = {n: v for n, v in context.params.items() if v is not None}
         own = recipes.parameters(words[1])
-        hints = cli.typing.get_type_hints(cli.Settings, include_extras=True)
-        cli.check_early(
+        hints = typing.get_type_hints(Settings, include_extras=True)
+        check_early(
             words[1],
-            {n: cli.listed(v, own[n].annotation) for n, v in given.items() if n in own},
-            {n: cli.listed(v, hints[n]) for n, v in given.items() if n in hints},
+            {n: listed(v, own[n].annotation) for n, v in given.items() if n in own},
+            {n: listed(v, hints[n]) for n, v in given.items() if n in hints},
         )
 
 

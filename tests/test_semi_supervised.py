@@ -22,7 +22,7 @@ from latente.models.vae import OneHot
 from latente.nn import BentConv, BroadcastMLP
 from latente.objectives import ELBO, FewLabels
 from latente.priors import Standard
-from latente.runs import few, half_told
+from latente.runs.labels import few, half_told
 from latente.schedules import Clock
 from latente.settings import settings
 from latente.trace import kl

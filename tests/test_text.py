@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from typer.testing import CliRunner
 
 from latente import cli, codes, data, pictures, recipes, runs
+from latente.cli.tables import read_like
 from latente.distributions import Words
 from latente.distributions.words import END, MARKS, UNKNOWN
 from latente.errors import DataError, LatenteError, RunError
@@ -389,7 +390,7 @@ def test_a_run_is_opened_again(run, tmp_path):
     assert log_weights(opened.model, x, None, 3).equal(log_weights(run.model, x, None, 3))
     file = tmp_path / "again.txt"
     file.write_text("\n".join(opened.data.sentences(x)).replace(" …", " farmer"))
-    same = cli.read_like(opened, str(file))
+    same = read_like(opened, str(file))
     kept = x[:, -1] <= END
     assert same.x[kept].equal(x[kept])
     scores, again = codes.score(opened.model, same, 5), codes.score(run.model, data.Examples(x), 5)

@@ -24,7 +24,8 @@ from latente.models.classifier import logistic_regression
 from latente.nn import MLP
 from latente.objectives import CrossEntropy, FitPrior
 from latente.priors import FullMixture, Standard, Standardised
-from latente.runs import Run, few
+from latente.runs import Run
+from latente.runs.labels import few
 from latente.schedules import Clock
 from latente.trace import kl
 

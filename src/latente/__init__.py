@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from .models import VAE
     from .objectives import ELBO, IWAE
     from .recipes import make
-    from .runs import fit, load, save
+    from .runs import load, save
+    from .runs.fit import fit
     from .trace import Latent, Model, Trace, kl
     from .training import Trainer
 

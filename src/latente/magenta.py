@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from . import __version__, recipes
 from .errors import RunError
 from .nn import LSTM, StrokeDecoder, StrokeEncoder
-from .runs import RECORD, Run, save
+from .runs import Run, save
+from .runs.run import RECORD
 from .trace import Model
 from .training.checkpoint import write_whole
 from .training.trainer import WEIGHTS

@@ -1,0 +1,66 @@
+"""Holds the command line's application, and what answers for it: help, the version, and mistakes in a sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from .. import __version__, recipes
+from ..errors import LatenteError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Trains, judges and explores variational autoencoders of your own data.",
+)
+out = Console(soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Runs the command line; a mistake of the user's is one sentence and exit status 1, never a stack trace."""
+    try:
+        app()
+    except LatenteError as error:
+        complain(str(error))
+    except BrokenPipeError:  # before OSError, which it is one of
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        complain(f"{error.filename or 'a file'} cannot be read or written: {error.strerror}")
+
+
+def complain(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"latente: {message}")
+    sys.exit(1)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"latente {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def list_recipes() -> None:
+    """Lists the recipes, a line each."""
+    show_table({name: recipes.describe(name) for name in sorted(recipes.RECIPES)})
+
+
+def show_table(lines: dict[str, str]) -> None:
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        out.print(f"{name:{width}}  {text}", markup=False)

@@ -1,0 +1,221 @@
+"""Writes codes, scores and classes of examples as tables from the command line, and decodes tables of codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from .. import recipes
+from ..errors import DataError, RunError
+from .app import out
+from .options import DataFile, RunPath, Seed
+
+if TYPE_CHECKING:
+    from ..data import Examples
+    from ..runs import Run
+
+
+def encode(
+    run: RunPath,
+    data: DataFile,
+    file: Annotated[Path, typer.Option("--out", help=".parquet, .csv or .npz")] = Path("codes.parquet"),
+) -> None:
+    """Writes the posterior mean and standard deviation of each example."""
+    from .. import codes
+    from ..runs import Run
+
+    opened = Run.open(run)
+    needs_encoder(opened, "codes")
+    examples = read_like(opened, data)
+    codes.write_table(file, codes.encode(opened.model, examples))
+    out.print(f"codes of {len(examples)} examples: {file}")
+
+
+def decode(
+    run: RunPath,
+    table: Annotated[
+        Path,
+        typer.Option("--codes", help="what latente encode wrote, or a table with its columns z_0, z_1, …"),
+    ],
+    file: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help=".npz; .csv or .parquet for tables; .png for images; .txt for sentences; .svg, .png or .gif for drawings",
+        ),
+    ] = Path("decoded.npz"),
+) -> None:
+    """Decodes a table of codes to the likelihood's means, or to the likeliest words or drawings."""
+    from .. import codes
+    from ..runs import Run
+
+    opened = Run.open(run)
+    needs_decoder(opened, "decoded codes")
+    x = codes.decode(opened.model, codes.read_table(table), opened.data)
+    if file.suffix == ".txt" and opened.data.kind == "text":
+        file.write_text("\n".join([*opened.data.sentences(x), ""]))
+    elif opened.data.kind == "drawings":
+        from .. import pictures
+
+        shown = [pictures.Drawing(rows) for rows in x.numpy()]
+        pictures.Sheet(
+            "Decoded", f"{opened.title}, {table}", [shown[i : i + 10] for i in range(0, len(shown), 10)]
+        ).save(file)
+    elif file.suffix == ".png":
+        from .. import pictures
+
+        pictures.grid(x).save(file)
+    elif file.suffix == ".npz":
+        codes.write_table(file, {"x": x.numpy()})
+    else:
+        names = opened.data.columns or [f"x_{j}" for j in range(x[0].numel())]
+        codes.write_table(file, dict(zip(names, x.flatten(1).numpy().T)))
+    out.print(f"{len(x)} decoded examples: {file}")
+
+
+def score(
+    run: RunPath,
+    data: DataFile,
+    file: Annotated[Path, typer.Option("--out", help=".parquet, .csv or .npz")] = Path("scores.csv"),
+    draws: Annotated[
+        int, typer.Option(min=1, help="draws an example of the importance-weighted bound")
+    ] = 100,
+) -> None:
+    """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
+    from .. import codes
+    from ..models import Classifier
+    from ..runs import Run
+
+    opened = Run.open(run)
+    examples = read_like(opened, data)
+    if isinstance(opened.model, Classifier):
+        codes.write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
+    else:
+        codes.write_table(file, codes.score(opened.model, examples, draws))
+    out.print(f"scores of {len(examples)} examples: {file}")
+
+
+def tell_classes(
+    run: RunPath,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="draws an example and class of the bounds that Bayes' rule reads; 0 for q(y|x), the default of models that "
+            "have one; 30 for others",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="examples of yours to classify, in place of held-out ones", show_default=False),
+    ] = None,
+    file: Annotated[Path, typer.Option("--out", help="with --data: .parquet, .csv or .npz to write")] = Path(
+        "classes.csv"
+    ),
+    examples: Annotated[
+        int | None,
+        typer.Option(min=2, help="held-out examples; all, or 1000 with --draws", show_default=False),
+    ] = None,
+    split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
+    seed: Seed = 0,
+) -> None:
+    """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
+    from .. import codes
+    from ..runs import Run
+
+    opened = Run.open(run)
+    classes, draws = opened.record["data"]["classes"], drawn_to_classify(opened, draws)
+    if data is not None:
+        table = codes.classify(opened.model, read_like(opened, data), classes, draws, seed)
+        codes.write_table(file, table)
+        out.print(f"classes of {len(table['class'])} examples: {file}")
+        return
+    opened.needs_examples()
+    held = (opened.data.test if split == "test" else opened.data.validation).fixed()
+    if held.y is None:
+        raise DataError(f"{opened.data.name} has no labels, so nothing tells whether a class is right")
+    held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
+    assert held.y is not None
+    taken = codes.classify(opened.model, held, classes, draws, seed)["class"]
+    show_confusion(held.y.cpu().tolist(), taken.tolist(), classes)
+    wrong = sum(a != b for a, b in zip(held.y.tolist(), taken.tolist())) / len(taken)
+    se = (wrong * (1 - wrong) / len(taken)) ** 0.5
+    how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
+    out.print(f"error {100 * wrong:.2f} ± {100 * se:.2f} % on {len(taken):,} {split} examples, by {how}")
+
+
+def drawn_to_classify(run: Run, draws: int | None) -> int:
+    """Returns the draws by which a run tells classes, and refuses one that neither infers labels nor takes them."""
+    from ..models import Classifier, Labelling
+    from ..pictures.codes import is_conditional
+
+    infers = isinstance(run.model, Classifier | Labelling)
+    if isinstance(run.model, Classifier) and draws:
+        raise RunError(
+            f"draws is {draws}, but {run.path} is a classifier, which bounds no likelihood: leave it out"
+        )
+    if not infers:
+        of_classes = len(run.record["data"]["classes"]) > 1 and recipes.reads(run.record["recipe"]) == ""
+        if not of_classes or not is_conditional(run.model, run.data.test.batch(slice(0, 1))[0]):
+            raise RunError(
+                f"{run.path} neither infers labels nor takes them: train m2, classifier, or conditional-vae"
+            )
+        if draws == 0:
+            raise RunError(f"draws is 0, but {run.path} has no q(y|x): Bayes' rule takes 1 or more")
+    return (0 if infers else 30) if draws is None else draws
+
+
+def show_confusion(y: list[int], taken: list[int], classes: list[str]) -> None:
+    """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
+    from collections import Counter
+
+    from rich.markup import escape
+
+    counts = Counter(zip(y, taken))
+    missed = Counter(a for a, b in zip(y, taken) if a != b)
+    shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", *(classes[k] for k in shown)):
+        table.add_column(escape(name), justify="right")
+    for a in shown:
+        table.add_row(escape(classes[a]), *(str(counts[a, b] or "·") for b in shown))
+    out.print(table)
+
+
+def needs_decoder(run: Run, what: str) -> None:
+    """Refuses a classifier, which tells labels and gives back no examples."""
+    from ..models import Classifier
+
+    if isinstance(run.model, Classifier):
+        raise RunError(
+            f"{run.path} is a classifier and has no decoder, so there are no {what}: see latente evaluate, report and scatter"
+        )
+
+
+def needs_encoder(run: Run, what: str) -> None:
+    """Refuses what makes examples of noise, and reads no code off any."""
+    from ..models import GAN, Diffusion
+
+    if isinstance(run.model, GAN | Diffusion):
+        kind = "GAN" if isinstance(run.model, GAN) else "diffusion"
+        raise RunError(
+            f"{run.path} is a {kind}, which makes examples of noise and has no code of them, so there are no {what}: "
+            "see latente sample"
+        )
+
+
+def read_like(run: Run, source: str) -> Examples:
+    """Reads examples as the run saw its own, and refuses those that its model cannot take, e.g. without labels."""
+    from ..data import read
+
+    about = run.record["data"]
+    examples = read(source, about["label"] if about["columns"] else None, about)
+    try:
+        run.model(*examples.batch(slice(0, 1)))
+    except ValueError as error:
+        raise DataError(f"{source}: {error}") from None
+    return examples

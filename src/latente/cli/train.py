@@ -1,0 +1,242 @@
+"""Trains from the command line.
+
+The options of `latente train RECIPE` are the recipe's own signature and the fields of the settings: there is no
+other list of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import typing
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import recipes
+from ..data.catalogue import SOURCES
+from ..errors import LatenteError, RunError
+from ..settings import Settings, settings
+from .app import out
+from .judge import report, show_evaluation
+from .options import Grey, RunPath, Side, listed, option
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+
+training = typer.Typer(
+    no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
+)
+STANDARD = {
+    "drawings": "kanji",
+    "captions": "captions-mnist",
+}  # data of recipes that read it; others read digits
+
+
+def command(name: str) -> None:
+    """Adds the training command of a recipe."""
+    own = {n: p for n, p in recipes.parameters(name).items() if n not in recipes.FROM_DATA}
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    defaults = {f.name: recipes.RECIPES[name].settings.get(f.name, f.default) for f in fields(Settings)}
+
+    def run(**given: Any) -> None:
+        chosen = {n: v for n, v in given.items() if v is not None}
+        arguments = {n: listed(v, own[n].annotation) for n, v in chosen.items() if n in own}
+        how = {n: listed(v, hints[n]) for n, v in chosen.items() if n in hints}
+        check_early(name, arguments, how)
+        train(
+            name,
+            given["data"],
+            given["out"],
+            given["label"],
+            given["validation"],
+            given["test"],
+            arguments,
+            how,
+            fitted={n: given[n] for n in ("side", "grey") if n not in own and given.get(n)},
+        )
+
+    fitted = {"side": (Side, None), "grey": (Grey, False)} if not recipes.reads(name) else {}
+    data_options = [
+        inspect.Parameter(
+            "data",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if "of" in own else STANDARD.get(recipes.reads(name), "digits"),
+            annotation=Annotated[
+                str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
+            ],
+        ),
+        inspect.Parameter(
+            "label",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[str | None, typer.Option(help="column of a table that holds the labels")],
+        ),
+        inspect.Parameter(
+            "validation",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=0.1,
+            annotation=Annotated[
+                float, typer.Option(help="share of rows for validation, where the data does not say")
+            ],
+        ),
+        inspect.Parameter(
+            "test",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=0.1,
+            annotation=Annotated[
+                float, typer.Option(help="share of rows for the test, where the data does not say")
+            ],
+        ),
+        inspect.Parameter(
+            "out",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                Path | None, typer.Option(help="folder of the run; runs/RECIPE-DATA-N by default")
+            ],
+        ),
+    ]
+    parameters = [option(n, p.annotation, p.default) for n, p in own.items()]
+    parameters += data_options
+    parameters += [
+        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for n, (kind, default) in fitted.items()
+        if n not in own
+    ]
+    parameters += [option(n, hints[n], default) for n, default in defaults.items()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__doc__ = recipes.describe(name)
+    training.command(name)(run)
+
+
+def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> None:
+    """Finds a wrong argument before PyTorch is imported and data is read; a run to build on is opened later."""
+    stands_for: dict[str, Any] = (
+        {"of": {"recipe": "vae", "arguments": {"shape": [1, 28, 28]}}} if "of" in arguments else {}
+    )
+    stands_for |= {n: 2 for n in ("classes", "vocabulary") if n in recipes.parameters(name)}
+    recipes.check(name, {"shape": [1, 28, 28], **arguments, **stands_for})
+    settings(**how)
+
+
+def free_folder(recipe: str, data: str) -> Path:
+    """Names a folder by the recipe and by its data, or the run that it builds on."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise RunError("several processes must agree on the folder of their run: name it with --out")
+    stem = f"{recipe}-{Path(data).name.split('.')[0] or 'data'}"
+    return next(path for i in range(1, sys.maxsize) if not (path := Path("runs") / f"{stem}-{i}").exists())
+
+
+def train(
+    recipe: str,
+    data: str | None,
+    folder: Path | None,
+    label: str | None,
+    validation: float,
+    test: float,
+    arguments: dict[str, Any],
+    how: dict[str, Any],
+    fitted: dict[str, Any] | None = None,
+) -> Run:
+    from .. import runs
+
+    folder = folder or free_folder(recipe, data or arguments.get("of", ""))
+    run = runs.train(
+        recipe,
+        data,
+        folder,
+        arguments=arguments,
+        label=label,
+        validation=validation,
+        test=test,
+        progress=True,
+        begun=show_folder,
+        **(fitted or {}),
+        **how,
+    )
+    finish(run)
+    return run
+
+
+def show_folder(run: Run) -> None:
+    """Shows, before training, what a model sees of a folder of the user's images; without matplotlib that is left out."""
+    from .. import pictures
+
+    shown = pictures.preview_of(run.record["data"])
+    if shown is None:
+        return
+    try:
+        picture = shown().save(run.path / "preview.png")
+    except LatenteError:
+        return
+    out.print(f"what the model sees of the images: {picture}", markup=False)
+
+
+def finish(run: Run) -> None:
+    """Says where the run is and what came out in validation, once for all processes."""
+    if int(os.environ.get("RANK", 0)) > 0:
+        return
+    from ..models import GAN
+
+    lines = [line for line in run.metrics() if "loss" in line]
+    if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
+        lines = lines[-1:]
+    if isinstance(run.model, GAN):
+        out.print(
+            f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
+            f"weights of a GAN are best, and the newest are kept, step {lines[-1]['step']}"
+        )
+        out.print(f"the run is in {run.path}; next: latente sample {run.path}")
+        return
+    best = min(lines, key=lambda line: line["loss"])
+    parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
+    shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
+    unit = "nats a point of the longest drawing" if run.data.kind == "drawings" else "nats"
+    out.print(
+        f"best validation loss {best['loss']:.2f} {unit} at step {best['step']}{shown} on {run.data.benchmark}"
+    )
+    if run.data.kind == "text":
+        out.print(run.data.census())
+    if run.data.note:
+        out.print(f"{run.data.name}: {run.data.note}", markup=False)
+    out.print(f"the run is in {run.path}; next: latente report {run.path}")
+
+
+def resume(
+    run: RunPath,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="a new number of steps, to go on beyond the end")
+    ] = None,
+) -> None:
+    """Goes on with a run from its newest good checkpoint, to the same end as if it had never stopped."""
+    from .. import runs
+
+    finish(runs.resume(run, steps=steps, progress=True))
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="folder of the run")] = Path("runs/demo"),
+    steps: Annotated[int, typer.Option(min=1, help="optimiser steps")] = 3000,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; the cores that are free by default")
+    ] = None,
+) -> None:
+    """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""
+    import shutil
+
+    if folder == Path("runs/demo"):
+        shutil.rmtree(folder, ignore_errors=True)
+    run = train(
+        "vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, {"steps": steps, "evaluate_every": 250}
+    )
+    show_evaluation(run, run.evaluate())
+    report(folder, None)
+
+
+for recipe in sorted(recipes.RECIPES):
+    command(recipe)

@@ -1,0 +1,48 @@
+"""Chooses the few examples whose labels count, and leaves the others out or hides their labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..data.examples import Data, Examples
+from ..errors import DataError
+
+LABELLED = "labelled"  # rows of the training examples, in split.npz: the others are left out
+TOLD = "told"  # rows of them, too: the others stay without their labels
+
+
+def few(train: Examples, labels: int, seed: int) -> np.ndarray:
+    """Chooses rows at random, as many of each class as can be; fewer labels are among more of the same seed.
+
+    Raises:
+        DataError: If there are not so many, or none.
+    """
+    if train.y is None or labels > len(train):
+        raise DataError(
+            f"labels is {labels}, and {0 if train.y is None else len(train)} training examples have one: choose fewer"
+        )
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    y = train.y[order]
+    place = torch.empty_like(y)  # among those of its class
+    for k in y.unique():
+        place[y == k] = torch.arange(int((y == k).sum()))
+    return order[place.argsort(stable=True)[:labels]].sort().values.numpy()
+
+
+def restricted(found: Data, labelled: np.ndarray) -> Data:
+    """Leaves in training the rows whose labels count."""
+    rows, all_of = torch.from_numpy(labelled), found.train
+    train = replace(all_of, x=all_of.x[rows], y=None if all_of.y is None else all_of.y[rows])
+    return replace(found, train=train, indices={**found.indices, LABELLED: labelled})
+
+
+def half_told(found: Data, told: np.ndarray) -> Data:
+    """Leaves all rows in training, and takes away the labels of those that do not count: they become -1."""
+    y = found.train.y
+    assert y is not None
+    known = torch.full_like(y, -1)
+    known[torch.from_numpy(told)] = y[torch.from_numpy(told)]
+    return replace(found, train=replace(found.train, y=known), indices={**found.indices, TOLD: told})

@@ -1,0 +1,212 @@
+"""Trains a recipe on data in a folder of its own, and goes on with what was interrupted."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__, data, recipes
+from ..data.examples import Data
+from ..errors import DataError, RunError
+from ..recipes import Plan
+from ..settings import Settings, settings
+from ..training import Trainer, processes
+from ..training.checkpoint import newest, write_whole
+from ..training.trainer import CHECKPOINTS
+from .build import captioned, loading, plan_for, seed, try_on
+from .labels import few, half_told, restricted
+from .run import RECORD, SPLIT, Run
+
+EVENTS, PRETRAINING = "events.jsonl", "pretraining"
+
+
+def train(
+    recipe: str,
+    source: str | None,
+    out: Path | str,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    label: str | None = None,
+    validation: float = 0.1,
+    test: float = 0.1,
+    side: int | None = None,
+    grey: bool = False,
+    progress: bool = False,
+    begun: Callable[[Run], object] | None = None,
+    **given: Any,
+) -> Run:
+    """Trains a recipe on data, in a folder of its own.
+
+    Arguments:
+        recipe: The name of the recipe.
+        source: The name of a data set, or a path; None for the data of the run that this one builds on, in the same split.
+        out: The folder of the run; it must not hold a run yet.
+        arguments: The recipe's arguments, without those that the data answers; the run that it builds on, `of`, is named by
+            its folder.
+        label: The column of a table that holds the labels.
+        validation: The share of rows for validation, where the source does not say.
+        test: The share of rows for the test, where the source does not say.
+        side: The side of the square that the images of a folder are cropped and shrunk or enlarged to.
+        grey: Whether the images of a folder are made grey.
+        progress: Whether to show a progress bar.
+        begun: Is called with the run once its folder is made, before the first step.
+        given: Fields of :class:`~latente.settings.Settings`.
+
+    Raises:
+        LatenteError: Before anything is written, if an argument, a setting or the data is not right.
+    """
+    out = Path(out)
+    if processes.is_first() and (out / RECORD).exists():
+        raise RunError(
+            f"{out} holds a run already: choose another --out, or go on with: latente resume {out}"
+        )
+    own = recipes.find(recipe).settings
+    chosen = settings(**{**own, **given})
+    asked = dict(arguments or {})
+    base = Run.open(asked["of"]) if "of" in asked and "of" in recipes.parameters(recipe) else None
+    if base is not None:
+        asked["of"] = {name: base.record[name] for name in ("recipe", "arguments")}
+    if source is None:
+        if base is None:
+            of = "of" in recipes.parameters(recipe)
+            needed = "the folder of a run, of" if of else "data: name a data set, a file or a folder"
+            raise RunError(f"{recipe} needs {needed}")
+        kept = base.record["data"]
+        source, validation, test = kept["source"], kept["validation"], kept["test"]
+        label = label or kept["label"]
+        side, grey = kept.get("side"), kept.get("grey", False)
+        loaded = base.load_data(label)
+    else:
+        path = Path(source).expanduser()
+        if source not in data.SOURCES and path.exists():
+            source = str(path.resolve())
+        how = {"side": side, "grey": grey} | loading(recipe, asked)
+        loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
+        if base is not None:
+            loaded = like(loaded, base)
+    if recipes.reads(recipe) == "captions" and loaded.kind == "images":
+        loaded = captioned(loaded, asked)
+    if loaded.train.binarise == "static" and "binarise" in recipes.parameters(recipe):
+        asked.setdefault("binarise", "static")  # as it comes
+    plan = plan_for(recipe, loaded, asked, chosen)
+    loaded = loaded.binarised(plan.binarise)
+    if plan.sentences is not None:
+        loaded = loaded.abridged(*plan.sentences)
+    if plan.labels is not None:
+        choose = half_told if plan.unlabelled else restricted
+        loaded = choose(loaded, few(loaded.train, plan.labels, chosen.seed))
+    if base is None:
+        try_on(plan, loaded.train, recipe)
+    assert plan.model.made_by is not None
+    record = {
+        **plan.model.made_by,
+        **({} if base is None else {"of": base.named()}),
+        "data": {
+            "source": source,
+            "label": label,
+            "validation": validation,
+            "test": test,
+            **({} if side is None else {"side": side}),
+            **({"grey": True} if grey else {}),
+            **loaded.describe(),
+            "benchmark": loaded.benchmark,
+        },
+        "settings": {**own, **given},
+        "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    trainer = trainer_of(plan, out, chosen, progress)  # refuses a device before anything is written
+    if processes.is_first():
+        record_run(out, record, loaded)
+    run = Run(out, record)
+    run.__dict__["data"] = loaded
+    if begun is not None and processes.is_first():
+        begun(run)
+    carry_out(run, plan, trainer)
+    return run
+
+
+def like(loaded: Data, base: Run) -> Data:
+    """Holds data against that of the run to build on: the same data keeps its split, other data must be read as it was.
+
+    Raises:
+        DataError: If its columns are other ones, or are standardised otherwise.
+    """
+    about = base.record["data"]
+    if loaded.fingerprint == about["fingerprint"]:
+        return base.load_data()
+    if loaded.location is not None or about["location"] is not None:
+        raise DataError(
+            f"{loaded.source} is not the data of {base.path}, and each was standardised by its own means: leave --data out"
+        )
+    return loaded
+
+
+def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:
+    """Writes what a run is made of, before its first step."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / SPLIT).open("wb") as file:
+            np.savez_compressed(file, **loaded.indices)  # type: ignore[arg-type]
+        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
+    except OSError as error:
+        raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
+
+
+def resume(path: Path | str, *, steps: int | None = None, progress: bool = False) -> Run:
+    """Goes on with a run from its newest good checkpoint, to the same end as if it had never stopped.
+
+    Arguments:
+        path: The folder of the run.
+        steps: A new number of steps, to go on beyond the planned end; schedules stretch to it.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        RunError: If there is no such run, or its checkpoints are all damaged.
+    """
+    run = Run.open(path)
+    run.needs_examples()
+    if steps is not None:
+        kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
+        run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
+        if processes.is_first():
+            write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+    seed(run.settings.seed)
+    plan = recipes.make(run.record["recipe"], **run.record["arguments"])
+    carry_out(run, plan, trainer_of(plan, run.path, run.settings, progress), resumed=True)
+    return run
+
+
+def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Trainer:
+    return Trainer(plan.model, plan.objective, out=out, progress=progress, **vars(chosen))
+
+
+def carry_out(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> None:
+    started = time.monotonic()
+    log_event(run, "resumed" if resumed else "started")
+    if not any(newest(run.path / CHECKPOINTS)):
+        if plan.adopt is not None:
+            plan.adopt(run.base().model)
+        if plan.pretrain is not None:
+            shown = trainer.progress.wanted
+            with trainer.threads():
+                plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
+    train = replace(run.data.train, augment=plan.augment)
+    trainer.fit(train, run.data.validation, resume=resumed)
+    log_event(run, "finished", step=trainer.step, seconds=round(time.monotonic() - started, 3))
+
+
+def log_event(run: Run, event: str, **figures: float) -> None:
+    if not processes.is_first():
+        return
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    with (run.path / EVENTS).open("a") as file:
+        file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")

@@ -1,0 +1,92 @@
+"""Saves and loads a model's weights: a file says which recipe made it, and is read only where it fits the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from .. import recipes
+from ..errors import RunError
+from ..trace import Model
+from ..training.checkpoint import read_tensors
+from ..training.trainer import WEIGHTS, place, save_weights
+
+
+def save(model: Model, path: Path | str) -> None:
+    """Writes a model's weights as safetensors, with the recipe that made it in the header.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> save(recipes.make("vae", shape=(4,), latent=2).model, f"{folder.name}/model.safetensors")
+        >>> load(f"{folder.name}/model.safetensors").made_by["arguments"]["latent"]
+        2
+    """
+    save_weights(Path(path), model.state_dict(), model.made_by)
+
+
+def load(path: Path | str, into: Model | None = None) -> Model:
+    """Loads a model from a run's folder or a weights file, in evaluation mode.
+
+    Arguments:
+        path: The folder of a run, or a `.safetensors` file that `save` wrote.
+        into: A model of your own to put the weights into; without it the recipe in the file makes the model.
+
+    Raises:
+        RunError: If the file is missing, damaged, without a recipe, or does not fit the model. Nothing in it is
+            executed, and its tensors are read only after their names and shapes were found right.
+    """
+    file = Path(path) / WEIGHTS if Path(path).is_dir() else Path(path)
+    made_by, shapes = header(file)
+    if into is None:
+        if "recipe" not in made_by:
+            raise RunError(
+                f"{file} does not say which recipe made it: give the model, load(path, into=model)"
+            )
+        name, arguments = made_by["recipe"], made_by.get("arguments")
+        if not isinstance(arguments, dict):
+            raise RunError(
+                f"{file} is damaged: the arguments of its recipe are {arguments!r}; use another file"
+            )
+        try:
+            with torch.device("meta"):
+                bare = recipes.make(name, **arguments).model
+        except RunError as error:
+            raise RunError(f"{file} cannot be rebuilt: {error}") from None
+        compare(file, shapes, bare)
+        into = recipes.make(name, **arguments).model
+    else:
+        compare(file, shapes, into)
+    place(into.state_dict(), read_tensors(file)[0])
+    return into.eval()
+
+
+def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """Reads what made the tensors of a file, and their shapes, without reading the tensors."""
+    if not file.exists():
+        raise RunError(f"{file} is not there: a run has its first weights after its first validation")
+    try:
+        with safe_open(file, "pt") as opened:
+            made_by = json.loads((opened.metadata() or {})["latente"])
+            if not isinstance(made_by, dict):
+                raise ValueError("its header is no JSON object")
+            return made_by, {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
+        raise RunError(
+            f"{file} is damaged or was not written by latente ({error}): use another file"
+        ) from None
+
+
+def compare(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:
+    expected = {name: list(t.shape) for name, t in model.state_dict().items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
+            raise RunError(
+                f"{file} does not fit its model: {name} has the shape {shapes.get(name, 'none')} in the file and "
+                f"{expected.get(name, 'none')} in the model"
+            )
