@@ -273,3 +273,15 @@ def test_the_weight_of_the_rate_is_known_whoever_wraps_the_bound(tmp_path, given
         "vae", str(tmp_path / "x.npy"), tmp_path / "run", arguments=given, steps=2, threads=1, batch=16
     )
     assert run.beta() == (last, last)
+
+
+def test_a_refused_number_of_steps_leaves_the_record_as_it_was(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    given = {"latent": 1, "hidden": [4]}
+    run = runs.train("vae", str(tmp_path / "x.npy"), tmp_path / "run", arguments=given, steps=2, threads=1)
+    before = (run.path / "run.json").read_bytes()
+    with pytest.raises(RunError, match="steps"):
+        runs.resume(run.path, steps=0)
+    assert (run.path / "run.json").read_bytes() == before
+    assert runs.resume(run.path, steps=3).settings.steps == 3
+    assert Run.open(run.path).settings.steps == 3

@@ -170,18 +170,19 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
         progress: Whether to show a progress bar.
 
     Raises:
-        RunError: If there is no such run, or its checkpoints are all damaged.
+        LatenteError: If there is no such run, its checkpoints are all damaged, or the number makes no sense.
     """
     run = Run.open(path)
     run.needs_examples()
     if steps is not None:
         kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
         run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
-        if processes.is_first():
-            write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
     seed(run.settings.seed)
     plan = recipes.make(run.record["recipe"], **run.record["arguments"])
-    carry_out(run, plan, trainer_of(plan, run.path, run.settings, progress), resumed=True)
+    trainer = trainer_of(plan, run.path, run.settings, progress)
+    if steps is not None and processes.is_first():  # only what was not refused is recorded
+        write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+    carry_out(run, plan, trainer, resumed=True)
     return run
 
 
