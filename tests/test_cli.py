@@ -12,6 +12,7 @@ from PIL import Image
 from latente import cli
 from latente.cli.train import free_folder
 from latente.codes import read_table
+from latente.runs import Run
 
 SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]
 
@@ -262,6 +263,20 @@ def test_a_conditional_run_asks_for_labels(latente, tmp_path, new_digits):
         status, _, error = latente(command, folder, *unlabelled)
         assert status == 1 and "unlabelled.npz" in error and "labels" in error and "Traceback" not in error
     assert latente("encode", folder, "--data", new_digits, "--out", tmp_path / "table.csv")[0] == 0
+
+
+def test_a_demo_keeps_the_one_before_and_its_threads(latente, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.train, "show_evaluation", lambda *_: None)
+    monkeypatch.setattr(cli.train, "report", lambda *_: None)
+    monkeypatch.setattr(Run, "evaluate", lambda _: None)
+    for _ in range(2):
+        assert latente("demo", "--steps", "1", "--threads", "1")[0] == 0
+    first, second = (Run.open(tmp_path / "runs" / name) for name in ("demo", "demo-2"))
+    assert first.settings.threads == second.settings.threads == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, _, error = latente("demo", "--steps", "1")
+    assert status == 1 and "--out" in error
 
 
 def test_an_unwritable_place_is_one_sentence(latente, run, tmp_path, monkeypatch):

@@ -320,6 +320,8 @@ def test_remedies_are_tried_side_by_side(train, folder):
         doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
     )  # which the recipe refuses
     assert [row.name for row in left_out] == ["as it was"]
+    assert runs.Run.open(run.path / "remedies" / "as-it-was").settings.steps == 40  # kept beside the new ones
+    assert runs.Run.open(run.path / "remedies-2" / "as-it-was").settings.steps == 20
 
 
 def test_an_interruption_ends_all_trials(train, monkeypatch):

@@ -8,9 +8,9 @@ likelihood shows.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,9 +22,10 @@ from .evaluation.diagnosis import Diagnosis
 from .evaluation.diagnosis import diagnose as measure
 from .evaluation.verdicts import Finding
 from .runs import Run
+from .runs.store import unused
 from .training.checkpoint import write_whole
 
-__all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "stored", "try_remedies"]
+__all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "remedies_folder", "stored", "try_remedies"]
 
 DIAGNOSIS = "diagnosis.json"
 
@@ -142,10 +143,20 @@ def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, An
     return found[:most]
 
 
+def remedies_folder(run: Run) -> Path:
+    """Returns a folder in the run's in which no remedies were tried yet."""
+    return unused(run.path / "remedies")
+
+
 def try_remedies(
-    run: Run, changes: Iterable[Mapping[str, Any]], *, steps: int = 1500, progress: bool = False
+    run: Run,
+    changes: Iterable[Mapping[str, Any]],
+    *,
+    steps: int = 1500,
+    progress: bool = False,
+    out: Path | None = None,
 ) -> Iterator[Row]:
-    """Trains the run anew for a while, as it was and with each change, in its folder `remedies`.
+    """Trains the run anew for a while, as it was and with each change, each in a folder of its own.
 
     Yields the figures of each as they come; a change that its recipe refuses, or that diverges, is left out.
 
@@ -154,9 +165,12 @@ def try_remedies(
         changes: Changes of the recipe's arguments.
         steps: The steps of each.
         progress: Whether to show progress bars.
+        out: The folder of all of them; by default `remedies` in the run's, or `remedies-N` where they were tried before.
+
+    Raises:
+        LatenteError: If the folder holds such runs already, or training is interrupted.
     """
-    root = run.path / "remedies"
-    shutil.rmtree(root, ignore_errors=True)
+    root = out or remedies_folder(run)
     about = run.record["data"]
     given = {n: v for n, v in run.record["arguments"].items() if n not in recipes.FROM_DATA}
     how = {n: v for n, v in run.record["settings"].items() if n not in ("steps", "epochs")}

@@ -88,9 +88,10 @@ def diagnose(
     else:
         show_evaluation(opened, found)
     if try_them:
-        out.print(f"\nremedies, {steps} steps each, in {opened.path / 'remedies'}:")
+        folder = doctor.remedies_folder(opened)
+        out.print(f"\nremedies, {steps} steps each, in {folder}:")
         changes = doctor.remedies(opened, found)
-        show_rows(list(doctor.try_remedies(opened, changes, steps=steps, progress=True)))
+        show_rows(list(doctor.try_remedies(opened, changes, steps=steps, progress=True, out=folder)))
 
 
 def compare(

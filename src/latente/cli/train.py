@@ -126,10 +126,15 @@ def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> No
 
 def free_folder(recipe: str, data: str) -> Path:
     """Names a folder by the recipe and by its data, or the run that it builds on."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise RunError("several processes must agree on the folder of their run: name it with --out")
+    refuse_several()
     stem = f"{recipe}-{Path(data).name.split('.')[0] or 'data'}"
     return next(path for i in range(1, sys.maxsize) if not (path := Path("runs") / f"{stem}-{i}").exists())
+
+
+def refuse_several() -> None:
+    """Refuses to choose a folder where several processes would choose one each."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise RunError("several processes must agree on the folder of their run: name it with --out")
 
 
 def train(
@@ -220,20 +225,25 @@ def resume(
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="folder of the run")] = Path("runs/demo"),
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="folder of the run; runs/demo by default, or runs/demo-N where there is one"
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="optimiser steps")] = 3000,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; the cores that are free by default")
     ] = None,
 ) -> None:
     """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""
-    import shutil
+    from ..runs.store import unused
 
-    if folder == Path("runs/demo"):
-        shutil.rmtree(folder, ignore_errors=True)
-    run = train(
-        "vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, {"steps": steps, "evaluate_every": 250}
-    )
+    if folder is None:
+        refuse_several()
+        folder = unused(Path("runs/demo"))
+    how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
+    run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
     show_evaluation(run, run.evaluate())
     report(folder, None)
 

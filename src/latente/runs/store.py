@@ -1,7 +1,8 @@
-"""Keeps what was measured of a run in its folder, and returns it while the weights are the same."""
+"""Keeps what was measured of a run in its folder, returns it while the weights are the same, and overwrites no other folder."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ def fresh(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     content: dict[str, Any] = json.loads(file.read_bytes())
     return content
+
+
+def unused(folder: Path) -> Path:
+    """Returns a folder that is not there yet: the one named, or else that name with the first number free, from 2 on."""
+    numbered = (folder.with_name(f"{folder.name}-{i}") for i in itertools.count(2))
+    return next(path for path in itertools.chain([folder], numbered) if not path.exists())
 
 
 def evaluation(folder: Path) -> Evaluation | Classification | None:
