@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import has_density, is_certain, is_flat, is_real, no, no_draws, parts, tell, yes
+from .traits import has_density, is_certain, is_real, is_uniform, no, no_draws, parts, tell, yes
 
 __all__ = ["Delta", "Flat"]
 
@@ -101,7 +101,7 @@ class Flat(Distribution):
 
 tell(has_density, no, Delta)
 tell(is_certain, yes, Delta)
-tell(is_flat, yes, Flat)
+tell(is_uniform, yes, Flat)
 tell(no_draws, lambda d: NO_DRAWS, Flat)
 tell(parts, lambda d: {"value": d.value}, Delta)
 tell(is_real, yes, Delta, Flat)

@@ -68,7 +68,6 @@ __all__ = [
     "is_certain",
     "is_diffused",
     "is_estimated",
-    "is_flat",
     "is_mass",
     "is_normal",
     "is_point",
@@ -340,12 +339,6 @@ def steered(d: Distribution, **how: float) -> Distribution | None:
 
 
 @singledispatch
-def is_flat(d: Distribution) -> bool:
-    """Tells whether a law weighs all real values alike: a measure, and no distribution."""
-    return False
-
-
-@singledispatch
 def is_uniform(d: Distribution) -> bool:
     """Tells whether all values that can occur are equally likely."""
     return False
@@ -427,7 +420,6 @@ OF_MOMENTS = (has_mean, has_variance)
 OF_ONE = (
     is_certain,
     is_diffused,
-    is_flat,
     is_uniform,
     is_normal,
     spread,
@@ -447,9 +439,7 @@ passed_on(
     lambda d: d.component_distribution,
     (*OF_VALUES, *OF_DENSITY, *OF_DRAWS, *OF_MOMENTS),
 )
-passed_on(
-    TransformedDistribution, lambda d: d.base_dist, (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused, is_flat)
-)
+passed_on(TransformedDistribution, lambda d: d.base_dist, (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused))
 
 
 @double.register
