@@ -13,6 +13,7 @@ from latente import cli, doctor, recipes, report, runs
 from latente.conditionals import Diagonal, FixedNormal, Spherical
 from latente.data import Examples
 from latente.data.digits import digits
+from latente.distributions import PowerSpherical, VonMisesFisher
 from latente.errors import LatenteError
 from latente.evaluation import Estimate, Finding
 from latente.evaluation.diagnosis import (
@@ -202,15 +203,14 @@ def test_charged_dimensions_that_do_not_move(unused, parked):
 
 
 def test_uniform_directions(unused):
-    loose, tight = (Directions("VonMisesFisher", 1, 11, Estimate(kappa, 0.01), 0.3) for kappa in (1.1, 10.0))
+    loose, tight = (
+        Directions("VonMisesFisher", 1, 11, Estimate(kappa, 0.01), 0.3, 34) for kappa in (1.1, 10.0)
+    )
     assert named(replace(strong(unused), directions=tight)) == ["the decoder is too strong"]
     d = replace(strong(unused), directions=loose)
     assert named(d) == ["uniform directions"]
-    kappa = next(findings(d)).change["kappa"]
-    assert kappa == concentration_of(5.0, 11) > 10
-    two = replace(loose, family="PowerSpherical", spheres=2)
-    kappa = next(findings(replace(d, directions=two))).change["kappa"]
-    assert kappa == concentration_of(2.5, 11, "PowerSpherical")
+    found = next(findings(d))
+    assert found.change == {"kappa": 34.0} and "at 34 the rate is 5 nats" in found.advice
     assert named(replace(unused, directions=loose)) == ["nothing to say"]
 
 
@@ -232,6 +232,7 @@ def test_what_directions_are_measured_as():
     assert (found.family, found.spheres, found.dimensions) == ("VonMisesFisher", 2, 3) and components is None
     assert found.concentration.mean == pytest.approx(1 + np.log1p(np.exp(3.0)), rel=1e-5)
     assert found.resultant == pytest.approx(0.5, abs=1e-6)
+    assert found.worth == concentration_of(2.5, 3, VonMisesFisher) != concentration_of(2.5, 3, PowerSpherical)
 
 
 def test_the_components_of_a_vampprior_in_use():

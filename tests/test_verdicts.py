@@ -224,7 +224,7 @@ def test_causes_come_before_symptoms(healthy):
         e,
         train_elbo=Estimate(e.elbo.mean + 60, 1.0),
         beta=replace(e.beta, last=0.1),
-        likelihood=replace(e.likelihood, family="Normal", scale=1.0, train_residual=0.2),
+        likelihood=replace(e.likelihood, is_normal=True, scale=1.0, train_residual=0.2),
     )
     assert [f.name for f in findings(e)] == [
         "beta unfinished",

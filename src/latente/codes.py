@@ -6,7 +6,6 @@ batch. A file is a table with one row an example, as `.parquet` (extra `tables`)
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import re
 import zipfile
@@ -17,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from .data import Data, Examples
-from .distributions import Strokes, UniformCodes, Words, WrittenCodes, onto
+from .distributions import onto
 from .distributions.strokes import lengths_of
+from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
 from .models import Classifier, Labelling
 from .trace import Model, mean
@@ -46,12 +45,12 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
         for name, g in groups.items():
             assert g.q is not None
             means.setdefault(name, []).append(onto(g.p, g.q.mean).flatten(1))
-            with contextlib.suppress(NotImplementedError):  # of a flow
+            if has_variance(g.q):
                 deviations.setdefault(name, []).append(g.q.stddev.flatten(1))
     table: dict[str, np.ndarray] = {}
     for name in means:
         table |= columns_of(name, torch.cat(means[name]))
-        if deviations[name]:
+        if name in deviations:
             table |= columns_of(spread(name), torch.cat(deviations[name]))
     y = examples.fixed().y
     if y is not None:
@@ -98,9 +97,10 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             )
         values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
         z = torch.from_numpy(values).unflatten(1, shape)
-        if isinstance(g.p, UniformCodes | WrittenCodes):
+        many = number_of_names(g.p)
+        if many is not None:
             for column in wanted:
-                in_range(column, table[column], g.p.codes)
+                in_range(column, table[column], many)
             z = z.round().long()
         given[name] = onto(g.p, z)
     parts = []
@@ -111,8 +111,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             trace = model(y=None if y is None else y[rows], size=len(first[rows]), given=block)
         except ValueError as error:
             raise DataError(f"the codes cannot be decoded: {error}") from None
-        d = trace.likelihood
-        parts.append(d.mode if isinstance(d, Strokes | Words) else shown(d))
+        parts.append(shown(trace.likelihood, seed=0))  # draws are the same each time
     return data.inverse(torch.cat(parts))
 
 
@@ -130,16 +129,6 @@ def needs_code(groups: Mapping[str, object]) -> None:
         raise LatenteError(
             "the model has no latent code: sample from it or score by it, and complete drawings by a model of drawings"
         )
-
-
-def shown(d: Distribution) -> Tensor:
-    """Takes the mean of a likelihood; where it knows none, draws that are the same each time."""
-    try:
-        return d.mean
-    except NotImplementedError:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return d.sample()
 
 
 def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[str, np.ndarray]:

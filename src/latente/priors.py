@@ -29,6 +29,7 @@ from torch.distributions import (
 )
 
 from . import distributions as own
+from .distributions.traits import is_normal
 
 __all__ = [
     "Categories",
@@ -318,8 +319,7 @@ class Vamp(nn.Module):
     def forward(self, y: Tensor | None = None) -> MixtureSameFamily:
         components = self.shared[0](Within.apply(self.inputs, *self.bounds))
         weights = Categorical(logits=self.inputs.new_zeros(len(self.inputs)), validate_args=False)
-        is_normal = isinstance(components, Independent) and isinstance(components.base_dist, Normal)
-        family = own.NormalMixture if is_normal else MixtureSameFamily
+        family = own.NormalMixture if is_normal(components) else MixtureSameFamily
         return family(weights, components, validate_args=False)
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import OF_VALUES, family, has_mean, is_autoregressive, no, parts, passed_on, tell, yes
+
 __all__ = ["Autoregressive"]
 
 
@@ -65,9 +67,23 @@ class Autoregressive(Distribution):
         r"""Returns the distribution of every pixel given those before it in `value`, all in one."""
         return self.pixels(self.parameters(value, self.z, self.y))
 
+    @torch.no_grad()
+    def first(self) -> Distribution:
+        """Returns the distribution of the parts of the first example, given zeros: it is of the family of all of them."""
+        z = self.z[(0,) * len(self.batch_shape)].unsqueeze(0)
+        y = None if self.y is None else self.y[:1]
+        zeros = z.new_zeros(1, *self.event_shape)
+        return self.pixels(self.parameters(zeros, z, y))
+
     def log_prob(self, value: Tensor) -> Tensor:
         return self.given(value).log_prob(value)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         d = self.expand((*sample_shape, *self.batch_shape))
         return self.draw(lambda parameters: self.pixels(parameters).sample(), d.z, d.y)
+
+
+tell(has_mean, no, Autoregressive)
+tell(is_autoregressive, yes, Autoregressive)
+tell(parts, lambda d: {"z": d.z} | ({} if d.y is None else {"y": d.y}), Autoregressive)
+passed_on(Autoregressive, Autoregressive.first, (*OF_VALUES, family))

@@ -22,6 +22,23 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from .traits import (
+    LIKELIEST,
+    has_mean,
+    is_autoregressive,
+    is_certain,
+    is_mass,
+    is_uniform,
+    no,
+    number_of_names,
+    of_names,
+    parts,
+    steered,
+    tell,
+    view,
+    yes,
+)
+
 __all__ = ["Code", "Sampling", "UniformCodes", "WrittenCodes"]
 
 
@@ -232,3 +249,15 @@ class WrittenCodes(Distribution):
 @register_kl(Code, WrittenCodes)
 def _code(q: Code, p: Distribution) -> Tensor:
     return -p.log_prob(q.value)
+
+
+tell(is_mass, yes, Code, UniformCodes, WrittenCodes)
+tell(of_names, yes, Code, UniformCodes, WrittenCodes)
+tell(has_mean, no, UniformCodes, WrittenCodes)  # of names
+tell(number_of_names, lambda d: d.codes, UniformCodes, WrittenCodes)
+tell(view, lambda d: LIKELIEST, Code)
+tell(is_certain, yes, Code)
+tell(is_uniform, yes, UniformCodes)
+tell(is_autoregressive, yes, WrittenCodes)
+tell(steered, lambda d, **how: d.drawn(**how), WrittenCodes)
+tell(parts, lambda d: {"value": d.value}, Code)

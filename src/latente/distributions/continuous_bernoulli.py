@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import parts, tell
+
 __all__ = ["ContinuousBernoulli"]
 
 SMALL = 0.05  # below it a series is exact to rounding
@@ -75,3 +77,6 @@ class ContinuousBernoulli(Distribution):
         # the quantile of u for -|l|, mirrored where l is positive
         x = torch.log1p(u * torch.expm1(-size)) / -size
         return torch.where(self.logits > 0, 1 - x, x).clamp(0, 1)
+
+
+tell(parts, lambda d: {"logits": d.logits}, ContinuousBernoulli)

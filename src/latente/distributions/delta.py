@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import has_density, is_certain, is_real, is_uniform, no, no_draws, parts, tell, yes
+
 __all__ = ["Delta", "Flat"]
+
+NO_DRAWS = (
+    "a flat prior cannot be sampled: an autoencoder is not a generative model until a prior is fitted "
+    "to its codes; fit one: latente train prior --of RUN"
+)
 
 
 class Delta(Distribution):
@@ -86,10 +93,15 @@ class Flat(Distribution):
         return Flat(self.event_shape, batch_shape)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        raise ValueError(
-            "a flat prior cannot be sampled: an autoencoder is not a generative model until a prior is fitted "
-            "to its codes; fit one: latente train prior --of RUN"
-        )
+        raise ValueError(NO_DRAWS)
 
     def log_prob(self, value: Tensor) -> Tensor:
         return value.new_zeros(value.shape[: value.dim() - len(self.event_shape)])
+
+
+tell(has_density, no, Delta)
+tell(is_certain, yes, Delta)
+tell(is_uniform, yes, Flat)
+tell(no_draws, lambda d: NO_DRAWS, Flat)
+tell(parts, lambda d: {"value": d.value}, Delta)
+tell(is_real, yes, Delta, Flat)

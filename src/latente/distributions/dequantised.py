@@ -28,6 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import is_bound, is_mass, levels, parts, tell, yes
+
 __all__ = ["Dequantised"]
 
 
@@ -105,3 +107,9 @@ class Dequantised(Distribution):
         v = (y.sigmoid() - self.alpha) / (1 - 2 * self.alpha)
         level = (v * self.levels).floor().clamp(0, self.levels - 1)
         return (level / (self.levels - 1)).unflatten(-1, self.event_shape)
+
+
+tell(is_mass, yes, Dequantised)
+tell(is_bound, yes, Dequantised)
+tell(levels, lambda d: d.levels, Dequantised)
+tell(parts, lambda d: parts(d.density), Dequantised)

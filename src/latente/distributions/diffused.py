@@ -21,6 +21,20 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.kl import register_kl
 
+from .traits import (
+    has_density,
+    has_mean,
+    is_diffused,
+    is_estimated,
+    is_mass,
+    is_real,
+    levels,
+    no,
+    parts,
+    tell,
+    yes,
+)
+
 __all__ = ["Diffused", "NoisyLevels"]
 
 REACH = 7.0  # standard deviations beyond which a level has less than 1e-10 of the mass of the nearest
@@ -137,3 +151,13 @@ class NoisyLevels(Distribution):
         normaliser = scores[..., values.shape[-1] // 2] + 0.5 * ((self.loc - nearest) / self.scale).square()
         logs = normaliser - 0.5 * ((value - self.loc) / self.scale).square()
         return logs.flatten(logs.dim() - len(self.event_shape)).sum(-1)
+
+
+tell(is_diffused, yes, Diffused)
+tell(is_estimated, yes, Diffused)
+tell(is_real, yes, Diffused)
+tell(has_density, no, Diffused)
+tell(has_mean, no, Diffused)
+tell(is_mass, yes, NoisyLevels)
+tell(levels, lambda d: d.levels, NoisyLevels)
+tell(parts, lambda d: {"loc": d.loc}, NoisyLevels)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import is_real, is_slow, parts, tell, yes
+
 __all__ = ["Flow"]
 
 
@@ -117,3 +119,8 @@ class Flow(Distribution):
 def normal(noise: Tensor) -> Tensor:
     """Scores standard normal noise, with shape (*, d)."""
     return -0.5 * (noise.square().sum(-1) + noise.shape[-1] * math.log(2 * math.pi))
+
+
+tell(is_real, yes, Flow)
+tell(is_slow, yes, Flow)
+tell(parts, lambda d: {"loc": d.loc, "scale": d.scale}, Flow)

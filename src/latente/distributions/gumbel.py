@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from .traits import is_mass, parts, tell, yes
+
 __all__ = ["Categories"]
 
 
@@ -96,3 +98,7 @@ class Categories(Distribution):
 @register_kl(Categories, Categories)
 def _categories(q: Categories, p: Categories) -> Tensor:
     return (q.logits.exp() * (q.logits - p.logits)).sum((-2, -1))
+
+
+tell(is_mass, yes, Categories)
+tell(parts, lambda d: {"logits": d.logits}, Categories)

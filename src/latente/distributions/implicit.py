@@ -12,6 +12,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import has_density, is_certain, is_real, no, parts, tell, yes
+
 __all__ = ["Implicit"]
 
 
@@ -51,3 +53,9 @@ class Implicit(Distribution):
         raise NotImplementedError(
             "a generator without a likelihood made this: examples can be drawn, and none has a density"
         )
+
+
+tell(has_density, no, Implicit)
+tell(is_certain, yes, Implicit)
+tell(is_real, yes, Implicit)
+tell(parts, lambda d: {"value": d.value}, Implicit)

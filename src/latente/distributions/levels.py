@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import is_mass, levels, parts, tell, yes
+
 __all__ = ["DiscretizedLogisticMixture", "Levels"]
 
 
@@ -174,3 +176,10 @@ class DiscretizedLogisticMixture(Distribution):
             return self._channel_by_channel(
                 picked(self.loc), picked(self.log_scale).exp(), picked(self.regression)
             )
+
+
+tell(is_mass, yes, Levels, DiscretizedLogisticMixture)
+tell(levels, lambda d: d.levels, Levels, DiscretizedLogisticMixture)
+tell(parts, lambda d: {"logits": d.logits}, Levels)
+LOGISTIC = ("log_weights", "loc", "log_scale", "regression")
+tell(parts, lambda d: {name: getattr(d, name) for name in LOGISTIC}, DiscretizedLogisticMixture)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import is_real, parts, spread, tell, yes
+
 __all__ = ["OptimalNormal"]
 
 
@@ -70,3 +72,8 @@ class OptimalNormal(Distribution):
                 self.running.lerp_(variance, self.momentum)
         density = squares / variance + torch.log(2 * math.pi * variance)
         return -0.5 * density.flatten(density.dim() - len(self.event_shape)).sum(-1)
+
+
+tell(is_real, yes, OptimalNormal)
+tell(spread, lambda d: d.stddev, OptimalNormal)
+tell(parts, lambda d: {"loc": d.loc, "variance": d.running}, OptimalNormal)

@@ -31,6 +31,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import is_estimated, is_real, is_slow, tell, yes
+
 __all__ = ["ProbabilityFlow", "divergence"]
 
 Velocity: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -153,3 +155,8 @@ class ProbabilityFlow(Distribution):
             u = u + h / 6 * (a + 2 * b + 2 * c + e)
             met.append(u)
         return met
+
+
+tell(is_real, yes, ProbabilityFlow)
+tell(is_slow, yes, ProbabilityFlow)
+tell(is_estimated, lambda d: not d.is_exact, ProbabilityFlow)

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
+from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, tell
+
 __all__ = ["Reweighted"]
 
 ROWS = 1 << 14  # draws of p_0 looked at together
@@ -91,3 +93,7 @@ class Reweighted(Distribution):
         r"""Estimates :math:`\log Z` anew from n draws of :math:`p_0`."""
         parts = [self.log_odds(self.base.sample((min(ROWS, n - i),))) for i in range(0, n, ROWS)]
         return torch.cat(parts).double().logsumexp(0).to(self.log_z.dtype) - math.log(n)
+
+
+passed_on(Reweighted, lambda d: d.base, (*OF_VALUES, *OF_DENSITY))
+tell(parts, lambda d: prefixed("base", parts(d.base)) | {"log_z": d.log_z}, Reweighted)

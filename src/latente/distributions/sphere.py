@@ -46,7 +46,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.utils import lazy_property
 
-__all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto"]
+from .traits import double, is_uniform, on_spheres, parts, tell, yes
+
+__all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto", "zonal_of"]
 
 NODES = 20  # of the quadrature
 REACH = 6.5  # standard deviations, at the least, that it spans
@@ -334,6 +336,19 @@ def event_of(loc: Tensor) -> torch.Size:
     return loc.shape[-1:]
 
 
+def spheres_of(p: Distribution) -> tuple[int, ...] | None:
+    """Returns the number of spheres that values lie on and the dimensions around each; None where they lie on none."""
+    if isinstance(p, Spheres):
+        return tuple(p.parts)
+    return (1, p.event_shape[-1]) if on_spheres(p) else None
+
+
+def zonal_of(d: Distribution | None) -> Zonal | None:
+    """Returns the directions on several spheres one by one, with batch shape (B, g); None of a law that has none."""
+    each = d.base_dist if isinstance(d, Spheres) else None
+    return each if isinstance(each, Zonal) else None
+
+
 def onto(p: Distribution, z: Tensor) -> Tensor:
     """Brings points to where a prior has its mass: on spheres they are divided by their norm, else left as they are.
 
@@ -341,11 +356,8 @@ def onto(p: Distribution, z: Tensor) -> Tensor:
         >>> onto(UniformSphere(torch.zeros(2)), torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])
     """
-    if isinstance(p, UniformSphere):
-        return F.normalize(z, dim=-1)
-    if isinstance(p, Spheres):
-        return F.normalize(z.unflatten(-1, p.parts), dim=-1).flatten(-2)
-    return z
+    shape = spheres_of(p)
+    return z if shape is None else F.normalize(z.unflatten(-1, shape), dim=-1).flatten(-2)
 
 
 def between(p: Distribution, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -362,10 +374,17 @@ def between(p: Distribution, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         >>> between(p, torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([1 / 3]))
         tensor([0.8660, 0.5000])
     """
-    if not isinstance(p, Spheres):
+    shape = spheres_of(p)
+    if shape is None:
         return a + t * (b - a)
-    a, b = (end.unflatten(-1, p.parts) for end in (a, b))
+    a, b = (end.unflatten(-1, shape) for end in (a, b))
     cosine = torch.linalg.vecdot(a, b).unsqueeze(-1)
     across = b - cosine * a
     angle = t.unsqueeze(-1) * torch.atan2(torch.linalg.vector_norm(across, dim=-1, keepdim=True), cosine)
     return (angle.cos() * a + angle.sin() * F.normalize(across, dim=-1)).flatten(-2)
+
+
+tell(on_spheres, yes, UniformSphere, Zonal)
+tell(is_uniform, yes, UniformSphere)
+tell(parts, lambda d: {"center": d.center}, UniformSphere)
+tell(double, lambda d: d, Spheres)

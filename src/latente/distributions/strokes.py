@@ -31,11 +31,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from .traits import LIKELIEST, family, has_mean, is_autoregressive, no, no_bits, parts, tell, view, yes
+
 __all__ = [
     "FINISHED",
     "LIFTED",
     "Drawer",
     "Strokes",
+    "as_strokes",
     "drawn_points",
     "lengths_of",
     "mixture_log_prob",
@@ -210,3 +213,21 @@ class Strokes(Distribution):
             return drawn_points(y.float(), temperature, choice)
 
         return self.net.draw(z, self.longest, choose, before).view(*shape, self.longest, 3)
+
+
+def as_strokes(d: Distribution) -> Strokes:
+    """Takes a law that is to be one of drawings for that.
+
+    Raises:
+        TypeError: If it is of something else.
+    """
+    if isinstance(d, Strokes):
+        return d
+    raise TypeError(f"a likelihood of drawings is needed, and this one is {family(d)}: use Strokes")
+
+
+tell(view, lambda d: LIKELIEST, Strokes)
+tell(has_mean, no, Strokes)
+tell(is_autoregressive, yes, Strokes)
+tell(no_bits, lambda d, x: "drawings differ in length: see the nats a point", Strokes)
+tell(parts, lambda d: {"z": d.z}, Strokes)

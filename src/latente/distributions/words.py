@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["END", "MARKS", "UNKNOWN", "Words", "Writer"]
+from .traits import LIKELIEST, family, is_autoregressive, is_mass, no_bits, of_names, parts, tell, view, yes
+
+__all__ = ["END", "MARKS", "UNKNOWN", "Words", "Writer", "as_words"]
 
 END, UNKNOWN = 1, 2
 MARKS = ("<pad>", "</s>", "<unk>")  # the numbers 0, 1 and 2; words begin at 3
@@ -92,3 +94,22 @@ class Words(Distribution):
             return torch.multinomial((logits / temperature).softmax(-1), 1).squeeze(-1)
 
         return self.net.write(z, self.longest, choose).view(*shape, self.longest)
+
+
+def as_words(d: Distribution) -> Words:
+    """Takes a law that is to be one of sentences for that.
+
+    Raises:
+        TypeError: If it is of something else.
+    """
+    if isinstance(d, Words):
+        return d
+    raise TypeError(f"a likelihood of sentences is needed, and this one is {family(d)}: use Words")
+
+
+tell(view, lambda d: LIKELIEST, Words)
+tell(is_mass, yes, Words)
+tell(of_names, yes, Words)
+tell(is_autoregressive, yes, Words)
+tell(no_bits, lambda d, x: "sentences differ in length: see the perplexity", Words)
+tell(parts, lambda d: {"z": d.z}, Words)

@@ -26,10 +26,9 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, TransformedDistribution
 
 from ..data import Examples
-from ..distributions import Code, Delta, Diffused, ProbabilityFlow
+from ..distributions.traits import has_density, is_certain, is_estimated, is_slow
 from ..trace import Model, Trace, kl
 
 __all__ = [
@@ -181,7 +180,7 @@ def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> i
     """
     with still(model, 0):
         x, y = moved(model, x, y)
-        if any(isinstance(plain(g.p), ProbabilityFlow) for g in model(x, y).latents.values()):
+        if any(is_slow(g.p) for g in model(x, y).latents.values()):
             return 10
         weights = draw(model, x, y, 10).weights
         if weights is None or len(weights) == 1 or weights.std(0).max() < EXACT:
@@ -189,18 +188,12 @@ def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> i
         return max(10, min(most, 2 * at_once(model, x, y)))
 
 
-def plain(p: Distribution) -> Distribution:
-    """Takes off what only moves and scales a prior."""
-    return p.base_dist if isinstance(p, TransformedDistribution) else p
-
-
 def unweighed(trace: Trace) -> str:
     """Says why a pass has no importance weights; nothing where it has."""
     for g in trace.latents.values():
-        if isinstance(g.q, Delta):
+        if g.q is not None and not has_density(g.q):
             return "the posterior is a point mass: it has no density, so it has no importance weights"
-        inner = plain(g.p)
-        if isinstance(g.p, Diffused) or (isinstance(inner, ProbabilityFlow) and not inner.is_exact):
+        if is_estimated(g.p):
             return (
                 "log p(z) of this prior is estimated draw by draw: the mean of estimates is a bound, that of their exponentials "
                 "would be too high"
@@ -226,7 +219,7 @@ def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iter
     at all, one draw is all.
     """
     first = model(x, y)
-    if all(isinstance(g.q, Delta | Code) for g in first.latents.values()):
+    if all(g.q is not None and is_certain(g.q) for g in first.latents.values()):
         k = 1
     for n in pieces(k, max(1, most // len(x))):
         if len(first.latents) == 1:

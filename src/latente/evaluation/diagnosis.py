@@ -42,7 +42,8 @@ import torch
 from pydantic import TypeAdapter
 
 from ..data import Data, Examples
-from ..distributions import NormalMixture, PowerSpherical, Spheres, VonMisesFisher, Zonal
+from ..distributions.sphere import Zonal, zonal_of
+from ..distributions.traits import components_used, family
 from ..objectives import refine
 from ..trace import Model, kl
 from .bounds import Estimate, draw, importance_weighted, moved, still
@@ -87,11 +88,12 @@ class Directions:
     r"""Holds what codes on spheres are like.
 
     Arguments:
-        family: The family of the posterior on each sphere.
+        family: The family of the posterior on each sphere, to be read.
         spheres: The number of spheres.
         dimensions: The dimensions :math:`m` of the space around each.
         concentration: :math:`\kappa`, over examples and spheres.
         resultant: The length of the mean direction, the mean over spheres: 1 where all examples have the same one.
+        worth: The least whole concentration at which all spheres together have a rate of 5 nats.
     """
 
     family: str
@@ -99,6 +101,7 @@ class Directions:
     dimensions: int
     concentration: Estimate
     resultant: float
+    worth: int
 
 
 @dataclass(frozen=True)
@@ -184,15 +187,13 @@ def diagnose(
         refinement = refinable(model, held.subset(examples, seed), steps, seed)
     except ValueError as error:
         absent["refinement"] = str(error)
-    if any(g.prior == "Flat" for g in evaluation.latents.values()):
+    if any(g.prior_is_flat for g in evaluation.latents.values()):
         absent["codeless"] = "the prior is flat, so no code can be drawn that knows nothing"
     else:
         codeless, saved = without_code(
             model, data.train, held.subset(evaluation.examples, seed), baseline_steps, seed
         )
-    variances = (
-        spectrum(data.train.fixed().subset(5000, seed)) if evaluation.likelihood.family == "Normal" else None
-    )
+    variances = spectrum(data.train.fixed().subset(5000, seed)) if evaluation.likelihood.is_normal else None
     directions, components = shapes(model, held.subset(evaluation.examples, seed), seed)
     found = Diagnosis(evaluation, refinement, codeless, saved, variances, directions, components, absent)
     return replace(found, findings=tuple(findings(found)))
@@ -278,22 +279,27 @@ def shapes(model: Model, examples: Examples, seed: int) -> tuple[Directions | No
         ]
     directions = components = None
     for name, g in walks[0].items():
-        q = [walk[name].q for walk in walks]
-        if isinstance(g.q, Spheres) and isinstance(g.q.base_dist, Zonal):
-            loc = torch.cat([d.base_dist.loc for d in q if isinstance(d, Spheres)]).double()
-            each = [
-                d.base_dist.concentration.expand(d.base_dist.batch_shape) for d in q if isinstance(d, Spheres)
-            ]
-            directions = Directions(
-                type(g.q.base_dist).__name__,
-                loc.shape[1],
-                loc.shape[2],
-                Estimate.of(torch.cat(each).double().mean(-1)),
-                loc.mean(0).norm(dim=-1).mean().item(),
-            )
-        if isinstance(g.p, NormalMixture):
-            components = g.p.used(torch.cat([walk[name].z for walk in walks])).item()
+        blocks = [found for walk in walks if (found := zonal_of(walk[name].q)) is not None]
+        if blocks:
+            directions = directions_of(blocks)
+        used = components_used(g.p, torch.cat([walk[name].z for walk in walks]))
+        components = components if used is None else used.item()
     return directions, components
+
+
+def directions_of(blocks: list[Zonal]) -> Directions:
+    """Measures directions that are met in blocks of examples, each with batch shape (B, g)."""
+    loc = torch.cat([d.loc for d in blocks]).double()
+    kappa = torch.cat([d.concentration.expand(d.batch_shape) for d in blocks]).double()
+    _, spheres, m = loc.shape
+    return Directions(
+        family(blocks[0]),
+        spheres,
+        m,
+        Estimate.of(kappa.mean(-1)),
+        loc.mean(0).norm(dim=-1).mean().item(),
+        concentration_of(WORTH / spheres, m, type(blocks[0])),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- findings
@@ -435,26 +441,25 @@ def uniform_directions(d: Diagnosis) -> Finding | None:
     found = d.directions
     if found is None or not is_idle(d) or found.concentration.mean > LOOSE or nothing_to_say(d) is not None:
         return None
-    kappa = concentration_of(WORTH / found.spheres, found.dimensions, found.family)
     return Finding(
         "uniform directions",
         "likely",
         f"The concentration is {show(found.concentration)}, and a learnt one is never below 1; the rate is "
         f"{show(d.evaluation.rate)} nats. In {found.dimensions} dimensions that is hardly more than the uniform prior, and "
         f"shuffled codes lose {show(d.evaluation.shuffle.other)}.",
-        f"Fix the concentration: at {kappa} the rate is {WORTH:.0f} nats whatever the encoder says.",
-        {"kappa": float(kappa)},
+        f"Fix the concentration: at {found.worth} the rate is {WORTH:.0f} nats whatever the encoder says.",
+        {"kappa": float(found.worth)},
     )
 
 
-def concentration_of(nats: float, m: int, family: str = "VonMisesFisher") -> int:
+def concentration_of(nats: float, m: int, of: type[Zonal]) -> int:
     """Returns the least whole concentration with a rate of so many nats, on a sphere in m dimensions.
 
     Example:
-        >>> concentration_of(2.4383, 11), concentration_of(5.0, 3)
+        >>> from latente.distributions import VonMisesFisher
+        >>> concentration_of(2.4383, 11, VonMisesFisher), concentration_of(5.0, 3, VonMisesFisher)
         (10, 202)
     """
-    of = {"VonMisesFisher": VonMisesFisher, "PowerSpherical": PowerSpherical}[family]
     loc = torch.eye(m, dtype=torch.float64)[0]
 
     def is_less(kappa: int) -> bool:

@@ -17,18 +17,29 @@ from typing import Any, Literal
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
 from ..data import Data, Examples
-from ..distributions import Autoregressive, Diffused, OptimalNormal, Strokes, Words
-from ..distributions.strokes import lengths_of
+from ..distributions.strokes import as_strokes, lengths_of
+from ..distributions.traits import (
+    family,
+    has_mean,
+    is_autoregressive,
+    is_bound,
+    is_diffused,
+    is_normal,
+    levels,
+    no_bits,
+    shown,
+    spread,
+)
 from ..errors import LatenteError, TrainingError
 from ..models import Diffusion, Labelling
 from ..trace import Model, Trace, rsample
 from .bounds import Draws, Estimate, at_once, draw, importance_weighted, moved, still
 from .classification import Classification, classify
 from .codecs import lossless_bits
-from .latents import Latents, base, family, latents
+from .latents import Latents, latents
 from .similarity import REACH, psnr, ssim
 from .verdicts import Finding, findings, verdict
 
@@ -45,7 +56,6 @@ __all__ = [
 ]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
-MASSES = ("Levels", "NoisyLevels", "DiscretizedLogisticMixture", "Dequantised")
 DRAWS = 8  # of the posterior for the bound on training data
 
 
@@ -90,14 +100,18 @@ class Likelihood:
     """Holds the likelihood's family and how far it is off.
 
     Arguments:
-        family: The name of the family.
-        scale: The root mean square of sigma, for Normal families.
+        family: The name of the family, to be read.
+        is_normal: Whether it is a Normal with a sigma of its own, set or learnt.
+        is_bound: Whether its log p is itself a bound.
+        scale: The root mean square of sigma, where it has one.
         residual: The root mean squared error of its mean on held-out data.
         train_residual: The same on training data.
         autoregressive: Whether it predicts each pixel, word or point from those before it.
     """
 
     family: str
+    is_normal: bool
+    is_bound: bool
     scale: float | None
     residual: float | None
     train_residual: float | None
@@ -281,10 +295,10 @@ def evaluate(
     check(known, "train")
     codes = latents(model, *held.subset(CODES, seed).batch(slice(None)), seed=seed)
     with still(model, seed):
-        is_flat = isinstance(model, Diffusion) or any(group.prior == "Flat" for group in codes.values())
-        shuffle, likelihood = use_of_codes(model, (x, y), seen, is_flat)
+        is_flat = isinstance(model, Diffusion) or any(group.prior_is_flat for group in codes.values())
+        shuffle, likelihood, law = use_of_codes(model, (x, y), seen, is_flat)
     nll, absent = bound(terms)
-    bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, likelihood.family, x)
+    bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, law, x)
     alike, lacking = restored(model, x, y, seed) if data.kind == "images" else (None, {})
     found = Evaluation(
         benchmark=data.benchmark,
@@ -307,7 +321,7 @@ def evaluate(
         labels=classify(model, data, split=split, seed=seed) if isinstance(model, Labelling) else None,
         points=points(model, x, terms, nll, seed) if data.kind == "drawings" else None,
         restored=alike,
-        codecs=as_files(x) if data.kind == "images" and likelihood.family in MASSES else None,
+        codecs=as_files(x) if data.kind == "images" and levels(law) is not None else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))
 
@@ -356,11 +370,9 @@ def points(model: Model, x: Tensor, terms: Draws, nll: Nll | None, seed: int) ->
         block = at_once(model, x, None)
         for rows in x.split(block):
             trace = model(rows)
-            assert isinstance(trace.likelihood, Strokes)
-            padding = (
-                padding
-                + (trace.likelihood.costs(rows, padded=True)[1] - trace.likelihood.costs(rows)[1]).sum().cpu()
-            )
+            likelihood = as_strokes(trace.likelihood)
+            pens = likelihood.costs(rows, padded=True)[1] - likelihood.costs(rows)[1]
+            padding = padding + pens.sum().cpu()
     longest = x.shape[1] - 1
     length = lengths_of(x).double().mean().item() + 1
     dimensions = sum(g.z[0].numel() for g in trace.latents.values())
@@ -381,7 +393,7 @@ def restored(model: Model, x: Tensor, y: Tensor | None, seed: int) -> tuple[Rest
     with still(model, seed):
         block = at_once(model, x, y)
     large = min(x.shape[-2:]) > 2 * REACH
-    for choose in (mean_or_draw, rsample):
+    for choose in (shown, rsample):
         ratios, similarities = [], []
         with still(model, seed):
             for i in range(0, len(x), block):
@@ -389,16 +401,15 @@ def restored(model: Model, x: Tensor, y: Tensor | None, seed: int) -> tuple[Rest
                 trace = model(rows, None if y is None else y[i : i + block], choose=choose)
                 if not trace.latents:
                     return None, {"restored": "the model has no code, so it gives nothing back"}
-                if any(isinstance(g.p, Diffused) for g in trace.latents.values()):
+                if any(is_diffused(g.p) for g in trace.latents.values()):
                     return None, {
                         "restored": "the code of a diffusion is the image itself under a little noise"
                     }
-                try:
-                    means = trace.likelihood.mean.clamp(0, 1)
-                except (NotImplementedError, AttributeError):
+                if not has_mean(trace.likelihood):
                     return None, {
                         "restored": "the likelihood has no mean to compare with: it is drawn pixel by pixel"
                     }
+                means = trace.likelihood.mean.clamp(0, 1)
                 ratios.append(psnr(rows, means))
                 if large:
                     similarities.append(ssim(rows, means))
@@ -415,14 +426,6 @@ def restored(model: Model, x: Tensor, y: Tensor | None, seed: int) -> tuple[Rest
     return Restored(ratio, ratio_draw, similarity, similarity_draw), why
 
 
-def mean_or_draw(d: Distribution) -> Tensor:
-    """Takes the mean of a posterior, or a draw where it knows none."""
-    try:
-        return d.mean
-    except (NotImplementedError, AttributeError):
-        return rsample(d)
-
-
 def as_files(x: Tensor) -> dict[str, float] | None:
     """Returns the bits a dimension of images as files; None where codecs or Pillow do not take them."""
     try:
@@ -433,14 +436,13 @@ def as_files(x: Tensor) -> dict[str, float] | None:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Holds log p(x|z) of each example, its squared error, and the codes and sigma they came from."""
+    """Holds log p(x|z) of each example, its squared error, the codes and sigma they came from, and the law of some of them."""
 
     log_likelihood: Tensor
     squares: Tensor | None
     codes: dict[str, Tensor]
-    family: str
     scale: float | None
-    autoregressive: bool
+    law: Distribution
 
 
 def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
@@ -459,25 +461,24 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
         scores.append(likelihood.log_prob(data).double())
         drawn.append({name: g.z for name, g in trace.latents.items()})
         squares.append(errors(likelihood, data))
-        if isinstance(base(likelihood), Normal | OptimalNormal):
-            variances.append(likelihood.variance.double().mean().item() * len(data))
+        sigma = spread(likelihood)
+        if sigma is not None:
+            variances.append(sigma.double().square().mean().item() * len(data))
     found = [part for part in squares if part is not None]
     return Decoded(
         torch.cat(scores),
         torch.cat(found) if found else None,
         {name: torch.cat([part[name] for part in drawn]) for name in drawn[0]},
-        family(likelihood.given(data) if isinstance(likelihood, Autoregressive) else likelihood),
         math.sqrt(sum(variances) / len(x)) if variances else None,
-        isinstance(likelihood, Autoregressive | Strokes | Words),
+        likelihood,
     )
 
 
 def errors(likelihood: Distribution, x: Tensor) -> Tensor | None:
     """Returns the mean squared error of each example, where the likelihood knows its mean."""
-    try:
-        return (x - likelihood.mean).double().square().flatten(1).mean(1)
-    except (NotImplementedError, AttributeError):
+    if not has_mean(likelihood):
         return None
+    return (x - likelihood.mean).double().square().flatten(1).mean(1)
 
 
 def root(squares: Tensor | None) -> float | None:
@@ -486,8 +487,8 @@ def root(squares: Tensor | None) -> float | None:
 
 def use_of_codes(
     model: Model, held: tuple[Tensor, Tensor | None], seen: tuple[Tensor, Tensor | None], is_flat: bool
-) -> tuple[Shuffle, Likelihood]:
-    """Measures what other codes cost on held-out data, and how far reconstructions are off on both."""
+) -> tuple[Shuffle, Likelihood, Distribution]:
+    """Measures what other codes cost on held-out data, and how far reconstructions are off on both; returns a law as well."""
     own = decode(model, *held)
     order = torch.randperm(len(own.log_likelihood), device=own.log_likelihood.device)
     other = torch.empty_like(order)
@@ -498,21 +499,20 @@ def use_of_codes(
         Estimate.of(own.log_likelihood - swapped.log_likelihood),
         None if prior is None else Estimate.of(own.log_likelihood - prior.log_likelihood),
     )
-    residuals = root(own.squares), root(decode(model, *seen).squares)
-    return shuffle, Likelihood(own.family, own.scale, *residuals, own.autoregressive)
+    law = own.law
+    likelihood = Likelihood(
+        family=family(law),
+        is_normal=is_normal(law),
+        is_bound=is_bound(law),
+        scale=own.scale,
+        residual=root(own.squares),
+        train_residual=root(decode(model, *seen).squares),
+        autoregressive=is_autoregressive(law),
+    )
+    return shuffle, likelihood, law
 
 
-def bits_per_dim(nats: float, likelihood: str, x: Tensor) -> tuple[float | None, dict[str, str]]:
+def bits_per_dim(nats: float, law: Distribution, x: Tensor) -> tuple[float | None, dict[str, str]]:
     """Turns nats an example into bits a dimension, for probability masses alone."""
-    is_binary = bool(((x == 0) | (x == 1)).all())
-    if likelihood in MASSES or (likelihood == "Bernoulli" and is_binary):
-        return nats / (x[0].numel() * math.log(2)), {}
-    if likelihood == "Bernoulli":
-        why = "a Bernoulli likelihood of grey values is not normalised: binarise the data, or use levels"
-    elif likelihood == "Words":
-        why = "sentences differ in length: see the perplexity"
-    elif likelihood == "Strokes":
-        why = "drawings differ in length: see the nats a point"
-    else:
-        why = f"the likelihood ({likelihood}) is a density, and only a probability mass is a code length"
-    return None, {"bits_per_dim": why}
+    why = no_bits(law, x)
+    return (None, {"bits_per_dim": why}) if why else (nats / (x[0].numel() * math.log(2)), {})

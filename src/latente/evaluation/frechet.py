@@ -42,17 +42,16 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
 from ..data import Data
-from ..distributions import Diffused, Implicit, OptimalNormal, UniformCodes
+from ..distributions.traits import has_mean, is_diffused, is_real, is_uniform, of_names, shown
 from ..errors import LatenteError
 from ..models import Labelling
 from ..trace import Model
 from .bounds import Estimate, moved, place, still
 from .features import FEATURES, feature_net, seen
 from .inception import inception_distances, need_inception
-from .latents import base
 
 __all__ = [
     "Distance",
@@ -273,15 +272,11 @@ def images_of(likelihood: Distribution, binary: bool) -> tuple[Tensor, bool]:
 
     Where a likelihood of binary data knows grey levels too, a pixel is drawn with its mean as the probability of white.
     """
-    is_grey = isinstance(likelihood, Implicit) or isinstance(base(likelihood), Normal | OptimalNormal)
-    if binary and is_grey:
+    if binary and is_real(likelihood) and has_mean(likelihood):
         return likelihood.mean.float().clamp(0, 1).bernoulli().cpu(), True
-    if not binary:
-        try:
-            return likelihood.mean.float().clamp(0, 1).cpu(), False
-        except NotImplementedError:
-            pass
-    return likelihood.sample().float().clamp(0, 1).cpu(), True
+    drawn = binary or not has_mean(likelihood)
+    images = likelihood.sample() if drawn else shown(likelihood)
+    return images.float().clamp(0, 1).cpu(), drawn
 
 
 def contexts(model: Model, data: Data, n: int, seed: int) -> Tensor | None:
@@ -317,7 +312,7 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
             size = min(AT_ONCE, n - start)
             context = y[start : start + size] if takes and y is not None else None
             trace = model(y=context, size=size)
-            if any(isinstance(g.p, UniformCodes) for g in trace.latents.values()):
+            if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
                 raise LatenteError(
                     "all codes are equally likely to this model, so its samples are noise: it has no prior yet"
                 )
@@ -354,7 +349,7 @@ def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Te
                 raise LatenteError("the model has no code to reconstruct from")
             if any(g.q is None for g in trace.latents.values()):
                 raise LatenteError("the model has no posterior: it generates images and reads none")
-            if any(isinstance(g.p, Diffused) for g in trace.latents.values()):
+            if any(is_diffused(g.p) for g in trace.latents.values()):
                 raise LatenteError("the code of a diffusion is the image itself under a little noise")
             parts.append(images_of(trace.likelihood, binary)[0])
     return torch.cat(parts)

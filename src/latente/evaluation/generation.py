@@ -13,16 +13,15 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
-from ..distributions import UniformCodes, WrittenCodes
+from ..distributions.traits import colder, family, is_uniform, of_names, shown, spread, steered
 from ..errors import LatenteError
 from ..models import VQVAE, Refined
 from ..trace import Model, rsample
 from .bounds import still
-from .latents import base
 
-__all__ = ["alternatives", "chooser", "generate", "generated", "means", "usual"]
+__all__ = ["alternatives", "chooser", "generate", "generated", "usual"]
 
 AT_ONCE = 256  # images
 MOST = 1000  # captions of one call
@@ -60,7 +59,7 @@ def chooser(
 
     Arguments:
         guidance: How far written codes are pushed towards the caption; 1 is the model's own distribution.
-        temperature: Of codes, what log-odds are divided by; of Normal latents, what deviations from the mean are multiplied by.
+        temperature: Of codes, what log-odds are divided by; of latents, what deviations from the mean are multiplied by.
         top_k: How many of the likeliest codes are left in; 0 for all.
         top_p: The mass of the likeliest codes that are left in.
 
@@ -74,19 +73,18 @@ def chooser(
         )
 
     def choose(d: Distribution) -> Tensor:
-        if isinstance(d, WrittenCodes):
-            return d.drawn(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p).sample()
+        chosen = steered(d, guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        if chosen is not None:
+            return chosen.sample()
         if guidance != 1 or top_k or top_p != 1:
             raise LatenteError(
                 "guidance, top_k and top_p are of codes that are written one by one, as by latente train text-to-image"
             )
         if temperature == 1:
             return rsample(d)
-        if not isinstance(base(d), Normal):
-            raise LatenteError(
-                f"temperature is {temperature}, which a {type(base(d)).__name__} prior does not have"
-            )
-        return d.mean + temperature * (rsample(d) - d.mean)
+        if spread(d) is None:
+            raise LatenteError(f"temperature is {temperature}, which a {family(d)} prior does not have")
+        return colder(d, temperature)
 
     return choose
 
@@ -96,15 +94,6 @@ def usual(model: Model) -> float:
     if isinstance(model, Refined):
         return usual(model.base)
     return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
-
-
-def means(likelihood: Distribution) -> Tensor:
-    """Returns what is shown of a likelihood: its means in [0, 1], or draws where it knows none."""
-    try:
-        shown = likelihood.mean
-    except NotImplementedError:
-        shown = likelihood.sample()
-    return shown.float().clamp(0, 1)
 
 
 def generate(
@@ -129,11 +118,11 @@ def generate(
         parts = []
         for rows in y.to(device).split(AT_ONCE):
             trace = model(y=rows, choose=choose)
-            if any(isinstance(g.p, UniformCodes) for g in trace.latents.values()):
+            if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
                 raise LatenteError(
                     "all codes are equally likely to this model, so its samples are noise: it has no prior yet"
                 )
-            parts.append(means(trace.likelihood))
+            parts.append(shown(trace.likelihood).float().clamp(0, 1))
     return torch.cat(parts)
 
 

@@ -37,21 +37,25 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
-from ..distributions import (
-    Code,
-    Delta,
-    Diffused,
-    Flat,
-    Flow,
-    Spheres,
-    UniformCodes,
-    UniformSphere,
-    WrittenCodes,
+from ..distributions.traits import (
+    can_sample,
+    double,
+    family,
+    has_mean,
+    has_variance,
+    is_diffused,
+    is_normal,
+    is_point,
+    is_slow,
+    is_uniform,
+    normaliser,
+    number_of_names,
+    of_names,
+    on_spheres,
 )
-from ..divergences import base, by_dimension
-from ..models.boltzmann import HiddenMarginal
+from ..divergences import by_dimension
 from ..trace import Latent, Model, kl
 from .bounds import Estimate, at_once, moved, still
 
@@ -100,8 +104,12 @@ class Latents:
     r"""Holds the figures of one latent group; what makes no sense for its families is None.
 
     Arguments:
-        posterior: The family of :math:`q`.
-        prior: The family of :math:`p`.
+        posterior: The family of :math:`q`, to be read.
+        prior: The family of :math:`p`, to be read.
+        posterior_is_point: Whether :math:`q` is a point, which has no density.
+        prior_is_flat: Whether :math:`p` is flat, so that nothing can be drawn from it.
+        prior_is_uniform: Whether :math:`p` holds all codes for equally likely.
+        on_spheres: Whether codes lie on spheres.
         dimensions: The number of latent dimensions.
         examples: The number of held-out examples :math:`N`.
         rate: :math:`R = \mathrm{KL}(q \,\|\, p)` in nats; None for a flat prior.
@@ -121,6 +129,10 @@ class Latents:
 
     posterior: str
     prior: str
+    posterior_is_point: bool
+    prior_is_flat: bool
+    prior_is_uniform: bool
+    on_spheres: bool
     dimensions: int
     examples: int
     rate: Estimate | None
@@ -135,22 +147,6 @@ class Latents:
     auc: Estimate | None
     log_z: Estimate | None = None
     codebook: Codebook | None = None
-
-
-def family(d: Distribution) -> str:
-    """Names a family, the base of an `Independent` one."""
-    return type(base(d)).__name__
-
-
-def double(d: Distribution) -> Distribution:
-    """Takes a Normal family to float64; others stay as they are."""
-    if isinstance(d, Independent) and not isinstance(d, Spheres):
-        return Independent(double(d.base_dist), d.reinterpreted_batch_ndims, validate_args=False)
-    if isinstance(d, Normal):
-        return Normal(d.loc.double(), d.scale.double(), validate_args=False)
-    if isinstance(d, MultivariateNormal):
-        return MultivariateNormal(d.loc.double(), scale_tril=d.scale_tril.double(), validate_args=False)
-    return d
 
 
 def information(z: Tensor, posteriors: Sequence[Distribution]) -> Information:
@@ -260,14 +256,6 @@ def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
         return auc(*(net((held.float() - mean) / scale).squeeze(1) for held in (codes[1::2], samples[1::2])))
 
 
-def moment(d: Distribution, name: str) -> Tensor | None:
-    """Returns the mean or variance of each dimension, with shape (B, d), where the family knows it."""
-    try:
-        return getattr(d, name).flatten(1)
-    except (NotImplementedError, AttributeError):
-        return None
-
-
 def joined(parts: Sequence[Tensor | None]) -> Tensor | None:
     """Joins blocks, if none is missing, in float64."""
     found = [part.double() for part in parts if part is not None]
@@ -297,7 +285,7 @@ def latents(model: Model, x: Tensor, y: Tensor | None = None, *, seed: int = 0) 
         return {
             name: group([walk[name] for walk in walks], is_first=i == 0)
             for i, (name, g) in enumerate(walks[0].items())
-            if not isinstance(g.p, Diffused)  # the example itself under a little noise, and no code of it
+            if not is_diffused(g.p)  # the example itself under a little noise, and no code of it
         }
 
 
@@ -305,21 +293,19 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     """Measures one group, met in blocks of examples."""
     posteriors = [g.q for g in blocks if g.q is not None]
     z = torch.cat([g.z for g in blocks]).detach()
-    if isinstance(posteriors[0], Code):
+    if of_names(posteriors[0]):
         return of_codes(blocks, z)
     codes, n, p, q = z.flatten(1), len(z), blocks[0].p, posteriors[0]
-    is_point, is_flat = isinstance(q, Delta), isinstance(p, Flat)
+    is_pointed, is_flat = is_point(q), not can_sample(p)
     rate = None if is_flat else joined([kl(g) for g in blocks])
-    kls = None if is_point or is_flat else joined([by_dimension(g) for g in blocks])
+    kls = None if is_pointed or is_flat else joined([by_dimension(g) for g in blocks])
     if kls is not None and kls.shape[1] != codes.shape[1]:  # of spheres, not of dimensions
         kls = None
-    means = joined([moment(d, "mean") for d in posteriors])
-    variances = joined([moment(d, "variance") for d in posteriors])
-    unit = base(p).variance.mean() if isinstance(base(p), UniformSphere) else 1.0
+    means = joined([d.mean.flatten(1) if has_mean(d) else None for d in posteriors])
+    variances = joined([d.variance.flatten(1) if has_variance(d) else None for d in posteriors])
+    unit = p.variance.mean() if on_spheres(p) and is_uniform(p) else 1.0
     activity = None if means is None or n < 2 else means.var(0) / unit
-    has_pairs = (
-        is_first and not is_point and not isinstance(q, Flow)
-    )  # whose density at others' draws takes many passes
+    has_pairs = is_first and not is_pointed and not is_slow(q)
     informed = information(z, posteriors) if has_pairs and n > 1 else None
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:
@@ -328,10 +314,14 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     samples = None
     if not is_flat:
         samples = torch.cat([g.p.expand(g.z.shape[:1]).sample().flatten(1) for g in blocks])
-    is_standard = isinstance(base(p), Normal) and p.batch_shape.numel() == 1
+    is_alike = is_normal(p) and p.batch_shape.numel() == 1
     return Latents(
         posterior=family(q),
         prior=family(p),
+        posterior_is_point=is_pointed,
+        prior_is_flat=is_flat,
+        prior_is_uniform=is_uniform(p),
+        on_spheres=on_spheres(p),
         dimensions=codes.shape[1],
         examples=n,
         rate=None if rate is None else Estimate.of(rate),
@@ -339,24 +329,29 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
         negligible=numbers(None if kls is None else (kls < NEGLIGIBLE).double().mean(0)),
         activity=numbers(activity),
         active=None if activity is None else int((activity > ACTIVE).sum()),
-        variance=numbers(None if variances is None or is_point else variances.mean(0)),
+        variance=numbers(None if variances is None or is_pointed else variances.mean(0)),
         information=informed,
         mismatch=mismatch,
-        moments=None if samples is None or n < 2 else moment_kl(codes, p if is_standard else samples),
+        moments=None if samples is None or n < 2 else moment_kl(codes, p if is_alike else samples),
         auc=None if samples is None or n < 8 else two_sample(codes, samples),
-        log_z=normaliser(p),
+        log_z=None if (found := normaliser(p)) is None else Estimate(*found),
     )
 
 
 def of_codes(blocks: Sequence[Latent], z: Tensor) -> Latents:
     """Measures a group of discrete codes: which of them occur. They are names, so they have no moments."""
     p = blocks[0].p
-    assert isinstance(p, UniformCodes | WrittenCodes) and blocks[0].q is not None
-    counts = torch.bincount(z.flatten(), minlength=p.codes).double()
+    many = number_of_names(p)
+    assert many is not None and blocks[0].q is not None
+    counts = torch.bincount(z.flatten(), minlength=many).double()
     perplexity = torch.special.entr(counts / counts.sum()).sum().exp().item()
     return Latents(
         posterior=family(blocks[0].q),
         prior=family(p),
+        posterior_is_point=False,
+        prior_is_flat=False,
+        prior_is_uniform=is_uniform(p),
+        on_spheres=False,
         dimensions=z[0].numel(),
         examples=len(z),
         rate=Estimate.of(torch.cat([kl(g) for g in blocks])),
@@ -369,13 +364,5 @@ def of_codes(blocks: Sequence[Latent], z: Tensor) -> Latents:
         mismatch=None,
         moments=None,
         auc=None,
-        codebook=Codebook(p.codes, int((counts > 0).sum()), perplexity),
+        codebook=Codebook(many, int((counts > 0).sum()), perplexity),
     )
-
-
-def normaliser(p: Distribution) -> Estimate | None:
-    """Returns log Z of an energy-based prior."""
-    if not isinstance(p, HiddenMarginal):
-        return None
-    partition = p.rbm.partition()
-    return Estimate(partition.log_z.item(), partition.se)

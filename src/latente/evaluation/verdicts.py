@@ -95,11 +95,11 @@ def show(value: Estimate) -> str:
 
 
 def has_flat_prior(e: Evaluation) -> bool:
-    return any(g.prior == "Flat" for g in e.latents.values())
+    return any(g.prior_is_flat for g in e.latents.values())
 
 
 def has_points(e: Evaluation) -> bool:
-    return any(g.posterior == "Delta" for g in e.latents.values())
+    return any(g.posterior_is_point for g in e.latents.values())
 
 
 def has_energy(e: Evaluation) -> bool:
@@ -108,7 +108,7 @@ def has_energy(e: Evaluation) -> bool:
 
 def has_noise(e: Evaluation) -> bool:
     """Tells whether a likelihood is itself a bound, by noise between the levels of the data."""
-    return e.likelihood.family == "Dequantised"
+    return e.likelihood.is_bound
 
 
 def is_diffused(e: Evaluation) -> bool:
@@ -130,7 +130,7 @@ def is_unfinished(e: Evaluation) -> bool:
 def width(e: Evaluation) -> float | None:
     """Returns sigma² over the mean squared residual; None where sigma is not free, or scales the whole loss."""
     scale, residual = e.likelihood.scale, e.likelihood.train_residual
-    if e.likelihood.family != "Normal" or scale is None or not residual or has_flat_prior(e):
+    if not e.likelihood.is_normal or scale is None or not residual or has_flat_prior(e):
         return None
     return (scale / residual) ** 2
 
@@ -307,7 +307,7 @@ def holes(e: Evaluation) -> Finding | None:
             "Train with more Gibbs steps, so that the model meets more of its samples.",
             {"gibbs": 5},
         )
-    elif g.prior == "UniformSphere":
+    elif g.prior_is_uniform and g.on_spheres:
         advice, change = "A uniform prior cannot follow the codes: try spheres of fewer dimensions.", {}
     else:
         advice = "Let the prior follow the codes: a mixture or a flow."

@@ -36,6 +36,7 @@ from torch.distributions import Distribution, Independent, Normal, constraints
 from torch.utils.checkpoint import checkpoint
 
 from ..distributions import BernoulliEvent
+from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, tell
 from ..trace import Model, Trace
 from .ais import Partition, annealed
 
@@ -164,6 +165,21 @@ class HiddenMarginal(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         weight = -self.rbm.hidden_free_energy(value)
         return (weight.double() - self.rbm.log_partition()).to(weight.dtype)
+
+
+def units_of(p: HiddenMarginal) -> Distribution:
+    """Returns the law of hidden units that nothing acts upon: its values are those of the marginal."""
+    bias = p.rbm.hidden_bias.detach()
+    return p.rbm.hidden_units.distribution(torch.zeros_like(bias), bias.dim())
+
+
+def log_z(p: HiddenMarginal) -> Normaliser:
+    found = p.rbm.partition()
+    return Normaliser(found.log_z.item(), found.se)
+
+
+tell(normaliser, log_z, HiddenMarginal)
+passed_on(HiddenMarginal, units_of, OF_VALUES)
 
 
 class RBM(Model):

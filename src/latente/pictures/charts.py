@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.distributions import Normal
+from torch.distributions import Distribution
 
 from ..data import Data
+from ..distributions.traits import is_normal
 from ..errors import LatenteError
 from ..evaluation import Evaluation
 from ..evaluation.bounds import still
-from ..evaluation.latents import ACTIVE, base
+from ..evaluation.latents import ACTIVE
 from ..trace import Model
 from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, PAPER, Picture, axes, legend, need, sheet
 from .codes import Codes, encode, examples
@@ -53,8 +54,8 @@ def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pictur
     note = f"{data.benchmark} · {what} of {len(x)} test examples"
     d = codes.means.shape[1]
     title = "Codes" if d <= 2 else f"Codes: the first two principal components of {d} dimensions"
-    p = base(codes.group.p)
-    ring = circle(p) if d == 2 and isinstance(p, Normal) and p.loc.numel() == 2 else None
+    p = codes.group.p
+    ring = circle(p) if d == 2 and is_normal(p) and p.mean.numel() == 2 else None
     note += "" if ring is None else "; the ring holds 95 % of the prior"
     side = 4.6
     figure, header = sheet(0.74 + side + 1.5, 0.5 + side + 0.1, title, note, DPI)
@@ -76,10 +77,10 @@ def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pictur
     )
 
 
-def circle(p: Normal) -> np.ndarray:
+def circle(p: Distribution) -> np.ndarray:
     """Returns the ellipse that holds 95 % of two independent Normals, with shape (2, 200)."""
     angle, radius = np.linspace(0, 2 * np.pi, 200), np.sqrt(-2 * np.log(0.05))
-    loc, scale = (t.detach().reshape(2, 1).cpu().numpy() for t in (p.loc, p.scale))
+    loc, scale = (t.detach().reshape(2, 1).cpu().numpy() for t in (p.mean, p.stddev))
     return loc + radius * scale * np.stack([np.cos(angle), np.sin(angle)])
 
 

@@ -14,13 +14,14 @@ from itertools import cycle
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
+from torch.distributions import Distribution
 
 from ..data import Data
-from ..distributions import Autoregressive, Code, Dequantised, Flat, onto
+from ..distributions import onto
+from ..distributions.traits import colder, family, no_draws, of_names, shown, spread, view
+from ..divergences import by_dimension
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, place, still
-from ..evaluation.latents import base, by_dimension, moment
 from ..models import GAN, Labelling
 from ..nn import CaptionEncoder
 from ..trace import Latent, Model, Trace, mean, rsample
@@ -108,8 +109,7 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
 def mean_of(g: Latent) -> Tensor:
     """Returns the posterior's mean, on a sphere its direction; or the draw where it knows none."""
     assert g.q is not None
-    found = moment(g.q, "mean")
-    return g.z if found is None else onto(g.p, found.view(g.z.shape))
+    return onto(g.p, shown(g.q, drawn=g.z).view(g.z.shape))
 
 
 def means_of(model: Model, x: Tensor, y: Tensor | None) -> tuple[Trace, dict[str, Tensor]]:
@@ -123,13 +123,13 @@ def means_of(model: Model, x: Tensor, y: Tensor | None) -> tuple[Trace, dict[str
 
 
 def images(d: Distribution) -> np.ndarray:
-    """Returns the means of a likelihood as numpy, or draws where it knows no mean: what pictures show."""
-    return (d.mean if shows(d) == "means" else d.sample()).float().cpu().numpy()
+    """Returns what pictures show of a likelihood as numpy."""
+    return shown(d).float().cpu().numpy()
 
 
 def shows(d: Distribution) -> str:
     """Says what pictures show of a likelihood."""
-    return "draws" if isinstance(d, Autoregressive | Dequantised) else "means"
+    return view(d).word
 
 
 def is_conditional(model: Model, x: Tensor) -> bool:
@@ -198,12 +198,12 @@ def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tenso
         return rsample
 
     def choose(d: Distribution) -> Tensor:
-        if not isinstance(base(d), Normal | Laplace | MultivariateNormal):
+        if spread(d) is None:
             raise LatenteError(
-                f"temperature is {temperature}, but a prior of the family {type(base(d)).__name__} has no one scale "
+                f"temperature is {temperature}, but a prior of the family {family(d)} has no one scale "
                 "to shrink: use temperature 1"
             )
-        return d.mean + temperature * (rsample(d) - d.mean)
+        return colder(d, temperature)
 
     return choose
 
@@ -211,11 +211,9 @@ def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tenso
 def needs_prior(trace: Trace, what: str) -> None:
     """Refuses what is drawn from the prior, where the prior cannot be sampled."""
     for g in trace.latents.values():
-        if isinstance(g.p, Flat):
-            try:
-                g.p.rsample()
-            except ValueError as error:
-                raise LatenteError(f"there are no {what}: {error}") from None
+        why = no_draws(g.p)
+        if why:
+            raise LatenteError(f"there are no {what}: {why}")
 
 
 def needs_code(trace: Trace, what: str) -> None:
@@ -226,7 +224,7 @@ def needs_code(trace: Trace, what: str) -> None:
 
 def needs_numbers(trace: Trace) -> None:
     """Refuses what lies between codes, where codes are names."""
-    if any(isinstance(g.q, Code) for g in trace.latents.values()):
+    if any(g.q is not None and of_names(g.q) for g in trace.latents.values()):
         raise LatenteError(
             "the codes of this model are names, not numbers: they have no neighbours, and nothing lies between two of them"
         )

@@ -12,13 +12,21 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Laplace, Normal
+from torch.distributions import Distribution
 
 from ..data import Data
-from ..distributions import Delta, Spheres, between, onto
+from ..distributions import between, onto
+from ..distributions.traits import (
+    family,
+    has_mean,
+    has_variance,
+    is_binary,
+    is_certain,
+    on_spheres,
+    quantiles,
+)
 from ..errors import LatenteError
 from ..evaluation.bounds import still
-from ..evaluation.latents import base, moment
 from ..trace import Latent, Model
 from .canvas import Picture, lay_out
 from .codes import (
@@ -100,7 +108,7 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     ends = pixels(x.float().cpu().numpy())[:, None]
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
-    bent = any(isinstance(g.p, Spheres) for g in trace.latents.values())
+    bent = any(on_spheres(g.p) for g in trace.latents.values())
     lines = "the shortest arcs" if bent else "straight lines"
     what = f"{shows(likelihood)} of p(x|z) on {lines} between the codes of two test examples"
     what += ", all of the left one's caption" if reads_captions(model) else ""
@@ -145,21 +153,22 @@ def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tenso
 def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
     """Returns mean and standard deviation by dimension: the prior's, but those of codes that are points."""
     p = g.p.expand((1,)) if g.p.batch_shape == () else g.p
-    center, variance = moment(p, "mean"), moment(p, "variance")
-    if center is None or variance is None or isinstance(g.q, Delta):
+    is_known = has_mean(p) and has_variance(p)
+    if not is_known or (g.q is not None and is_certain(g.q)):
         return codes.mean(0), codes.std(0), "the codes"
+    center, variance = p.mean.flatten(1), p.variance.flatten(1)
     return center[0].double(), variance[0].double().sqrt(), "the prior"
 
 
 def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]:
     """Returns the values that each dimension takes, with shape (d, steps), what they are called, and what that means."""
-    if g.q is not None and isinstance(base(g.q), Bernoulli):
+    if g.q is not None and is_binary(g.q):
         t = torch.linspace(0, 1, steps, device=codes.device, dtype=codes.dtype)
         return t.expand(codes.shape[1], -1), [f"{v:.2g}" for v in t.tolist()], "a unit goes from off to on"
     center, sd, whose = spread(g, codes)
     t = torch.linspace(-REACH, REACH, steps, device=codes.device, dtype=codes.dtype)
     names = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(t.tolist())]
-    back = ", and each code is brought back to its spheres" if isinstance(g.p, Spheres) else ""
+    back = ", and each code is brought back to its spheres" if on_spheres(g.p) else ""
     return center[:, None] + sd[:, None] * t, names, f"standard deviations are those of {whose}{back}"
 
 
@@ -250,7 +259,7 @@ def manifold(
         needs_prior(first, "manifolds")
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p
-        z, moving = quantiles(base(p), codes, n)
+        z, moving = through_quantiles(p, codes, n)
         decoded = decode(
             model,
             codes.name,
@@ -271,17 +280,15 @@ def manifold(
     return lay_out(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 
-def quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:
+def through_quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:
     """Returns the codes of the grid, row by row from the top, and the dimensions that move."""
-    if not isinstance(p, Normal | Laplace):
+    values = quantiles(p, (torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    if values is None:
         raise LatenteError(
-            f"manifolds need a prior with an inverse CDF for each dimension, and this one is a {type(p).__name__}: "
+            f"manifolds need a prior with an inverse CDF for each dimension, and this one is a {family(p)}: "
             "see samples, traversals and scatter"
         )
     moving = sorted(codes.order[:2])
-    steps = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    loc, scale = (t.double().reshape(-1) for t in (p.loc, p.scale))
-    values = type(p)(loc, scale).icdf(steps.to(loc.device).unsqueeze(1))
     z = p.mean.double().reshape(1, 1, -1).repeat(1 if len(moving) == 1 else n, n, 1)
     z[:, :, moving[0]] = values[:, moving[0]]
     if len(moving) == 2:

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from ..data import Data
-from ..distributions import Strokes
-from ..distributions.strokes import lengths_of
+from ..distributions.strokes import as_strokes, lengths_of
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, still
 from ..trace import Model, Trace
@@ -61,8 +60,7 @@ def drawn(trace: Trace, data: Data, temperature: float, before: Tensor | None = 
     """Draws from a trace's likelihood, in the units of the data; what was given `before` is marked."""
     if not 0 <= temperature < float("inf"):
         raise LatenteError(f"the temperature of points is {temperature}: give a number from 0, e.g. 0.4")
-    assert isinstance(trace.likelihood, Strokes)
-    x = trace.likelihood.draw(temperature, (1 + temperature) / 2, before=before)
+    x = as_strokes(trace.likelihood).draw(temperature, (1 + temperature) / 2, before=before)
     return of_data(x, data, 0 if before is None else len(before))
 
 

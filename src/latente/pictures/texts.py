@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..data import Data
 from ..data.text import numbered
-from ..distributions import Words
+from ..distributions.words import as_words
 from ..errors import LatenteError
 from ..evaluation.bounds import moved, still
 from ..trace import Model, Trace
@@ -84,8 +84,7 @@ class Lines:
 
 def written(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
     """Writes the sentences of a trace's likelihood: the likeliest known words, or words drawn at a temperature."""
-    assert isinstance(trace.likelihood, Words)
-    return data.sentences(trace.likelihood.write(temperature, known=temperature == 0))
+    return data.sentences(as_words(trace.likelihood).write(temperature, known=temperature == 0))
 
 
 def samples(

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution
 
 from ..data import Data
+from ..distributions.traits import spread
 from ..errors import LatenteError
 from ..evaluation.bounds import still
-from ..evaluation.latents import base
 from ..models import GAN
 from ..trace import Model
 from . import captioned
@@ -185,8 +185,8 @@ def grid(x: Tensor | np.ndarray, title: str = "Decoded codes", note: str = "") -
 
 def sigmas(likelihood: Distribution) -> np.ndarray | None:
     """Returns the standard deviations of a likelihood, if they differ from pixel to pixel."""
-    d = base(likelihood)
-    if not isinstance(d, Normal):
+    found = spread(likelihood)
+    if found is None:
         return None
-    sigma = d.scale.float().cpu().numpy()
+    sigma = found.float().cpu().numpy()
     return sigma if sigma.max() > sigma.min() * (1 + 1e-6) else None

@@ -1,0 +1,501 @@
+r"""One answer each to the questions that everybody asks of a law: what is shown of it, is it a mass, can it be drawn colder?
+
+Which family a law is of is nobody's business. What is done with it depends on a few questions, and each is a function here that
+dispatches on the class of the law. A family answers where its answer is not the usual one, beside its own file:
+
+>>> class Coins(Distribution): ...
+>>> tell(is_mass, yes, Coins)
+
+What only wraps another law hands the question on: `Independent` all of them, mixtures and transformed laws those that their parts
+share. A law that nobody told anything about is an ordinary density: it has a density, can be drawn from, and is shown by its mean
+where its class defines one, by a draw elsewhere. The tensors it is made of are those that `arg_constraints` names, as
+`torch.distributions` has it.
+
+Answers are of the law as it stands, and cost no pass through a network; those of an autoregressive law, which asks the law of its
+first example, cost one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import (
+    AffineTransform,
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Cauchy,
+    Distribution,
+    Geometric,
+    Gumbel,
+    HalfCauchy,
+    Independent,
+    Laplace,
+    LowRankMultivariateNormal,
+    MixtureSameFamily,
+    Multinomial,
+    MultivariateNormal,
+    NegativeBinomial,
+    Normal,
+    OneHotCategorical,
+    Poisson,
+    StudentT,
+    TransformedDistribution,
+    Uniform,
+)
+
+__all__ = [
+    "DRAWS",
+    "LIKELIEST",
+    "MEANS",
+    "Normaliser",
+    "View",
+    "can_sample",
+    "colder",
+    "components_used",
+    "double",
+    "family",
+    "has_density",
+    "has_mean",
+    "has_variance",
+    "is_autoregressive",
+    "is_binary",
+    "is_bound",
+    "is_certain",
+    "is_diffused",
+    "is_estimated",
+    "is_mass",
+    "is_normal",
+    "is_point",
+    "is_real",
+    "is_slow",
+    "is_uniform",
+    "levels",
+    "no",
+    "no_bits",
+    "no_draws",
+    "normaliser",
+    "number_of_names",
+    "of_names",
+    "on_spheres",
+    "parts",
+    "passed_on",
+    "quantiles",
+    "shown",
+    "spread",
+    "steered",
+    "tell",
+    "view",
+    "yes",
+]
+
+
+def yes(d: Distribution) -> bool:
+    """Answers yes for every law of a family."""
+    return True
+
+
+def no(d: Distribution) -> bool:
+    """Answers no for every law of a family."""
+    return False
+
+
+def tell(question: Any, answer: Callable[..., Any], *families: type[Distribution]) -> None:
+    """Registers the answer of families to a question."""
+    for each in families:
+        question.register(each, answer)
+
+
+# ------------------------------------------------------------------------------------------------ what is shown
+
+
+class View(NamedTuple):
+    """Holds what is shown of a law.
+
+    Arguments:
+        word: What it is called, in the plural.
+        take: Takes it from the law.
+    """
+
+    word: str
+    take: Callable[[Any], Tensor]
+
+
+MEANS = View("means", lambda d: d.mean)
+LIKELIEST = View("likeliest values", lambda d: d.mode)
+DRAWS = View("draws", lambda d: d.sample())
+
+
+@singledispatch
+def view(d: Distribution) -> View:
+    """Says what is shown of a law: its mean where it knows one, else a draw.
+
+    Example:
+        >>> view(Normal(0.0, 1.0)).word
+        'means'
+    """
+    return MEANS if has_mean(d) else DRAWS
+
+
+def shown(d: Distribution, *, drawn: Tensor | None = None, seed: int | None = None) -> Tensor:
+    """Takes what is shown of a law.
+
+    Arguments:
+        d: The law.
+        drawn: A draw that is at hand, which is taken where one would be made.
+        seed: Makes draws the same each time, and leaves the global generators as they were.
+
+    Example:
+        >>> shown(Bernoulli(torch.tensor([0.25])))
+        tensor([0.2500])
+    """
+    how = view(d)
+    if how is not DRAWS or (drawn is None and seed is None):
+        return how.take(d)
+    if drawn is not None:
+        return drawn
+    with torch.random.fork_rng():
+        torch.manual_seed(seed or 0)
+        return how.take(d)
+
+
+@singledispatch
+def family(d: Distribution) -> str:
+    """Names the family of a law to people: a name to be read, never to be compared."""
+    return type(d).__name__
+
+
+# ------------------------------------------------------------------------------------------------ moments and parts
+
+
+@singledispatch
+def has_mean(d: Distribution) -> bool:
+    """Tells whether a law knows its mean, or the centre that stands for it: as a rule, whether its class defines one."""
+    return type(d).mean is not Distribution.mean
+
+
+@singledispatch
+def has_variance(d: Distribution) -> bool:
+    """Tells whether a law knows the variance of each number."""
+    return type(d).variance is not Distribution.variance
+
+
+@singledispatch
+def spread(d: Distribution) -> Tensor | None:
+    r"""Returns :math:`\sigma` of each number, where a law is a place plus a multiple of noise; None elsewhere.
+
+    Only such a law can be drawn colder: its deviations from the mean are made smaller, and it stays in its family.
+    """
+    return None
+
+
+def colder(d: Distribution, temperature: float) -> Tensor:
+    """Draws with deviations from the mean multiplied by a temperature, from a law that has a :func:`spread`."""
+    z = d.rsample() if d.has_rsample else d.sample()
+    return d.mean + temperature * (z - d.mean)
+
+
+@singledispatch
+def quantiles(d: Distribution, u: Tensor) -> Tensor | None:
+    r"""Returns the quantiles of each number in float64, with shape :math:`(n, d)`; None where there is no inverse CDF.
+
+    Arguments:
+        d: The law, of one event.
+        u: The probabilities, with shape :math:`(n)`.
+    """
+    return None
+
+
+@singledispatch
+def double(d: Distribution) -> Distribution:
+    """Takes a Normal law to float64; others stay as they are."""
+    return d
+
+
+@singledispatch
+def parts(d: Distribution) -> dict[str, Tensor]:
+    """Returns the tensors that a law is made of, by name; networks and numbers that are no tensors are not among them.
+
+    Example:
+        >>> parts(Independent(Normal(torch.zeros(2), torch.ones(2)), 1))
+        {'loc': tensor([0., 0.]), 'scale': tensor([1., 1.])}
+    """
+    names = set(d.arg_constraints) - ({"probs"} if "logits" in d.arg_constraints else set())
+    found = {name: getattr(d, name) for name in sorted(names)}
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def prefixed(name: str, found: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": value for key, value in found.items()}
+
+
+# ------------------------------------------------------------------------------------------------ density or mass
+
+
+@singledispatch
+def is_mass(d: Distribution) -> bool:
+    r"""Tells whether :math:`\log p` is one of probabilities, at most 0, and not one of a density."""
+    return False
+
+
+@singledispatch
+def has_density(d: Distribution) -> bool:
+    r"""Tells whether every value has a density, or a mass, that the law knows."""
+    return True
+
+
+@singledispatch
+def is_bound(d: Distribution) -> bool:
+    r"""Tells whether :math:`\log p` is itself a lower bound of what it stands for."""
+    return False
+
+
+@singledispatch
+def is_estimated(d: Distribution) -> bool:
+    r"""Tells whether :math:`\log p` is an estimate, right on average: the mean of its exponentials would be too high."""
+    return False
+
+
+@singledispatch
+def is_slow(d: Distribution) -> bool:
+    """Tells whether to score a value that is no draw of the law's own takes many passes."""
+    return False
+
+
+@singledispatch
+def normaliser(d: Distribution) -> Normaliser | None:
+    r"""Returns :math:`\log Z` of an energy-based law; None where there is none to be estimated."""
+    return None
+
+
+class Normaliser(NamedTuple):
+    r"""Holds :math:`\log Z` in nats, and its standard error, which is 0 where it is exact."""
+
+    log_z: float
+    se: float
+
+
+@singledispatch
+def no_bits(d: Distribution, x: Tensor) -> str:
+    r"""Says why :math:`-\log p(x)` is no code length for each dimension of such data; nothing where it is one.
+
+    Example:
+        >>> no_bits(Bernoulli(0.5), torch.tensor([0.0, 1.0]))
+        ''
+    """
+    if is_mass(d):
+        return ""
+    return f"the likelihood ({family(d)}) is a density, and only a probability mass is a code length"
+
+
+# ------------------------------------------------------------------------------------------------ how it is drawn
+
+
+@singledispatch
+def no_draws(d: Distribution) -> str:
+    """Says why a law cannot be drawn from; nothing where it can."""
+    return ""
+
+
+def can_sample(d: Distribution) -> bool:
+    """Tells whether a law can be drawn from."""
+    return not no_draws(d)
+
+
+@singledispatch
+def is_certain(d: Distribution) -> bool:
+    """Tells whether all draws are the same, so that one tells as much as a thousand."""
+    return False
+
+
+def is_point(d: Distribution) -> bool:
+    """Tells whether a law is a point mass among real numbers, where it has no density; a certain code has a mass, 1."""
+    return is_certain(d) and not has_density(d)
+
+
+@singledispatch
+def is_autoregressive(d: Distribution) -> bool:
+    """Tells whether a law predicts each part of a value from those before it."""
+    return False
+
+
+@singledispatch
+def is_diffused(d: Distribution) -> bool:
+    """Tells whether a law is what denoising leads to: a draw is an example under a little noise, and no code of one."""
+    return False
+
+
+@singledispatch
+def steered(d: Distribution, **how: float) -> Distribution | None:
+    """Returns the law drawn from in another way, with guidance and a temperature; None where its parts are no choices."""
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ its values
+
+
+@singledispatch
+def is_uniform(d: Distribution) -> bool:
+    """Tells whether all values that can occur are equally likely."""
+    return False
+
+
+@singledispatch
+def is_normal(d: Distribution) -> bool:
+    r"""Tells whether numbers are independent Normals with deviations of the law's own, :math:`\mathcal{N}(\mu, \sigma^2)`."""
+    return False
+
+
+@singledispatch
+def is_real(d: Distribution) -> bool:
+    """Tells whether values may be any real numbers, and not only names, levels or an interval."""
+    return False
+
+
+@singledispatch
+def is_binary(d: Distribution) -> bool:
+    """Tells whether each number by itself is 0 or 1."""
+    return False
+
+
+@singledispatch
+def levels(d: Distribution) -> int | None:
+    """Returns the number of grey levels, where values are images or vectors that were rounded to them; None elsewhere."""
+    return None
+
+
+@singledispatch
+def of_names(d: Distribution) -> bool:
+    """Tells whether values are names, whole numbers without neighbours: nothing lies between two of them."""
+    return False
+
+
+@singledispatch
+def number_of_names(d: Distribution) -> int | None:
+    """Returns how many names there are; None where values are no names, or the law does not know."""
+    return None
+
+
+@singledispatch
+def on_spheres(d: Distribution) -> bool:
+    """Tells whether values lie on spheres of radius 1."""
+    return False
+
+
+@singledispatch
+def components_used(d: Distribution, value: Tensor) -> Tensor | None:
+    """Counts the components of a mixture that values use, as a perplexity; None where a law has none that are told apart."""
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ laws of other laws
+
+
+def passed_on(
+    wrapper: type[Distribution], inner: Callable[[Any], Distribution], questions: Sequence[Any]
+) -> None:
+    """Lets a law that is made of another answer as that one does.
+
+    Arguments:
+        wrapper: The class that hands questions on.
+        inner: Takes the other law from one of it.
+        questions: The questions that are handed on.
+    """
+
+    def to_inner(question: Any) -> Callable[..., Any]:
+        return lambda d, *args, **how: question(inner(d), *args, **how)
+
+    for question in questions:
+        tell(question, to_inner(question), wrapper)
+
+
+OF_VALUES = (is_mass, is_real, is_binary, levels, no_bits, of_names, number_of_names, on_spheres)
+OF_DENSITY = (has_density, is_bound, is_estimated, is_slow)
+OF_DRAWS = (no_draws, is_autoregressive)
+OF_MOMENTS = (has_mean, has_variance)
+OF_ONE = (
+    is_certain,
+    is_diffused,
+    is_uniform,
+    is_normal,
+    spread,
+    quantiles,
+    parts,
+    normaliser,
+    family,
+)
+
+passed_on(
+    Independent,
+    lambda d: d.base_dist,
+    (*OF_VALUES, *OF_DENSITY, *OF_DRAWS, *OF_MOMENTS, *OF_ONE, components_used),
+)
+passed_on(
+    MixtureSameFamily,
+    lambda d: d.component_distribution,
+    (*OF_VALUES, *OF_DENSITY, *OF_DRAWS, *OF_MOMENTS),
+)
+passed_on(TransformedDistribution, lambda d: d.base_dist, (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused))
+
+
+@double.register
+def _double_independent(d: Independent) -> Distribution:
+    return Independent(double(d.base_dist), d.reinterpreted_batch_ndims, validate_args=False)
+
+
+@double.register
+def _double_normal(d: Normal) -> Distribution:
+    return Normal(d.loc.double(), d.scale.double(), validate_args=False)
+
+
+@double.register
+def _double_full(d: MultivariateNormal) -> Distribution:
+    return MultivariateNormal(d.loc.double(), scale_tril=d.scale_tril.double(), validate_args=False)
+
+
+@parts.register
+def _parts_of_mixture(d: MixtureSameFamily) -> dict[str, Tensor]:
+    mixture, components = parts(d.mixture_distribution), parts(d.component_distribution)
+    return prefixed("mixture", mixture) | prefixed("component", components)
+
+
+@parts.register
+def _parts_of_transformed(d: TransformedDistribution) -> dict[str, Tensor]:
+    found = prefixed("base", parts(d.base_dist))
+    for i, step in enumerate(d.transforms):
+        if isinstance(step, AffineTransform):
+            own = {"loc": torch.as_tensor(step.loc), "scale": torch.as_tensor(step.scale)}
+            found |= prefixed(f"transforms.{i}", own)
+    return found
+
+
+@no_bits.register
+def _no_bits_of_bernoulli(d: Bernoulli, x: Tensor) -> str:
+    if ((x == 0) | (x == 1)).all():
+        return ""
+    return "a Bernoulli likelihood of grey values is not normalised: binarise the data, or use levels"
+
+
+def _quantiles(d: Any, u: Tensor) -> Tensor:
+    loc, scale = (t.double().reshape(-1) for t in (d.loc, d.scale))
+    return type(d)(loc, scale, validate_args=False).icdf(u.double().to(loc.device).unsqueeze(-1))
+
+
+tell(quantiles, _quantiles, Normal, Laplace)
+tell(spread, lambda d: d.stddev, Normal, Laplace, MultivariateNormal)
+tell(is_real, yes, Normal, Laplace, MultivariateNormal, LowRankMultivariateNormal, StudentT, Cauchy, Gumbel)
+tell(is_mass, yes, Bernoulli, Binomial, Categorical, Geometric, Multinomial, NegativeBinomial)
+tell(is_mass, yes, OneHotCategorical, Poisson)
+tell(has_mean, no, Categorical, Cauchy, HalfCauchy)
+tell(has_variance, no, Categorical, Cauchy, HalfCauchy)
+tell(is_normal, yes, Normal)
+tell(is_binary, yes, Bernoulli)
+tell(is_uniform, yes, Uniform)
+tell(of_names, yes, Categorical)
+tell(number_of_names, lambda d: d.logits.shape[-1], Categorical)
+tell(view, lambda d: LIKELIEST, Categorical)
+tell(parts, lambda d: {"loc": d.loc, "scale_tril": d.scale_tril}, MultivariateNormal)
