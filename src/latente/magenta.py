@@ -26,8 +26,7 @@ from .errors import RunError
 from .nn import LSTM, StrokeDecoder, StrokeEncoder
 from .runs import RECORD, Run, save
 from .trace import Model
-from .training.checkpoint import write_whole
-from .training.trainer import WEIGHTS
+from .training.checkpoint import WEIGHTS, write_whole
 
 __all__ = ["export_run", "import_run"]
 

@@ -52,8 +52,9 @@ from .schedules import Clock, Schedule
 from .settings import Settings, settings
 from .trace import Model
 from .training import Trainer, machine, processes
-from .training.checkpoint import newest, read_tensors, write_whole
-from .training.trainer import CHECKPOINTS, WEIGHTS, place, save_weights
+from .training.checkpoint import CHECKPOINTS, WEIGHTS, newest, read_tensors, save_weights, write_whole
+from .training.logs import METRICS, read_metrics
+from .training.tensors import place
 
 if TYPE_CHECKING:
     from .evaluation import Classification, Evaluation, Fidelity, SampleQuality
@@ -311,8 +312,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of the log."""
-        file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return read_metrics(self.path / METRICS)
 
     def beta(self) -> tuple[float, float]:
         """Returns the weight of the rate that was last in force, and the one it was to end with."""
@@ -767,7 +767,7 @@ def carry_out(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> 
             plan.adopt(run.base().model)
         if plan.pretrain is not None:
             shown = trainer.progress.wanted
-            with trainer.threads():
+            with machine.threads(trainer.settings.threads):
                 plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
     train = replace(run.data.train, augment=plan.augment)
     trainer.fit(train, run.data.validation, resume=resumed)
