@@ -88,7 +88,6 @@ def trainer_of(plan, examples, **given):
     name = plan.model.made_by["recipe"]
     trainer = Trainer(plan.model, plan.objective, **{**recipes.find(name).settings, **given})
     trainer.prepare(examples, None)
-    trainer.logs = []
     return trainer
 
 

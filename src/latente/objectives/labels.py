@@ -11,8 +11,9 @@ weighted by :math:`q(y | x)`. A label that is not known is written -1. In valida
 that the choice of the weights costs no labels; the error on those that there are is reported, and decides nothing.
 
 Early in training the decoder is uninformative about classes, and its gradient would push :math:`q(y | x)` towards arbitrary
-clusters, by nats a label. So the gradient that :math:`\mathcal{U}` sends to :math:`q(y | x)` has a weight, the *pull*, that rises from 0, while the decoder
-learns from the beginning what :math:`q(y | x)` makes of the examples. The value of the bound is the same whatever the pull.
+clusters. So the gradient that :math:`\mathcal{U}` sends to :math:`q(y | x)` has a weight, the *pull*, that rises from 0, while
+the decoder learns from the beginning what :math:`q(y | x)` makes of the examples. The value of the bound is the same whatever
+the pull.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from ..errors import RunError
 from .checkpoint import write_whole
+from .progress import Progress
 
-__all__ = ["CSV", "JSONL", "METRICS", "Log", "TensorBoard", "best_validation", "open_logs", "read_metrics"]
+__all__ = ["CSV", "JSONL", "METRICS", "Log", "Logbook", "TensorBoard", "best_validation", "read_metrics"]
 
 METRICS = "metrics.jsonl"
 
@@ -143,14 +144,34 @@ class TensorBoard:
         self.writer.flush()
 
 
-def open_logs(folder: Path, track: Sequence[str], step: int) -> list[Log]:
-    """Opens the logs of a run at the step it is at; what a killed run wrote beyond it is forgotten."""
-    folder.mkdir(parents=True, exist_ok=True)
-    logs: list[Log] = [JSONL(folder / METRICS)]
-    if "csv" in track:
-        logs.append(CSV(folder / "metrics.csv"))
-    if "tensorboard" in track:
-        logs.append(TensorBoard(folder / "tensorboard"))
-    for log in logs:
-        log.rewind(step)
-    return logs
+class Logbook:
+    """Keeps the lines of a run, shows them, and hands them to the logs that are open."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.logs: list[Log] = []
+        self.history: list[dict[str, Any]] = []
+
+    def open(self, folder: Path, track: Sequence[str], step: int) -> None:
+        """Opens the logs of a run at the step it is at; what a killed run wrote beyond it is forgotten."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.logs = [JSONL(folder / METRICS)]
+        if "csv" in track:
+            self.logs.append(CSV(folder / "metrics.csv"))
+        if "tensorboard" in track:
+            self.logs.append(TensorBoard(folder / "tensorboard"))
+        for log in self.logs:
+            log.rewind(step)
+        self.history = read_metrics(folder / METRICS)
+
+    def write(self, step: int, epoch: float, split: str, figures: Mapping[str, float]) -> None:
+        line = {"step": step, "epoch": round(epoch, 4), "split": split, **figures}
+        self.history.append(line)
+        self.progress.show(step, line)
+        for log in self.logs:
+            try:
+                log.write(line)
+            except OSError as error:
+                self.progress.say(
+                    f"step {step}: a log cannot be written ({error.strerror}); training goes on"
+                )

@@ -135,6 +135,17 @@ class Players:
             is_usual = (self.streaks[name] == RAISED) & norm.isfinite()
             limit.copy_(torch.where(is_usual, 2 * norm, limit))
 
+    def complaint(self, culprits: list[str]) -> str:
+        """Says why steps were skipped, by the names of the figures that are not finite."""
+        if culprits or self.settings.skip_above is None:
+            return f"{' and '.join(culprits) or 'a gradient'} not finite"
+        return (
+            f"a gradient above the limit, now {', '.join(f'{limit:.3g}' for limit in self.limits.values())}"
+        )
+
+    def forget_skips(self) -> None:
+        self.skipped = torch.zeros_like(self.skipped)
+
     def longest_streak(self) -> int:
         return int(max(self.streaks.values()))
 

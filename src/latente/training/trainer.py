@@ -34,13 +34,14 @@ from . import checkpoint, machine, processes
 from .average import Average
 from .checkpoint import CHECKPOINTS
 from .keeper import Keeper
-from .logs import METRICS, Log, open_logs, read_metrics
+from .logs import Logbook
 from .machine import mixed
 from .meter import Meter
 from .players import Players, learning_rate_factor
 from .progress import Progress
-from .stream import Streams, chunks
+from .stream import Streams
 from .tensors import Weights
+from .validation import validate
 
 __all__ = ["Trainer"]
 
@@ -84,8 +85,7 @@ class Trainer:
         self.objective = ELBO() if objective is None else objective
         self.out = None if out is None else Path(out)
         self.progress = Progress(progress and processes.rank() == 0)
-        self.history: list[dict[str, Any]] = []
-        self.logs: list[Log] = []
+        self.log = Logbook(self.progress)
         self.stop = machine.Stop()
 
     def fit(
@@ -112,11 +112,15 @@ class Trainer:
             if resume:
                 self.resume()
             if self.out is not None and processes.rank() == 0:
-                self.logs = open_logs(self.out, self.settings.track, self.step)
-                self.history = read_metrics(self.out / METRICS)
+                self.log.open(self.out, self.settings.track, self.step)
             stack.enter_context(self.progress.run(self.step, self.steps))
             self.loop()
         return self.history
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of the log so far."""
+        return self.log.history
 
     def prepare(self, train: Examples, validation: Examples | None) -> None:
         """Puts model, data and the parts of the run's state in place, as they are before the first step."""
@@ -234,21 +238,18 @@ class Trainer:
         figures = values | self.objective.weights(clock)
         figures["lr"] = self.settings.lr * learning_rate_factor(self.settings, clock)
         skipped = int(self.players.skipped)
-        self.write("train", figures | ({"skipped": skipped} if skipped else {}))
+        self.log.write(
+            self.step, self.streams.epoch, "train", figures | ({"skipped": skipped} if skipped else {})
+        )
         if skipped:
-            self.complain(skipped, [name for name, value in values.items() if not math.isfinite(value)])
+            said = self.players.complaint([n for n, value in values.items() if not math.isfinite(value)])
+            self.progress.say(f"step {self.step}: {skipped} step(s) skipped, {said}")
+            self.give_up_after(self.players.longest_streak(), said)
         self.meter.clear()
-        self.players.skipped = torch.zeros_like(self.players.skipped)
+        self.players.forget_skips()
 
-    def complain(self, skipped: int, culprits: list[str]) -> None:
-        """Says why steps were skipped, and gives up where they are too many in a row."""
-        if culprits or self.settings.skip_above is None:
-            said = f"{' and '.join(culprits) or 'a gradient'} not finite"
-        else:
-            limits = ", ".join(f"{limit:.3g}" for limit in self.players.limits.values())
-            said = f"a gradient above the limit, now {limits}"
-        self.progress.say(f"step {self.step}: {skipped} step(s) skipped, {said}")
-        streak = self.players.longest_streak()
+    def give_up_after(self, streak: int, said: str) -> None:
+        """Ends a run that has skipped too many steps in a row."""
         if streak >= SKIPS:
             kept = f"; the last good checkpoint is in {self.out / CHECKPOINTS}" if self.out else ""
             raise TrainingError(
@@ -256,29 +257,13 @@ class Trainer:
                 "Lower the learning rate (--lr), clip gradients (--clip 1), or look for extreme values in the data"
             )
 
-    def write(self, split: str, values: Mapping[str, float]) -> None:
-        line = {"step": self.step, "epoch": round(self.streams.epoch, 4), "split": split, **values}
-        self.history.append(line)
-        self.progress.show(self.step, line)
-        for log in self.logs:
-            try:
-                log.write(line)
-            except OSError as error:
-                self.progress.say(
-                    f"step {self.step}: a log cannot be written ({error.strerror}); training goes on"
-                )
-
-    @torch.no_grad()
     def validate(self, examples: Examples) -> None:
-        """Scores the validation examples and keeps the model if it is the best so far.
-
-        Of an objective of which nothing counts here the newest model is the best. Every process scores all examples: they
-        agree without a message, and a sharded model needs them all anyway.
-        """
+        """Scores the validation examples, keeps the model if it is the best so far, and stops the run if patience is over."""
+        clock = Clock(self.step - 1, self.steps)
         self.model.eval()
         with self.average.in_place():
-            figures, loss = self.figures_of(examples)
-            self.write("validation", figures | {"loss": loss or 0.0})
+            figures, loss = validate(self.model, self.objective, examples, clock, self.settings, self.device)
+            self.log.write(self.step, self.streams.epoch, "validation", figures | {"loss": loss or 0.0})
             self.keeper.judge(loss, self.step)
         self.model.train()
         if not self.keeper.is_patient:
@@ -286,23 +271,6 @@ class Trainer:
             self.progress.say(
                 f"stopped at step {self.step}: no better validation since step {self.keeper.best_step}"
             )
-
-    def figures_of(self, examples: Examples) -> tuple[dict[str, float], float | None]:
-        """Returns the mean of each term, and the loss that they make; None if no term counts."""
-        clock = Clock(self.step - 1, self.steps)
-        figures: dict[str, float] = {}
-        loss: float | None = None
-        for chunk, rows in enumerate(chunks(examples)):
-            machine.seed(mixed(self.settings.seed, 2, chunk), self.device)
-            x, y = examples.batch(rows)
-            with machine.autocast(self.device, self.settings.precision):
-                terms = self.objective.terms(self.model, x, y, clock)
-            for name, term in terms.items():
-                value = term.value.double().sum().item() / len(examples)
-                figures[name] = figures.get(name, 0.0) + value
-                if term.held and not term.monitor:
-                    loss = (loss or 0.0) + term.held * value
-        return figures, loss
 
     def save(self, must: bool) -> None:
         """Writes a checkpoint; a disk that refuses ends the run only where there is nothing left to do."""
