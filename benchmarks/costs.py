@@ -37,7 +37,6 @@ def trainer_of(arguments, examples, options, steps):
         plan.model, plan.objective, steps=steps, batch=128, log_every=steps, threads=options.threads
     )
     trainer.prepare(examples, None)
-    trainer.logs = []
     return trainer
 
 

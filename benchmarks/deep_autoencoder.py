@@ -88,7 +88,6 @@ def trainer_of(plan, examples, **given):
     name = plan.model.made_by["recipe"]
     trainer = Trainer(plan.model, plan.objective, **{**recipes.find(name).settings, **given})
     trainer.prepare(examples, None)
-    trainer.logs = []
     return trainer
 
 
@@ -99,7 +98,7 @@ def seconds_an_epoch(plan, examples, **given):
         if step == 10:
             started = time.perf_counter()
         trainer.one_step()
-    return (time.perf_counter() - started) / 40 * trainer.per_epoch
+    return (time.perf_counter() - started) / 40 * trainer.streams.per_epoch
 
 
 def curve(plan, loaded, **given):
@@ -110,7 +109,7 @@ def curve(plan, loaded, **given):
         validation, test = errors(model, loaded.validation), errors(model, loaded.test)
         lines.append(
             {
-                "epoch": round(trainer.step / trainer.per_epoch, 3),
+                "epoch": round(trainer.step / trainer.streams.per_epoch, 3),
                 "seconds": round(seconds, 1),
                 "validation": validation["squared_error"],
                 "test": test["squared_error"],
@@ -124,7 +123,7 @@ def curve(plan, loaded, **given):
         if trainer.step == trainer.steps:
             break
         started = time.perf_counter()
-        for _ in range(min(trainer.per_epoch, trainer.steps - trainer.step)):
+        for _ in range(min(trainer.streams.per_epoch, trainer.steps - trainer.step)):
             trainer.one_step()
         trainer.log_training()
         seconds += time.perf_counter() - started

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 
 from common import store
@@ -19,7 +18,7 @@ def main():
     figures = {}
     for name, ways in GUIDANCE.items():
         run = Run.open(asked.runs / name)
-        ended = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()][-1]
+        ended = run.metrics()[-1]
         figures[name] = {
             "recipe": run.record["recipe"],
             "arguments": run.record["arguments"],

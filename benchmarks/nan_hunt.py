@@ -1,7 +1,6 @@
 """Whether sketch-rnn stays finite at ten times its learning rate on Omniglot, whose moves, in whole pixels, repeat most."""
 
 import argparse
-import json
 import math
 import tempfile
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from common import store
 from latente import runs
 from latente.errors import TrainingError
+from latente.training.logs import METRICS, read_metrics
 
 
 def main():
@@ -32,7 +32,7 @@ def main():
             runs.train("sketch-rnn", "omniglot-strokes", out, arguments=arguments, progress=True, **how)
         except TrainingError as error:
             ended = str(error).replace(folder, "")
-        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        lines = read_metrics(out / METRICS)
     numbers = [v for line in lines for v in line.values() if isinstance(v, float)]
     store(
         "nan-hunt",

@@ -51,7 +51,6 @@ def by_latente(examples, batch):
     model = recipes.make("vae", shape=[1, 28, 28]).model
     trainer = Trainer(model, steps=10**9, batch=batch)
     trainer.prepare(examples, None)
-    trainer.logs = []
 
     def run(steps):
         for _ in range(steps):

@@ -31,7 +31,9 @@ from latente.nn.cells import CELLS, kept_at_random
 from latente.pictures.ink import Drawing, Sheet
 from latente.pictures.sketches import slerp
 from latente.schedules import Clock
+from latente.settings import settings
 from latente.training import Trainer
+from latente.training.players import learning_rate_factor
 
 END = (0.0, 0.0, 2.0)
 
@@ -1305,11 +1307,10 @@ def test_gradients_are_clipped_by_value(small):
 
 
 def test_the_exponential_schedule_falls_as_published():
-    model = recipes.make("sketch-rnn", shape=(5, 3), **TINY).model
-    trainer = Trainer(model, lr=1e-3, lr_schedule="exponential")
+    chosen = settings(lr=1e-3, lr_schedule="exponential")
     for step in (0, 5000, 100_000):
         expected = (1e-3 - 1e-5) * 0.9999**step + 1e-5
-        assert 1e-3 * trainer.learning_rate_factor(Clock(step, 10)) == pytest.approx(expected)
+        assert 1e-3 * learning_rate_factor(chosen, Clock(step, 10)) == pytest.approx(expected)
 
 
 def test_training_with_a_wild_learning_rate_stays_finite_or_says_so(small, tmp_path):

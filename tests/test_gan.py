@@ -164,7 +164,7 @@ def test_the_newest_weights_are_kept():
     trainer = Trainer(plan.model, plan.objective, steps=6, batch=20, evaluate_every=2, ema=0.9, threads=1)
     trainer.fit(x, x[:20])
     for name, p in plan.model.named_parameters():
-        assert p.equal(trainer.average[name])
+        assert p.equal(trainer.average.weights[name])
 
 
 def test_a_vae_gan_is_scored_as_a_vae():

@@ -22,7 +22,7 @@ from latente.evaluation.bounds import ELEMENTS, at_once
 from latente.nn import SentenceDecoder, SentenceEncoder, recurrent
 from latente.schedules import Clock
 from latente.training import Trainer
-from latente.training.trainer import Stream
+from latente.training.stream import Stream
 
 VERSES = (
     *("house that jack built", "malt that lay in the", "rat that ate the", "cat that killed the"),

@@ -242,7 +242,7 @@ def test_the_limit_rises_where_it_would_stop_training():
     trainer, lines = steep(lambda step: step >= 5, 40, skip_above=1e3)
     skipped = [line["step"] for line in lines if line.get("skipped")]
     assert skipped == list(range(6, 16))
-    assert trainer.limits["model"] > 1e4
+    assert trainer.players.limits["model"] > 1e4
 
 
 def test_the_risen_limit_outlives_an_interruption(tmp_path):
@@ -308,4 +308,4 @@ def test_each_player_has_a_limit_of_its_own():
     )
     lines = trainer.fit(torch.rand(8, 6))
     assert [line["step"] for line in lines if line.get("skipped")] == list(range(1, 11))
-    assert trainer.limits["steep"] > 1e4 and trainer.limits["flat"] == 1e3
+    assert trainer.players.limits["steep"] > 1e4 and trainer.players.limits["flat"] == 1e3

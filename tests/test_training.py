@@ -1,4 +1,5 @@
 import json
+import math
 import random
 import resource
 import shutil
@@ -18,9 +19,11 @@ from latente import recipes
 from latente.data.examples import Examples
 from latente.errors import RunError, TrainingError
 from latente.objectives import ELBO, Objective, Term
+from latente.pictures import curves
 from latente.training import Trainer
 from latente.training.checkpoint import newest, read_checkpoint, write_checkpoint
-from latente.training.logs import JSONL
+from latente.training.logs import JSONL, METRICS, best_validation, read_metrics
+from latente.training.players import Players
 from training_script import digits, train
 
 SCRIPT = str(Path(__file__).with_name("training_script.py"))
@@ -146,7 +149,7 @@ def test_two_processes_equal_one(tmp_path, loaded, shard):
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-6)
-    logs = [JSONL(tmp_path / name / "metrics.jsonl").read() for name in ("one", "two")]
+    logs = [read_metrics(tmp_path / name / METRICS) for name in ("one", "two")]
     for line, twin in zip(*logs, strict=True):
         assert line.pop("split") == twin.pop("split")
         assert line == pytest.approx(twin, rel=1e-6)
@@ -277,7 +280,7 @@ def test_lines_that_a_full_disk_refused_come_with_the_next(tmp_path, small_disk)
         log.write({"step": 2, "loss": 1.0})
     small_disk(1 << 20)
     log.write({"step": 3, "loss": float("nan")})
-    assert [line["step"] for line in log.read()] == [1, 2, 3] and log.read()[2]["loss"] is None
+    assert [line["step"] for line in read_metrics(log.path)] == [1, 2, 3]
 
 
 # ----------------------------------------------------------------------------------------------- not finite
@@ -330,6 +333,82 @@ def test_training_gives_up_after_a_streak(tmp_path):
     assert all(t.isfinite().all() for name, t in tensors.items() if name.startswith("model."))
 
 
+class Unjudged(Objective):
+    """An ELBO whose validation is not finite before some step."""
+
+    def __init__(self, until, value=float("nan")):
+        super().__init__()
+        self.until, self.value, self.elbo = until, value, ELBO()
+
+    def terms(self, model, x, y, clock):
+        terms = self.elbo.terms(model, x, y, clock)
+        if not model.training and clock.step < self.until:
+            terms["rate/z"] = Term(terms["rate/z"].value * 0 + self.value)
+        return terms
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])
+def test_a_run_without_a_finite_validation_says_so(tmp_path, on_disk, value):
+    settings = {"steps": 6, "batch": 16, "log_every": 1, "evaluate_every": 2, "lr_schedule": "constant"}
+    model, out = model_of(), tmp_path / "run" if on_disk else None
+    before = [p.detach().clone() for p in model.parameters()]
+    for resume in (False, True)[: 1 + on_disk]:
+        trainer = Trainer(model, Unjudged(100, value), out=out, **settings)
+        with pytest.raises(TrainingError, match=r"no validation of this run had a finite loss.*--lr"):
+            trainer.fit(rows(), rows(), resume=resume)
+        assert trainer.step == 6 and len(trainer.history) == 9 and not model.training
+        assert not any(p.equal(b) for p, b in zip(model.parameters(), before))
+    if out is not None:
+        assert not (out / "model.safetensors").exists()
+        assert len(list(newest(out / "checkpoints"))) == 1
+        longer = Trainer(model, Unjudged(6, value), out=out, **settings | {"steps": 10})
+        longer.fit(rows(), rows(), resume=True)
+        assert longer.keeper.best_step in (8, 10) and (out / "model.safetensors").exists()
+
+
+def test_a_number_that_is_not_finite_is_read_back_as_nan(tmp_path):
+    objective = Unjudged(3)
+    Trainer(model_of(), objective, out=tmp_path, steps=6, batch=16, evaluate_every=2).fit(rows(), rows())
+    lines = read_metrics(tmp_path / METRICS)
+    losses = [line["loss"] for line in lines if line["split"] == "validation"]
+    assert math.isnan(losses[0]) and all(math.isfinite(loss) for loss in losses[1:])
+    best = best_validation(lines)
+    assert best["loss"] == min(losses[1:])
+    drawn = curves(lines, "rows")
+    assert f"the best validation, step {best['step']}" in drawn.note
+    assert best_validation(lines[:1]) is None
+
+
+def test_where_nothing_is_judged_the_newest_validation_is_the_best():
+    lines = [{"step": step, "split": "validation", "loss": 0.0} for step in (2, 4)]
+    assert best_validation(lines)["step"] == 4
+
+
+def test_a_last_line_that_was_cut_short_is_as_if_never_written(tmp_path):
+    settings = {"batch": 16, "log_every": 2, "track": ["csv"]}
+    Trainer(model_of(), out=tmp_path, steps=4, **settings).fit(rows())
+    metrics, table = tmp_path / METRICS, tmp_path / "metrics.csv"
+    whole, lines = read_metrics(metrics), len(table.read_text().splitlines())
+    for cut in (b'{"step": 4, "epo', b"\0\0\0\0"):
+        metrics.write_bytes(metrics.read_bytes() + cut)
+        assert read_metrics(metrics) == whole
+        table.write_bytes(table.read_bytes() + b"4,train,dist")
+        Trainer(model_of(), out=tmp_path, steps=4, **settings).fit(rows(), resume=True)
+        assert read_metrics(metrics) == whole and metrics.read_bytes().endswith(b"}\n")
+        assert len(table.read_text().splitlines()) == lines
+    table.write_bytes(b"step,spl")
+    Trainer(model_of(), out=tmp_path, steps=6, **settings).fit(rows(), resume=True)
+    assert table.read_text().startswith("step,split,name,value\n6,train,")
+
+
+def test_a_damaged_line_of_the_log_is_named(tmp_path):
+    metrics = tmp_path / METRICS
+    metrics.write_bytes(b'{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(RunError, match=r"metrics.jsonl is damaged: its line 2 is no JSON"):
+        read_metrics(metrics)
+
+
 # --------------------------------------------------------------------------------------------------- behaviour
 
 
@@ -347,9 +426,9 @@ def test_the_best_weights_are_kept_and_training_stops_early():
     )
     history = trainer.fit(rows(), rows(200)[64:])
     losses = {line["step"]: line["loss"] for line in history if line["split"] == "validation"}
-    assert trainer.step == max(losses) == trainer.best_step + 30 < 2000
-    assert losses[trainer.best_step] == min(losses.values())
-    best = trainer.best
+    assert trainer.step == max(losses) == trainer.keeper.best_step + 30 < 2000
+    assert losses[trainer.keeper.best_step] == min(losses.values())
+    best = trainer.keeper.best
     trainer.validate(Examples(rows(200)[64:]))
     assert trainer.history[-1]["loss"] == best
 
@@ -369,9 +448,8 @@ def test_the_average_is_what_is_evaluated_and_kept():
     model = model_of()
     trainer = Trainer(model, steps=5, batch=16, ema=0.5, lr=0.1)
     trainer.fit(rows(), rows())
-    assert trainer.average is not None
     for name, p in model.named_parameters():
-        assert torch.equal(p, trainer.average[name])
+        assert torch.equal(p, trainer.average.weights[name])
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -450,22 +528,23 @@ class TwoPlayers(Objective):
 
 def test_only_the_player_whose_turn_it_is_moves(monkeypatch):
     moves = []
-    move = Trainer.move
+    move = Players.move
 
-    def watched(trainer, names, loss):
-        before = {n: [p.detach().clone() for p in group] for n, group in trainer.players.items()}
-        move(trainer, names, loss)
+    def watched(players, names, loss):
+        before = {n: [p.detach().clone() for p in group] for n, group in players.groups.items()}
+        norms = move(players, names, loss)
         changed = {
-            n for n, group in trainer.players.items() if any((p != b).any() for p, b in zip(group, before[n]))
+            n for n, group in players.groups.items() if any((p != b).any() for p, b in zip(group, before[n]))
         }
         moves.append(changed)
+        return norms
 
-    monkeypatch.setattr(Trainer, "move", watched)
+    monkeypatch.setattr(Players, "move", watched)
     objective = TwoPlayers()
     trainer = Trainer(model_of(), objective, steps=3, batch=16, log_every=1)
     history = trainer.fit(rows())
     assert moves == 3 * [{"critic"}, {"critic"}, {"model"}]
-    assert trainer.position == 9
+    assert trainer.streams.position == 9
     assert history[0]["critic"] == pytest.approx(sum(objective.answers[:2]) / 2)
 
 
@@ -484,4 +563,4 @@ def test_a_log_that_cannot_be_shortened_is_kept(tmp_path, monkeypatch):
             log.rewind(1)
     assert log.path.read_bytes() == before
     log.rewind(1)
-    assert [line["step"] for line in log.read()] == [1]
+    assert [line["step"] for line in read_metrics(log.path)] == [1]

@@ -27,8 +27,7 @@ from .nn import LSTM, StrokeDecoder, StrokeEncoder
 from .runs import Run, save
 from .runs.run import RECORD
 from .trace import Model
-from .training.checkpoint import write_whole
-from .training.trainer import WEIGHTS
+from .training.checkpoint import WEIGHTS, write_whole
 
 __all__ = ["export_run", "import_run"]
 

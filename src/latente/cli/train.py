@@ -187,6 +187,7 @@ def finish(run: Run) -> None:
     if int(os.environ.get("RANK", 0)) > 0:
         return
     from ..models import GAN
+    from ..training.logs import best_validation
 
     lines = [line for line in run.metrics() if "loss" in line]
     if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
@@ -198,7 +199,7 @@ def finish(run: Run) -> None:
         )
         out.print(f"the run is in {run.path}; next: latente sample {run.path}")
         return
-    best = min(lines, key=lambda line: line["loss"])
+    best = best_validation(lines) or lines[-1]
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
     unit = "nats a point of the longest drawing" if run.data.kind == "drawings" else "nats"

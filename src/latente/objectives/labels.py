@@ -10,9 +10,10 @@ One pass over all classes serves both bounds, whichever examples have a label: t
 weighted by :math:`q(y | x)`. A label that is not known is written -1. In validation all examples are taken for unlabelled, so
 that the choice of the weights costs no labels; the error on those that there are is reported, and decides nothing.
 
-A young decoder has no idea of classes: what it would teach :math:`q(y | x)`, nats a label, are clusters that are none. So the
-gradient that :math:`\mathcal{U}` sends to :math:`q(y | x)` has a weight, the *pull*, that rises from 0, while the decoder
-learns from the beginning what :math:`q(y | x)` makes of the examples. The value of the bound is the same whatever the pull.
+Early in training the decoder is uninformative about classes, and its gradient would push :math:`q(y | x)` towards arbitrary
+clusters. So the gradient that :math:`\mathcal{U}` sends to :math:`q(y | x)` has a weight, the *pull*, that rises from 0, while
+the decoder learns from the beginning what :math:`q(y | x)` makes of the examples. The value of the bound is the same whatever
+the pull.
 """
 
 from __future__ import annotations

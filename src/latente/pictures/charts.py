@@ -18,6 +18,7 @@ from ..evaluation import Evaluation
 from ..evaluation.bounds import still
 from ..evaluation.latents import ACTIVE
 from ..trace import Model
+from ..training.logs import best_validation
 from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, PAPER, Picture, axes, legend, need, sheet
 from .codes import Codes, encode, examples
 from .images import count
@@ -183,7 +184,7 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
     names = [name for name in dict.fromkeys(chain(*parts.values())) if name != "step" and told(parts, name)]
     if not names:
         raise LatenteError("the log of this run holds no figures yet: train for more steps")
-    best = min((m for m in lines["validation"] if "loss" in m), key=lambda m: m["loss"], default=None)
+    best = best_validation(lines["validation"])
     beta = np.array([m["beta"] for m in lines["train"] if "beta" in m])
     moves = len(beta) > 1 and float(np.ptp(beta)) > 1e-9
     says = "" if moves or not len(beta) or "rate" not in names else f", β = {beta[0]:g}"

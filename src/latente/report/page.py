@@ -29,8 +29,7 @@ from ..evaluation.verdicts import (
 from ..models import Draw
 from ..models.boltzmann import RBM
 from ..pictures.canvas import need
-from ..training.checkpoint import write_whole
-from ..training.trainer import WEIGHTS
+from ..training.checkpoint import WEIGHTS, write_whole
 from .commands import command
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from ..objectives import ELBO, FitPrior, Objective
 from ..schedules import Clock, Schedule
 from ..settings import Settings, settings
 from ..trace import Model
-from ..training.trainer import WEIGHTS
+from ..training.checkpoint import WEIGHTS
+from ..training.logs import METRICS, read_metrics
 from . import store
 from .build import loading
 from .labels import LABELLED, TOLD, half_told, restricted
@@ -278,8 +279,7 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of the log."""
-        file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return read_metrics(self.path / METRICS)
 
     def beta(self) -> tuple[float, float]:
         """Returns the weight of the rate that was last in force, and the one it was to end with."""

@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..training.checkpoint import write_whole
-from ..training.trainer import WEIGHTS
+from ..training.checkpoint import WEIGHTS, write_whole
 
 if TYPE_CHECKING:
     from ..evaluation import Classification, Evaluation, Fidelity, SampleQuality

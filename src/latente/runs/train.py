@@ -19,9 +19,8 @@ from ..data.examples import Data
 from ..errors import DataError, RunError
 from ..recipes import Plan
 from ..settings import Settings, settings
-from ..training import Trainer, processes
-from ..training.checkpoint import newest, write_whole
-from ..training.trainer import CHECKPOINTS
+from ..training import Trainer, machine, processes
+from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from .build import captioned, loading, plan_for, seed, try_on
 from .labels import few, half_told, restricted
 from .run import RECORD, SPLIT, Run
@@ -198,7 +197,7 @@ def carry_out(run: Run, plan: Plan, trainer: Trainer, resumed: bool = False) -> 
             plan.adopt(run.base().model)
         if plan.pretrain is not None:
             shown = trainer.progress.wanted
-            with trainer.threads():
+            with machine.threads(trainer.settings.threads):
                 plan.pretrain(run.data.train, run.path / PRETRAINING, trainer.settings, shown)
     train = replace(run.data.train, augment=plan.augment)
     trainer.fit(train, run.data.validation, resume=resumed)

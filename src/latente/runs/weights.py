@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from .. import recipes
 from ..errors import RunError
 from ..trace import Model
-from ..training.checkpoint import read_tensors
-from ..training.trainer import WEIGHTS, place, save_weights
+from ..training.checkpoint import WEIGHTS, read_tensors, save_weights
+from ..training.tensors import place
 
 
 def save(model: Model, path: Path | str) -> None:

@@ -13,9 +13,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,9 +26,53 @@ from torch.distributed.tensor import DTensor
 from ..errors import RunError
 from . import processes
 
-__all__ = ["newest", "read_checkpoint", "read_tensors", "write_checkpoint", "write_whole"]
+__all__ = [
+    "CHECKPOINTS",
+    "WEIGHTS",
+    "Part",
+    "gather",
+    "newest",
+    "read_checkpoint",
+    "read_newest",
+    "read_tensors",
+    "restore",
+    "save_weights",
+    "write_checkpoint",
+    "write_whole",
+]
 
+CHECKPOINTS, WEIGHTS = "checkpoints", "model.safetensors"
 KEPT = 2
+
+
+class Part(Protocol):
+    """Owns a part of what a training run must remember, and says it: `restore` takes what `tensors` and `about` gave."""
+
+    def tensors(self) -> Mapping[str, Tensor]: ...
+
+    def about(self) -> dict[str, Any]: ...
+
+    def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None: ...
+
+
+def gather(parts: Mapping[str, Part]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the tensors of all parts, each under its part's name, and the JSON of each part."""
+    tensors = {f"{part}.{name}": t for part, of in parts.items() for name, t in of.tensors().items()}
+    return tensors, {part: of.about() for part, of in parts.items()}
+
+
+def restore(parts: Mapping[str, Part], tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Gives each part back what `gather` took of it.
+
+    Raises:
+        RunError: If a part is of another model.
+    """
+    groups: dict[str, dict[str, Tensor]] = {part: {} for part in parts}
+    for name, t in tensors.items():
+        part, _, rest = name.partition(".")
+        groups[part][rest] = t
+    for part, of in parts.items():
+        of.restore(groups[part], about[part])
 
 
 def synchronise(path: Path) -> None:
@@ -59,6 +103,12 @@ def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
     """Serialises tensors, with JSON in the header."""
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     return serialise(whole, metadata={"latente": json.dumps(about)})
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], made_by: Mapping[str, Any] | None) -> None:
+    """Writes a model's tensors, and what made it as JSON in the header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, pack(weights, made_by or {}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -154,3 +204,25 @@ def newest(root: Path) -> Iterator[Path]:
     """Lists the checkpoints of a run, the newest first."""
     if root.is_dir():
         yield from sorted((path for path in root.iterdir() if path.name.isdigit()), reverse=True)
+
+
+def read_newest(root: Path, say: Callable[[str], None]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Reads the newest checkpoint that is whole; None if there are no checkpoints.
+
+    Arguments:
+        root: The folder of the checkpoints.
+        say: Is told of each that is damaged.
+
+    Raises:
+        RunError: If all of them are damaged.
+    """
+    folders = list(newest(root))
+    for folder in folders:
+        try:
+            return read_checkpoint(folder)
+        except RunError as error:
+            say(f"{error}; trying the one before")
+    if folders:
+        raise RunError(f"no checkpoint in {root} is whole: start a new run with another --out")
+    say(f"no checkpoint in {root}: starting from the first step")
+    return None

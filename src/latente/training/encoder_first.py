@@ -16,8 +16,9 @@ from ..data.examples import Examples
 from ..models import VAE
 from ..objectives import Reconstruction
 from ..settings import Settings
+from .machine import mixed
 from .parts import fit_part
-from .trainer import Trainer, mixed
+from .trainer import Trainer
 
 __all__ = ["train_encoder_first"]
 

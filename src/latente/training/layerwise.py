@@ -23,8 +23,10 @@ from ..data.examples import Examples
 from ..objectives import Objective
 from ..settings import Settings
 from ..trace import Model, mean
+from .machine import mixed
 from .parts import fit_part
-from .trainer import CHUNK, Trainer, mixed
+from .stream import chunks
+from .trainer import Trainer
 
 __all__ = ["Layer", "train_layers"]
 
@@ -99,8 +101,8 @@ def codes(model: Model, examples: Examples, device: torch.device) -> Examples:
     """Returns the posterior means of a model's latent group as examples, with the labels of what they are codes of."""
     examples = examples.fixed().to(device)
     parts: list[Tensor] = []
-    for start in range(0, len(examples), CHUNK):
-        x, y = examples.batch(slice(start, start + CHUNK))
+    for rows in chunks(examples):
+        x, y = examples.batch(rows)
         (group,) = model(x, y, choose=mean).latents.values()
         parts.append(group.z)
     return Examples(torch.cat(parts), examples.y)

@@ -1,7 +1,8 @@
 """Where figures go while a run trains: `metrics.jsonl` always, other formats where they are asked for.
 
 A line of `metrics.jsonl` holds no time of day and no speed, only what the seed determines, so that a resumed run writes the
-very bytes that the uninterrupted one would have.
+very bytes that the uninterrupted one would have. JSON has no word for a number that is not finite: it is written as null, and
+read as NaN. A last line without an end was cut short, by a power failure say, and counts as never written.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RunError
 from .checkpoint import write_whole
+from .progress import Progress
 
-__all__ = ["CSV", "JSONL", "Log", "TensorBoard"]
+__all__ = ["CSV", "JSONL", "METRICS", "Log", "Logbook", "TensorBoard", "best_validation", "read_metrics"]
+
+METRICS = "metrics.jsonl"
 
 
 class Log(Protocol):
@@ -25,6 +29,44 @@ class Log(Protocol):
     def write(self, line: Mapping[str, Any]) -> None: ...
 
     def rewind(self, step: int) -> None: ...
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Returns the lines of a file with their ends, but for a last one that has none."""
+    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Reads the lines of a run's log; none if there is no such file. A number that was not finite is NaN.
+
+    Raises:
+        RunError: If a line before the last is damaged.
+    """
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(whole_lines(path) if path.exists() else [], 1):
+        try:
+            figures = json.loads(line)
+        except ValueError:
+            raise RunError(
+                f"{path} is damaged: its line {number} is no JSON. Take that line out, or train the run anew"
+            ) from None
+        found.append({name: math.nan if value is None else value for name, value in figures.items()})
+    return found
+
+
+def best_validation(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Returns the line of the validation whose weights are kept; None if there is none with a finite loss.
+
+    It is the first one of the lowest loss. Where nothing was judged, which a loss of exactly 0 throughout says, it is the last.
+
+    Example:
+        >>> best_validation([{"step": 1, "loss": math.nan}, {"step": 2, "loss": 7.0}, {"step": 3, "loss": 8.0}])
+        {'step': 2, 'loss': 7.0}
+    """
+    finite = [line for line in lines if math.isfinite(line.get("loss", math.nan))]
+    if not any(line["loss"] for line in finite):
+        return finite[-1] if finite else None
+    return min(finite, key=lambda line: line["loss"])
 
 
 class JSONL:
@@ -47,13 +89,10 @@ class JSONL:
                     file.truncate(before)
             raise
 
-    def read(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
-
     def rewind(self, step: int) -> None:
-        lines = [] if not self.path.exists() else self.path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= step]
-        if lines:
+        if self.path.exists():
+            lines = whole_lines(self.path)
+            kept = [line for line, figures in zip(lines, read_metrics(self.path)) if figures["step"] <= step]
             write_whole(self.path, b"".join(kept))
 
 
@@ -74,10 +113,14 @@ class CSV:
             )
 
     def rewind(self, step: int) -> None:
-        if self.path.exists():
-            header, *lines = self.path.read_text().splitlines(keepends=True)
-            kept = (line for line in lines if int(line.split(",", 1)[0]) <= step)
-            write_whole(self.path, (header + "".join(kept)).encode())
+        if not self.path.exists():
+            return
+        header, rows = (lines := whole_lines(self.path))[:1], lines[1:]
+        if header:
+            kept = (row for row in rows if int(row.split(b",", 1)[0]) <= step)
+            write_whole(self.path, b"".join([*header, *kept]))
+        else:  # not even the names of the columns are whole
+            self.path.unlink()
 
 
 class TensorBoard:
@@ -99,3 +142,36 @@ class TensorBoard:
             if name not in ("step", "split"):
                 self.writer.add_scalar(f"{line['split']}/{name}", value, line["step"])
         self.writer.flush()
+
+
+class Logbook:
+    """Keeps the lines of a run, shows them, and hands them to the logs that are open."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.logs: list[Log] = []
+        self.history: list[dict[str, Any]] = []
+
+    def open(self, folder: Path, track: Sequence[str], step: int) -> None:
+        """Opens the logs of a run at the step it is at; what a killed run wrote beyond it is forgotten."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.logs = [JSONL(folder / METRICS)]
+        if "csv" in track:
+            self.logs.append(CSV(folder / "metrics.csv"))
+        if "tensorboard" in track:
+            self.logs.append(TensorBoard(folder / "tensorboard"))
+        for log in self.logs:
+            log.rewind(step)
+        self.history = read_metrics(folder / METRICS)
+
+    def write(self, step: int, epoch: float, split: str, figures: Mapping[str, float]) -> None:
+        line = {"step": step, "epoch": round(epoch, 4), "split": split, **figures}
+        self.history.append(line)
+        self.progress.show(step, line)
+        for log in self.logs:
+            try:
+                log.write(line)
+            except OSError as error:
+                self.progress.say(
+                    f"step {step}: a log cannot be written ({error.strerror}); training goes on"
+                )

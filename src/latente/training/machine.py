@@ -1,17 +1,32 @@
-"""What the machine offers: devices, the cores that are really free, and memory that is not given back too soon."""
+"""What the machine offers: devices, the cores that are really free, memory that is not given back too soon, signals, seeds."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from ..errors import RunError
 
-__all__ = ["device", "free_cores", "free_memory", "keep_freed_memory", "seed"]
+__all__ = [
+    "Stop",
+    "autocast",
+    "device",
+    "free_cores",
+    "free_memory",
+    "keep_freed_memory",
+    "mixed",
+    "seed",
+    "stop_signals",
+    "threads",
+]
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -38,6 +53,11 @@ def device(name: str) -> torch.device:
     return chosen
 
 
+def autocast(on: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Lets matrix products be taken in bf16 where that is the precision."""
+    return torch.autocast(on.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
 def free_cores() -> int:
     """Counts the cores this process may use: its affinity, cut to the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -47,6 +67,45 @@ def free_cores() -> int:
     except (OSError, ValueError):
         pass
     return cores
+
+
+@contextlib.contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Uses so many threads for a while; None for the free cores, shared with the other processes of this machine."""
+    before = torch.get_num_threads()
+    mates = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    torch.set_num_threads(number or max(1, free_cores() // mates))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Stop:
+    """Remembers the signal that asked a run to stop, if one came."""
+
+    signal: int | None = None
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Turns Ctrl-C and SIGTERM into a wish to stop, for a while; a second Ctrl-C is immediate."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def remember(number: int, frame: object) -> None:
+        if stop.signal is not None:
+            raise KeyboardInterrupt
+        stop.signal = number
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def free_memory() -> int | None:
@@ -87,3 +146,14 @@ def seed(number: int, on: torch.device) -> None:
     torch.default_generator.manual_seed(number)
     if on.type != "cpu":
         torch.get_device_module(on).manual_seed(number)
+
+
+def mixed(*parts: int) -> int:
+    """Mixes a few small integers into one seed (splitmix64)."""
+    state = 0
+    for part in parts:
+        state = (state + part + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return state

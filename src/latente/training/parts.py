@@ -1,4 +1,4 @@
-"""Trains what is only a part of a run: it has a folder of its own there, and is gone on with when the run is resumed."""
+"""Trains one stage of a run in a subfolder, resumable with it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..data.examples import Examples
 from ..errors import RunError
-from .checkpoint import newest
-from .trainer import CHECKPOINTS, Trainer
+from .checkpoint import CHECKPOINTS, newest
+from .trainer import Trainer
 
 __all__ = ["fit_part"]
 

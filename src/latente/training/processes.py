@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Callable, Sequence
 
@@ -10,13 +12,34 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-__all__ = ["add_", "add_gradients", "full", "is_first", "join_processes", "rank", "together", "world"]
+from ..conditionals import Conditional
+from ..errors import RunError
+
+__all__ = [
+    "add_",
+    "add_gradients",
+    "full",
+    "is_first",
+    "join_processes",
+    "rank",
+    "shard",
+    "together",
+    "world",
+]
 
 
 def join_processes(device: torch.device) -> None:
     """Joins the processes that `torchrun` started, if it did and nobody has joined them yet."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(leave_processes)
+
+
+def leave_processes() -> None:
+    """Ends the threads that join the processes: an interpreter that ends before they do may abort."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+        gc.collect()  # a sharded model holds its group in a circle
 
 
 def is_first() -> bool:
@@ -77,3 +100,18 @@ def add_gradients(parameters: Sequence[nn.Parameter], loss: Tensor | None = None
 def full(t: Tensor) -> Tensor:
     """Returns the whole of a tensor that may be sharded."""
     return t.full_tensor() if isinstance(t, DTensor) else t
+
+
+def shard(model: nn.Module) -> None:
+    """Shards the networks of a model over the processes (FSDP2); what is not a network is replicated.
+
+    Raises:
+        RunError: If there is one process only.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    if world() == 1:
+        raise RunError("shard needs several processes: start them with torchrun --nproc-per-node N")
+    for module in model.modules():
+        if isinstance(module, Conditional):
+            fully_shard(module.net)

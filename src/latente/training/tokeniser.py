@@ -9,8 +9,9 @@ from ..data.examples import Examples
 from ..models import VQVAE
 from ..objectives import TokeniserLoss
 from ..settings import Settings
+from .machine import mixed
 from .parts import fit_part
-from .trainer import Trainer, mixed
+from .trainer import Trainer
 
 __all__ = ["train_tokeniser"]
 
