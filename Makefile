@@ -3,7 +3,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint types unit docs format clean
+.PHONY: demo test lint types unit portable docs format clean
 
 demo: $(VENV)/.ready
 	$(BIN)/latente demo
@@ -19,6 +19,9 @@ types: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	$(BIN)/pytest -n 2
+
+portable: $(VENV)/.ready
+	PYTHON=$(BIN)/python tests/portable.sh
 
 docs: $(VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -1,15 +1,50 @@
-"""What every benchmark does: say on what it ran, and store what it found beside the command that made it."""
+"""What every benchmark does: find its data, say on what it ran, and store what it found beside the command that made it.
+
+The data sets are in the folder that `LATENTE_DATA` names. Where it names none, they are looked for where the tests look:
+`LATENTE_TEST_DATA`, or `shared/data` beside the checkout. What is downloaded or shipped with a package needs no folder.
+"""
 
 import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def find_data():
+    """Names the folder of the data sets to latente, and to every process that a benchmark starts."""
+    folder = Path(os.environ.get("LATENTE_TEST_DATA", SHARED))
+    if not os.environ.get("LATENTE_DATA") and folder.is_dir():
+        os.environ["LATENTE_DATA"] = str(folder)
+
+
+def explain(kind, error, trace):
+    """Says in one line which variable to set where a data set is missing; all else is shown as ever."""
+    if "LATENTE_DATA" not in f"{error} {getattr(error, 'stderr', None)}":
+        return sys.__excepthook__(kind, error, trace)
+    now = os.environ.get("LATENTE_DATA") or "not set"
+    print(
+        f"{Path(sys.argv[0]).name}: a data set is missing: set LATENTE_DATA to the folder of the data sets (now {now})",
+        file=sys.stderr,
+    )
+
+
+find_data()
+sys.excepthook = explain
+
+
+def run_latente(*words):
+    """Runs a command in a process of its own; where it fails, it has said why."""
+    status = subprocess.run([sys.executable, "-m", "latente.cli", *words]).returncode
+    if status:
+        raise SystemExit(status)
 
 
 def machine():

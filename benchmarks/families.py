@@ -7,12 +7,10 @@ LATENTE_DATA=FOLDER python benchmarks/families.py table --runs FOLDER
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from common import store
+from common import run_latente, store
 from latente import runs
 from latente.errors import LatenteError
 
@@ -42,9 +40,7 @@ def train(name, root):
     lines = []
     for command, path in zip(COMMANDS[name], paths):
         words = command.format(*map(str, paths)).split()
-        subprocess.run(
-            [sys.executable, "-m", "latente.cli", "train", *words, "--threads=1", f"--out={path}"], check=True
-        )
+        run_latente("train", *words, "--threads=1", f"--out={path}")
         lines.append(" ".join(["latente", "train", *words, f"--out={path}"]))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

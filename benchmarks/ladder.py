@@ -8,8 +8,6 @@ python benchmarks/ladder.py speed
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import latente
-from common import median, store
+from common import median, run_latente, store
 from latente import recipes, runs
 from latente.schedules import Clock
 
@@ -62,7 +60,7 @@ def train(name, folder, steps, threads):
     ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "latente.cli", *command[1:], "--evaluate-every=2000"], check=True)
+    run_latente(*command[1:], "--evaluate-every=2000")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     figures = {

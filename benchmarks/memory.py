@@ -4,7 +4,7 @@ import resource
 import subprocess
 import sys
 
-from common import store
+from common import run_latente, store
 
 BARE = "import torch, resource; torch.ones(8) @ torch.ones(8)"
 TRAIN = """
@@ -25,7 +25,7 @@ def peak(code):
 
 if __name__ == "__main__":
     bare, train = peak(BARE), peak(TRAIN)
-    subprocess.run([sys.executable, "-m", "latente.cli", "demo", "--out", sys.argv[1]], check=True)
+    run_latente("demo", "--out", sys.argv[1])
     demo = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     store(
         "memory",

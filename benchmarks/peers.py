@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import median, store
+from common import fashion, median, store
 
 
 class Process:
@@ -86,6 +86,7 @@ if __name__ == "__main__":
         "--epochs", type=int, default=7, help="epochs of latente to the likelihood of Pythae's 10"
     )
     options = arguments.parse_args()
+    fashion()  # says what is missing before contenders are started
     figures = {"data": "Fashion-MNIST, 60,000 images, batch 128", "epoch": epochs(options.rounds)}
     figures["to_the_same_likelihood"] = time_to_likelihood(options.epochs, options.seeds)
     store("peers", figures)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 
 @pytest.fixture(autouse=True, scope="session")
-def single_thread() -> None:
-    torch.set_num_threads(1)  # these tensors are small, and pytest -n takes the cores
+def few_threads() -> None:
+    # one by default: these tensors are small, and pytest -n takes the cores
+    torch.set_num_threads(int(os.environ.get("LATENTE_TEST_THREADS", 1)))
 
 
 @pytest.fixture(autouse=True)

@@ -300,6 +300,7 @@ BAD_ARRAYS = {
     "empty.npy": (lambda p: p.write_bytes(b""), "damaged"),
     "cut.npy": (lambda p: (np.save(p, grey()), _cut(p, 300)), "damaged.*save it again"),
     "cut.npz": (lambda p: (_npz(p, x=grey()), _cut(p, 400)), "damaged"),
+    "zip.npy": (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(20)), "damaged"),
     "nan.npy": (
         lambda p: np.save(p, _with_nan()),
         "2 values that are missing or not finite.*row 4, column 2.*drop",

@@ -242,10 +242,9 @@ def test_codes_are_drawn_from_the_distribution_that_scores_them():
     with torch.no_grad():
         mass = p.log_prob(grids.view(-1, 1, 3)).exp().double()
     assert ((share - mass).abs() < 5 * (mass / 20_000).sqrt()).all()
-    likeliest, slow = net.write(None, 1, Sampling(temperature=0)), torch.zeros(1, 3, dtype=torch.long)
-    for i in range(3):
-        slow[:, i] = net.logits(slow)[:, :, i].argmax(1)
-    assert likeliest.equal(slow)
+    likeliest = net.write(None, 1, Sampling(temperature=0))
+    logits = net.logits(likeliest)  # of each code, given those before it
+    assert_close(logits.gather(1, likeliest[:, None])[:, 0], logits.amax(1), rtol=1e-5, atol=1e-5)
 
 
 # --------------------------------------------------------------------------------------------------- fitted to a run
@@ -279,7 +278,9 @@ def test_a_prior_of_each_kind_lowers_the_rate(bases, tmp_path, kind):
     )
     given = {"k": 2, "examples": 200}
     old, new = base.evaluate(**given), Run.open(run.path).evaluate(**given)
-    assert new.distortion == old.distortion and new.rate.mean < old.rate.mean
+    assert (
+        new.distortion.mean == pytest.approx(old.distortion.mean, rel=1e-5) and new.rate.mean < old.rate.mean
+    )
     assert new.latents["z"].auc.mean < old.latents["z"].auc.mean
     if kind == "energy":
         assert run.model.prior.prior.log_z != 0
@@ -295,7 +296,9 @@ def test_a_prior_of_discrete_codes_is_below_the_uniform_rate(bases, tmp_path):
     assert before.rate.mean == pytest.approx(uniform)
     run = fit(base, "pixelcnn", tmp_path / "a", steps=30, batch=64, lr=5e-3, evaluate_every=30)
     found = run.evaluate(examples=100)
-    assert found.rate.mean < 0.8 * uniform and found.distortion == before.distortion
+    assert found.rate.mean < 0.8 * uniform and found.distortion.mean == pytest.approx(
+        before.distortion.mean, rel=1e-5
+    )
     moved = tmp_path / "elsewhere"
     shutil.copytree(run.path, moved)
     opened = Run.open(moved)

@@ -194,7 +194,9 @@ def conform(plan, shape, tmp_path):
 
         draws = model(x, y, size=(2, n)).likelihood.log_prob(target)
         assert draws.shape == (2, n)
-        assert draws[0].equal(draws[1]) == all(is_certain(g.q) for g in trace.latents.values())
+        alike = torch.isclose(draws[0], draws[1], rtol=1e-5, atol=1e-5)  # each draw has rows of its own
+        certain = all(is_certain(g.q) for g in trace.latents.values())
+        assert alike.all() if certain else not alike.all()
 
         whole = model(x, y, choose=mean)
         parts = [model(x[i : i + 3], y[i : i + 3], choose=mean) for i in (0, 3)]

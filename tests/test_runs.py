@@ -163,6 +163,13 @@ def test_damaged_records(tmp_path, text):
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(20), b"PK\x05\x06", b"rows"], ids=range(4))
+def test_damaged_splits(tmp_path, content):
+    (tmp_path / "split.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"split\.npz is missing or damaged"):
+        Run(tmp_path, {}).split()
+
+
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 100, 0.5, 0.9, -1])
 def test_truncated_files(file, keep):
     whole = file.read_bytes()

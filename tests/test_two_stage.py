@@ -173,7 +173,10 @@ def test_all_but_the_prior_is_that_of_the_base(bases, fitted):
 
 def test_the_bound_of_a_variational_autoencoder_gets_no_worse(bases, fitted):
     before, after = (found["vae"].evaluate(k=20, examples=500) for found in (bases, fitted))
-    assert after.distortion == before.distortion and after.rate.mean < before.rate.mean - 0.1
+    assert (
+        after.distortion.mean == pytest.approx(before.distortion.mean, rel=1e-5)
+        and after.rate.mean < before.rate.mean - 0.1
+    )
     assert after.elbo.mean > before.elbo.mean and after.nll.mean < before.nll.mean
     assert after.latents["z"].auc.mean < before.latents["z"].auc.mean
 

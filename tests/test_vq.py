@@ -63,9 +63,9 @@ def test_vector_quantisation_is_that_of_an_independent_library():
     planes = torch.randn(6, 5, 7, 7)
     theirs, index, loss = other(planes.movedim(1, -1).flatten(1, 2))
     codes = own.nearest(planes.movedim(1, -1).reshape(-1, 5)).view(6, 49)
-    assert codes.equal(index)
-    assert_close(words[codes], theirs.detach(), rtol=1e-5, atol=1e-5)
-    far = 0.25 * (planes.movedim(1, -1).flatten(1, 2) - words[codes]).square()
+    far, as_far = (0.25 * (planes.movedim(1, -1).flatten(1, 2) - words[i]).square() for i in (codes, index))
+    assert_close(far.sum(-1), as_far.sum(-1), rtol=1e-5, atol=1e-5)
+    assert_close(words[index], theirs.detach(), rtol=1e-5, atol=1e-5)
     assert_close(far.mean(), loss.squeeze())
     own.follow(planes.movedim(1, -1).reshape(-1, 5))
     alive = own.counts > 0.1 * share
@@ -109,7 +109,7 @@ def test_codes_stand_for_what_is_rounded_to_them(net):
         assert net(words).codes.equal(codes)
         planes = torch.randn(4, 2, 3, 3)
         away = (planes[:, :, None] - net.words.detach().T[None, :, :, None, None]).square().sum(1)
-        assert net(planes).codes.equal(away.argmin(1))
+        assert_close(away.gather(1, net(planes).codes[:, None])[:, 0], away.amin(1), rtol=1e-5, atol=1e-5)
 
 
 def test_dead_codewords_come_back_to_life():
@@ -223,10 +223,8 @@ def test_padding_and_other_captions_of_a_batch_change_nothing():
 def test_writing_with_kept_keys_is_writing_without_them():
     net, caption = writer(codes=5, positions=6, words=6), Bag(9, 6)(CAPTIONS)
     likeliest = net.write(caption, 4, Sampling(temperature=0))
-    slow = torch.zeros(4, 6, dtype=torch.long)
-    for i in range(6):
-        slow[:, i] = net.logits(caption, slow)[:, i].argmax(-1)
-    assert likeliest.equal(slow)
+    logits = net.logits(caption, likeliest)  # of each code, given those before it
+    assert_close(logits.gather(-1, likeliest[..., None])[..., 0], logits.amax(-1), rtol=1e-5, atol=1e-5)
 
 
 def test_guidance_goes_from_what_is_likely_without_the_caption_beyond_what_is_with_it():
@@ -237,11 +235,9 @@ def test_guidance_goes_from_what_is_likely_without_the_caption_beyond_what_is_wi
     )
     for scale in (0.0, 1.0, 2.5):
         fast = net.write(caption, 3, Sampling(scale, temperature=0))
-        slow = torch.zeros(3, 6, dtype=torch.long)
-        for i in range(6):
-            told, untold = (net.logits(c, slow)[:, i] for c in (caption, silent))
-            slow[:, i] = (untold + scale * (told - untold)).argmax(-1)
-        assert fast.equal(slow), scale
+        told, untold = (net.logits(c, fast) for c in (caption, silent))
+        slow = untold + scale * (told - untold)
+        assert_close(slow.gather(-1, fast[..., None])[..., 0], slow.amax(-1), rtol=1e-5, atol=1e-5)
 
 
 def test_cuts_leave_the_likeliest_codes():
@@ -312,7 +308,7 @@ def test_only_the_prior_is_fitted_and_silence_leaves_captions_out():
     torch.manual_seed(0)
     rates = FitCodes().terms(model, x[:1].expand(64, -1, -1, -1), y, Clock(0, 1))["rate/z"].value
     assert len(rates.detach().mul(1e3).round().unique()) == 2  # with the caption, and without
-    assert 16 < (rates == rates[0]).sum() < 48
+    assert 16 < torch.isclose(rates, rates[0], rtol=1e-5).sum() < 48
     rates.sum().backward()
     assert all(model.state_dict()[n].equal(t) for n, t in before.items())
     moved = {n.split(".")[0] for n, p in model.named_parameters() if p.grad is not None}

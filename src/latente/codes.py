@@ -1,7 +1,7 @@
 """Codes and scores as files: what `latente encode`, `decode` and `score` read and write.
 
-A code is the posterior's mean, with its standard deviation beside it: the same for the same example, whatever the
-batch. A file is a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
+A code is the posterior's mean, with its standard deviation beside it: the same for the same example up to rounding,
+whatever the batch. A file is a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def needs_code(groups: Mapping[str, object]) -> None:
 
 
 def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns the bounds of each example, in nats: the same to the last bit, whatever the other examples are."""
+    """Returns the bounds of each example, in nats: up to rounding the same, whatever the other examples are."""
     from .evaluation import score
 
     found = score(model, examples.fixed(), draws, seed)
@@ -226,7 +226,7 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 table = {name: file[name] for name in file.files}
         elif path.suffix == ".parquet":
             import pyarrow.parquet

@@ -65,8 +65,8 @@ def read_npy(path: Path) -> Raw:
     Raises:
         DataError: If the file is damaged, pickled, or no data set.
     """
-    with _readable(path):
-        x = np.load(path, allow_pickle=False)
+    with _readable(path), path.open("rb") as file:
+        x = np.load(file, allow_pickle=False)
         if not isinstance(x, np.ndarray):
             x.close()
             raise DataError(f"{path} is an .npz archive: rename it to .npz.")

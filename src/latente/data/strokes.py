@@ -296,7 +296,7 @@ def read_strokes(path: Path) -> Raw:
             names = {name.removesuffix(".npy") for name in z.namelist()}
             if "strokes" not in names and "train_offsets" not in names:
                 return joined({s: arrays(header(z, s)[1]) for s in _SPLITS if s in names}, str(path))
-        with np.load(path, allow_pickle=False) as z:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as z:
             if "strokes" in names:
                 return whole(dict(z), str(path))
             parts = {s: cut(z[s], z[f"{s}_offsets"], s) for s in _SPLITS if s in names}

@@ -352,8 +352,9 @@ def importance_weighted(weights: Tensor) -> Curve:
 def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scores:
     """Scores each example alone: a batch of one, `k` draws, the same seed.
 
-    A score is the same to the last bit whatever the other examples are, and however often it is asked for,
-    which a batched pass does not give: the order of a matrix product's sums depends on the size of the batch.
+    A score does not depend on the other examples: its draws are its own, and how many of them one pass takes is measured
+    from the example itself. Asked for again on the same machine with as many threads, it is the same to the last bit; of
+    the example at another place among others, or on another machine, it is the same up to rounding.
 
     Arguments:
         model: The model.
@@ -366,12 +367,10 @@ def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scor
     """
     if examples.binarise == "dynamic":
         raise ValueError("these examples are drawn anew at each look: score examples.fixed() instead")
-    with still(model, seed):
-        most = at_once(model, *moved(model, *examples.batch(slice(0, 1))))
     found = []
     for i in range(len(examples)):
         with still(model, seed):
-            found.append(draw(model, *examples.batch(slice(i, i + 1)), k, chunk=most))
+            found.append(draw(model, *examples.batch(slice(i, i + 1)), k))
     weights = [d.weights for d in found if d.weights is not None]
     return Scores(
         elbo=torch.cat([d.elbo for d in found]),

@@ -120,7 +120,7 @@ class BiLSTM(CaptionEncoder):
     Example:
         >>> net = BiLSTM(vocabulary=9, features=8)
         >>> short, long = (net(torch.tensor([[3, 9, 1] + [0] * n])) for n in (0, 5))
-        >>> short.states.equal(long.states), short.pooled.equal(long.pooled)
+        >>> short.states.allclose(long.states, atol=1e-6), short.pooled.allclose(long.pooled, atol=1e-6)
         (True, True)
     """
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -115,9 +117,9 @@ class Run:
     def split(self) -> dict[str, np.ndarray]:
         """Returns the rows that each split took of the source."""
         try:
-            with np.load(self.path / SPLIT, allow_pickle=False) as file:
+            with (self.path / SPLIT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
 
     def load_data(self, label: str | None = None) -> Data:

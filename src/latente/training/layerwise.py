@@ -7,7 +7,8 @@ of the one after; every layer is finished before the next one starts. Which mode
 machines, denoising autoencoders, or any other) and what is made of them in the end is not said here.
 
 The codes of a layer are computed once. Each layer has a folder with checkpoints of its own, so what was interrupted goes on
-from there: finished layers are read, the one in progress is resumed, and the result is the same bit for bit.
+from there: finished layers are read, the one in progress is resumed, and on the same machine with as many threads the result
+is the same bit for bit.
 """
 
 from __future__ import annotations

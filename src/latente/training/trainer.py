@@ -4,8 +4,9 @@ One step runs the objective's generator of turns; each turn is a loss, its gradi
 it is. Three rules make the rest simple.
 
 * **The unit of randomness is the micro-batch.** Before a turn runs on a micro-batch the generator of random numbers is seeded
-  by (seed, step, turn, micro-batch), and the order of the data by (seed, epoch). So the whole run is a function of its
-  seed: a resumed run needs no random state, and a batch of two micro-batches gives the same step on one process as on two.
+  by (seed, step, turn, micro-batch), and the order of the data by (seed, epoch). So all that is drawn is a function of the
+  seed. A resumed run needs no random state, and is the same bit for bit on the same machine with as many threads; a batch of
+  two micro-batches gives the same step on one process as on two, up to rounding.
 * **Nothing crosses from device to host in a step.** Sums for the log stay on the device until a line is written. Whether a step
   is skipped because a loss or gradient is not finite is decided there too: the flag goes to the optimiser.
 * **What is checked is what is kept.** Validation uses the averaged weights where there is an average, and the best of them are
