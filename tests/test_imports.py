@@ -20,6 +20,7 @@ ORDER = [
     {"objectives"},
     {"training"},
     {"recipes"},
+    {"abilities"},
     {"evaluation"},
     {"runs"},
     {"codes", "doctor", "magenta", "pictures"},

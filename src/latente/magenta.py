@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from . import __version__, recipes
+from .abilities import abilities_of
 from .errors import RunError
 from .nn import LSTM, StrokeDecoder, StrokeEncoder
 from .runs import Run, save
@@ -57,6 +58,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
     scale = float(info["scale_factor"])
     record = {
         **made_by,
+        "abilities": abilities_of(model).to_json(),
         "data": {
             "source": None,
             "label": None,

@@ -7,6 +7,7 @@ from .diffusion import Diffusion
 from .draw import Draw
 from .gan import GAN
 from .joint import Joint, JointOnCodes, Labelling
+from .labels import LabelLaw, label_law
 from .refined import Refined
 from .stacks import Affine, Ways, unroll
 from .topdown import TopDown
@@ -26,9 +27,11 @@ __all__ = [
     "Draw",
     "Joint",
     "JointOnCodes",
+    "LabelLaw",
     "Labelling",
     "Refined",
     "TopDown",
     "Ways",
+    "label_law",
     "unroll",
 ]

@@ -19,6 +19,7 @@ from torch.distributions import Categorical, Distribution
 from ..conditionals import Conditional
 from ..distributions import Delta, Flat
 from ..trace import Model, Trace
+from .labels import label_law
 
 __all__ = ["Classes", "Classifier", "logistic_regression"]
 
@@ -71,6 +72,9 @@ class Classifier(Model):
             raise ValueError("a classifier tells labels and generates nothing: give it x")
         code = Delta(self.encoder(x).mean)
         return self.label(trace.latent("z", p=Flat(code.event_shape), q=code))
+
+
+label_law.register(Classifier, lambda model: lambda x: model(x).likelihood)
 
 
 def logistic_regression(z: Tensor, y: Tensor, classes: int) -> nn.Linear:

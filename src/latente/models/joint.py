@@ -34,6 +34,7 @@ from torch.distributions import (
 
 from ..conditionals import Conditional
 from ..trace import Model, Trace
+from .labels import label_law
 from .vae import VAE, OneHot
 
 __all__ = ["Joint", "JointOnCodes", "Labelling"]
@@ -72,6 +73,9 @@ class Labelling(Model, abc.ABC):
         context = self.embed(y)
         trace.factors["y"] = self.log_prior[y]
         return context
+
+
+label_law.register(Labelling, lambda model: model.label)
 
 
 class Joint(Labelling):

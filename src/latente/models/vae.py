@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ..nn.context import reads
 from ..trace import Model, Trace
 
 __all__ = ["VAE", "OneHot"]
@@ -37,6 +38,9 @@ class OneHot(nn.Module):
             return F.one_hot(y, self.classes).to(self.one.dtype)
         except RuntimeError as error:
             raise ValueError(f"labels must be integers from 0 to {self.classes - 1}: {error}") from None
+
+
+reads.register(OneHot, lambda module: "labels")
 
 
 class VAE(Model):

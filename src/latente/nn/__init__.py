@@ -5,6 +5,7 @@ from .broadcast import BentConv, BroadcastMLP, DropoutMLP
 from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, Pooled
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
 from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
+from .context import Given, reads
 from .conv import ConvDecoder, ConvEncoder, ConvFromPlanes, ConvToPlanes
 from .critic import Critic
 from .grid import GridWriter
@@ -49,6 +50,7 @@ __all__ = [
     "DenseLadder",
     "DropoutMLP",
     "Filters",
+    "Given",
     "GridWriter",
     "Heard",
     "HyperLSTM",
@@ -80,4 +82,5 @@ __all__ = [
     "bound_columns",
     "heads_of",
     "join",
+    "reads",
 ]

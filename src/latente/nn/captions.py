@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .context import reads
 from .transformer import Block
 
 __all__ = ["Bag", "BiLSTM", "Caption", "CaptionEncoder", "CaptionTransformer", "Pooled"]
@@ -78,6 +79,9 @@ class CaptionEncoder(nn.Module, abc.ABC):
     @abc.abstractmethod
     def read(self, words: Tensor, mask: Tensor) -> Caption:
         """Reads words that are cut at the longest caption of the batch."""
+
+
+reads.register(CaptionEncoder, lambda module: "captions")
 
 
 class Bag(CaptionEncoder):

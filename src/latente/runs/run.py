@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from .. import data, recipes
+from ..abilities import Abilities
 from ..data.examples import Data, Examples
 from ..data.vocabulary import Vocabulary
 from ..divergences import FreeBits
@@ -66,7 +67,7 @@ class Run:
         file = Path(path) / RECORD
         try:
             record = json.loads(file.read_bytes())
-            for key in ("recipe", "arguments", "data", "settings"):
+            for key in ("recipe", "arguments", "abilities", "data", "settings"):
                 record[key]
         except FileNotFoundError:
             raise RunError(
@@ -264,6 +265,11 @@ class Run:
         texts = [text for caption in given for text in alternatives(caption)]
         y = torch.from_numpy(self.vocabulary.encode(texts)) if texts else torch.empty(0, 1)
         return generated(self.model, y, n, seed=seed, choose=choose).flatten(0, 1)
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the run's model can do."""
+        return Abilities.of_json(self.record["abilities"])
 
     @cached_property
     def settings(self) -> Settings:

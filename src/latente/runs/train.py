@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from .. import __version__, data, recipes
+from ..abilities import abilities_of
 from ..data.examples import Data
 from ..errors import DataError, RunError
 from ..recipes import Plan
@@ -106,8 +107,10 @@ def train(
     if base is None:
         try_on(plan, loaded.train, recipe)
     assert plan.model.made_by is not None
+    some = loaded.train.fixed().subset(1, chosen.seed).batch(slice(None))
     record = {
         **plan.model.made_by,
+        "abilities": abilities_of(plan.model, *some).to_json(),
         **({} if base is None else {"of": base.named()}),
         "data": {
             "source": source,
