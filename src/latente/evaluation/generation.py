@@ -17,16 +17,14 @@ from torch.distributions import Distribution
 
 from ..distributions.traits import colder, family, is_uniform, of_names, shown, spread, steered
 from ..errors import LatenteError
-from ..models import VQVAE, Refined
 from ..trace import Model, rsample
 from .bounds import still
 
-__all__ = ["alternatives", "chooser", "generate", "generated", "usual"]
+__all__ = ["alternatives", "chooser", "generate", "generated"]
 
 AT_ONCE = 256  # images
 MOST = 1000  # captions of one call
 MANY = 100_000  # images of one call
-GUIDANCE = 2.0  # of codes whose writer also knows what is likely without a caption
 CHOICE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -87,13 +85,6 @@ def chooser(
         return colder(d, temperature)
 
     return choose
-
-
-def usual(model: Model) -> float:
-    """Returns the guidance of images that nobody asked another one for: 1 where a model cannot be guided."""
-    if isinstance(model, Refined):
-        return usual(model.base)
-    return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
 
 
 def generate(
