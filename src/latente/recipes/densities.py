@@ -97,12 +97,13 @@ def flow(
     """A coupling flow (zuko): the density of tables, and of images with noise between their levels, a bound of log p(x)."""
     import torch
 
-    from .. import conditionals, priors
+    from .. import conditionals
+    from ..flows import import_zuko
 
     d = math.prod(shape)
     if d > DIMENSIONS:
         raise RunError(f"an example has {d} numbers, and a flow takes at most {DIMENSIONS}: use pixelcnn")
-    zuko = priors.import_zuko()
+    zuko = import_zuko()
     if coupling == "affine":
         parts = {"univariate": zuko.transforms.MonotonicAffineTransform, "shapes": ((), ())}
     else:

@@ -330,9 +330,9 @@ def flow_of(kind: str, latent: int, features: int) -> nn.Module:
     """Makes two invertible transforms of noise, the second with the dimensions in reverse order, both near the identity."""
     import torch
 
-    from .. import priors
+    from ..flows import import_zuko
 
-    flows = priors.import_zuko().flows
+    flows = import_zuko().flows
     with torch.device("cpu"):  # where its masks have their numbers, also where only shapes are asked for
         if kind == "iaf":
             made = flows.MAF(latent, features, transforms=2, hidden_features=(64, 64)).transform
@@ -511,13 +511,14 @@ def prior_of(kind: str, latent: int, context: int) -> nn.Module:
 
     from .. import priors
     from ..conditionals import Diagonal
+    from ..flows import import_zuko
     from ..nn import MLP
 
     if kind == "flow":
         if latent > FLOW:
             raise RunError(f"latent is {latent}, but prior is flow, which takes at most {FLOW}: use mixture")
         with torch.device("cpu"):  # its masks are made of numbers, also where only shapes are asked for
-            return priors.import_zuko().flows.NSF(latent, context, transforms=3, hidden_features=(64, 64))
+            return import_zuko().flows.NSF(latent, context, transforms=3, hidden_features=(64, 64))
     if context and kind != "normal":
         raise RunError(
             f"prior is {kind}, which does not depend on labels: for conditional choose normal or flow"
