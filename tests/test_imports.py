@@ -14,6 +14,7 @@ ROOT = Path(latente.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
     {"errors", "flows", "schedules", "settings", "trace"},
+    {"registry"},
     {"distributions"},
     {"conditionals", "priors", "nn", "data"},
     {"models", "divergences", "corruptions"},
