@@ -70,7 +70,7 @@ def affine(n=N):
 
 def made_by_zuko():
     pytest.importorskip("zuko")
-    from latente.priors import import_zuko
+    from latente.flows import import_zuko
 
     return import_zuko().flows.MAF(2, 0, transforms=1, hidden_features=(4,))().expand((N,))
 
