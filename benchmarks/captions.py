@@ -17,7 +17,7 @@ WANTED = {
     "codes": ("text-to-image", "captions-mnist", {}, {}),
     "vae": ("caption-vae", "captions-mnist", {}, {}),
     "draw": ("draw", "mnist", {}, {"steps": 8000, "evaluate_every": 1000, "checkpoint_every": 1000}),
-    "sharp": ("refiner", None, {"of": "align"}, {"steps": 400}),
+    "sharp": ("refiner", None, {}, {"of": "align", "steps": 400}),
     "flickr": (
         "text-to-image",
         "flickr8k",
@@ -37,8 +37,8 @@ def main():
     asked = parser.parse_args()
     for name in asked.names:
         recipe, data, arguments, settings = WANTED[name]
-        if "of" in arguments:
-            arguments = arguments | {"of": str(asked.runs / arguments["of"])}
+        if "of" in settings:
+            settings = settings | {"of": str(asked.runs / settings["of"])}
         folder = asked.runs / name
         if not (folder / "run.json").exists():
             runs.train(recipe, data, folder, arguments=arguments, threads=asked.threads, **settings)

@@ -67,7 +67,7 @@ if __name__ == "__main__":
     options = arguments.parse_args()
     torch.set_num_threads(machine.free_cores())
     base = runs.load(options.base)
-    binarise = recipes.make(base.made_by["recipe"], **base.made_by["arguments"]).binarise
+    binarise = recipes.remake(base.made_by).binarise
     loaded = data.load("mnist").binarised(binarise)
     axes = components(loaded.train)
     table = []

@@ -79,12 +79,13 @@ if __name__ == "__main__":
     own.prior = Standard(features)
     figures["N(0, I)"] = row(own, base.data, options)
     for kind in options.kinds:
-        arguments = {"of": str(options.of), "kind": kind, "components": options.components}
+        arguments = {"kind": kind, "components": options.components}
         started = time.perf_counter()
         run = runs.train(
             "prior",
             None,
             options.folder / kind,
+            of=options.of,
             arguments=arguments,
             steps=options.steps,
             evaluate_every=max(1, options.steps // 10),

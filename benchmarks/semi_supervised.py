@@ -24,11 +24,11 @@ M1 = {"latent": 50, "hidden": [500, 500]}
 STEPS = {"m1": 4000, "m2": 2000, "m1-m2": 2000}
 
 
-def made(folder, recipe, source, steps, seed, arguments):
+def made(folder, recipe, source, steps, seed, arguments, of=None):
     """Makes a run, goes on with it, or opens it where it is finished; returns it with the seconds that it took."""
     if not (folder / runs.RECORD).exists():
         how = {"steps": steps, "evaluate_every": max(1, steps // 4), "seed": seed, "threads": 1}
-        runs.train(recipe, source, folder, arguments=arguments, progress=True, **how)
+        runs.train(recipe, source, folder, of=of, arguments=arguments, progress=True, **how)
     elif not events(folder, "finished"):
         runs.resume(folder, progress=True)
     run = Run.open(folder)
@@ -51,14 +51,11 @@ if __name__ == "__main__":
     table = {name: {"errors": [], "seconds": []} for name in BARS}
     codes = options.folder / "m1"
     _, m1_seconds, _ = made(codes, "vae", "mnist", steps["m1"], 0, M1)
-    asked = {"m2": {}, "m1-m2": {"of": str(codes)}}
+    asked = {"m2": ("mnist", None), "m1-m2": (None, codes)}
     for seed in range(options.seeds):
-        for name, given in asked.items():
-            source = None if "of" in given else "mnist"
+        for name, (source, of) in asked.items():
             folder = options.folder / f"{name}-{seed}"
-            run, seconds, took = made(
-                folder, name, source, steps[name], seed, given | {"labels": options.labels}
-            )
+            run, seconds, took = made(folder, name, source, steps[name], seed, {"labels": options.labels}, of)
             error = classify(run.model, run.data).error.mean
             table[name]["errors"].append(error)
             table[name]["seconds"].append(seconds)

@@ -491,8 +491,8 @@ def test_long_captions_are_read_as_far_as_training_had_any(tmp_path):
 
 def test_a_refiner_sharpens_a_run_and_leaves_it_as_it_is(made, tmp_path):
     how = {**FAST, "steps": 6}
-    parts = {"of": str(made / "align"), "channels": 4, **TINY}
-    run = runs.train("refiner", None, tmp_path / "run", arguments=parts, **how)
+    parts = {"channels": 4, **TINY}
+    run = runs.train("refiner", None, tmp_path / "run", of=made / "align", arguments=parts, **how)
     base = runs.load(made / "align")
     assert all(run.model.base.state_dict()[n].equal(t) for n, t in base.state_dict().items())
     again = runs.Run.open(tmp_path / "run")
@@ -501,4 +501,4 @@ def test_a_refiner_sharpens_a_run_and_leaves_it_as_it_is(made, tmp_path):
     found = again.evaluate(k=5, examples=10)
     assert list(found.rates) == ["z1", "z2", "z3"]
     with pytest.raises(RunError, match="draws none"):
-        runs.train("refiner", None, tmp_path / "two", arguments={**parts, "of": str(tmp_path / "run")}, **how)
+        runs.train("refiner", None, tmp_path / "two", of=tmp_path / "run", arguments=parts, **how)

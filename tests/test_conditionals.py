@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.testing import assert_close
 
 from latente import conditionals, priors
+from latente.flows import import_zuko
 from latente.models import VAE
 from latente.trace import Model, mean
 
@@ -144,7 +145,7 @@ def scattered(module):
 def flow(features, context=0):
     if importlib.util.find_spec("zuko") is None:
         pytest.skip("zuko is not installed")
-    return priors.import_zuko().flows.NSF(features, context, transforms=2, hidden_features=(8,))
+    return import_zuko().flows.NSF(features, context, transforms=2, hidden_features=(8,))
 
 
 @pytest.mark.parametrize("make", [lambda: priors.Mixture(1, 4), lambda: flow(1)], ids=["mixture", "flow"])

@@ -284,7 +284,7 @@ def test_remedies_go_with_what_the_run_has(plain, unused, given):
     asked = doctor.remedies(run, replace(unused, findings=tuple(findings(unused))), most=9)
     assert asked and {"rate": 5.0} not in asked
     for change in asked:
-        recipes.make("vae", **{**record["arguments"], **change})
+        recipes.remake({**record, "arguments": {**record["arguments"], **change}})
     rate = next(findings(unused))
     assert rate.change == {"rate": 5.0} and doctor.at_hand(run, rate).change == asked[0]
 
@@ -369,8 +369,9 @@ def test_the_report_shows_what_the_doctor_found(train, folder):
 def test_what_has_no_code_to_diagnose(folder):
     how = {"steps": 5, "threads": 1, "batch": 16}
     base = runs.train("autoencoder", "digits", folder / "base", arguments={"hidden": [16]}, **how)
-    given = {"of": str(base.path), "labels": 100}
-    run = runs.train("classifier", None, folder / "classifier", arguments=given, **how)
+    run = runs.train(
+        "classifier", None, folder / "classifier", of=base.path, arguments={"labels": 100}, **how
+    )
     with pytest.raises(LatenteError, match="classifier"):
         doctor.diagnose(run)
     with pytest.raises(LatenteError, match="classifier"):

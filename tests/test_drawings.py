@@ -1044,9 +1044,7 @@ def test_real_monkeys_are_likelier_than_sheep_to_a_model_of_monkeys(official, sh
         if start is not None:
             model.likelihood.net.start.copy_(torch.tensor(start))
         with torch.no_grad():
-            places, pens = model(x[:, : model.made_by["arguments"]["shape"][0]]).likelihood.costs(
-                x, padded=True
-            )
+            places, pens = model(x[:, : model.made_by["about"]["shape"][0]]).likelihood.costs(x, padded=True)
         return ((places + pens).double() / (x.shape[1] - 1)).mean().item()
 
     zeros, pen = nats("monkey"), nats("monkey", (0.0, 0.0, 1.0, 0.0, 0.0))

@@ -24,10 +24,11 @@ from latente.evaluation import (
     score,
     two_sample,
 )
+from latente.flows import import_zuko
 from latente.models import VAE
 from latente.models.vae import OneHot
 from latente.nn import MLP, ConvDecoder, ConvEncoder, ResidualMLP
-from latente.priors import Flat, Laplace, Mixture, Standard, import_zuko
+from latente.priors import Flat, Laplace, Mixture, Standard
 from latente.trace import Model
 
 SPECTRUM = torch.tensor([9.0, 4.0, 2.0, 1.2, 0.8, 0.5, 0.5, 0.5], dtype=torch.float64)

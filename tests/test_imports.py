@@ -13,7 +13,8 @@ import latente
 ROOT = Path(latente.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
-    {"errors", "schedules", "settings", "trace"},
+    {"errors", "flows", "schedules", "settings", "trace"},
+    {"registry"},
     {"distributions"},
     {"conditionals", "priors", "nn", "data"},
     {"models", "divergences", "corruptions"},
@@ -174,10 +175,10 @@ def test_importing_zuko_changes_nothing():
     python(
         STATE
         + """
-import latente.priors
+import latente.flows
 before = state()
 for _ in range(2):
-    zuko = latente.priors.import_zuko()
+    zuko = latente.flows.import_zuko()
     compare(before, "zuko")
 p = zuko.flows.NSF(2, 0, transforms=1, hidden_features=(4,))()
 p.log_prob(torch.zeros(3, 2)), p.sample((3,)), p.expand((4,)).rsample()

@@ -264,8 +264,10 @@ def bases(tmp_path_factory):
 
 
 def fit(base, kind, folder, **how):
-    given = {"of": str(base.path), "kind": kind} | ({"components": 20} if kind == "vamp" else {})
-    return runs.train("prior", None, folder, arguments=given, **QUICK | {"evaluate_every": 20} | how)
+    given = {"kind": kind} | ({"components": 20} if kind == "vamp" else {})
+    return runs.train(
+        "prior", None, folder, of=base.path, arguments=given, **QUICK | {"evaluate_every": 20} | how
+    )
 
 
 @pytest.mark.parametrize("kind", ["diffusion", "energy", "vamp"])
@@ -310,7 +312,8 @@ def test_a_prior_of_discrete_codes_is_below_the_uniform_rate(bases, tmp_path):
 
 
 def made(recipe, shape=(1, 8, 8), **arguments):
-    return {"recipe": recipe, "arguments": {"shape": list(shape), **arguments}}
+    about = {n: arguments.pop(n) for n in ("vocabulary", "classes") if n in arguments}
+    return {"recipe": recipe, "about": {"shape": list(shape), **about}, "arguments": arguments}
 
 
 @pytest.mark.parametrize(

@@ -318,12 +318,13 @@ def test_a_run_that_builds_on_another_reads_captions_as_numbered_there(tmp_path)
 
     def refined(base, kind):
         arguments = {
-            "of": str(tmp_path / base),
             "channels": 2,
             "caption_encoder": kind,
             "caption_features": 4,
         }
-        return runs.train("refiner", None, tmp_path / f"{base} {kind}", arguments=arguments, **how)
+        return runs.train(
+            "refiner", None, tmp_path / f"{base} {kind}", of=tmp_path / base, arguments=arguments, **how
+        )
 
     for kind in ("bag", "minilm"):
         run = refined("minilm", kind)

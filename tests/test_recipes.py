@@ -1,11 +1,17 @@
 """Conformance: what every recipe, and every combination of parts, must do."""
 
+import ast
 import copy
+import dataclasses
 import importlib.util
+import inspect
 import json
+import textwrap
+from typing import Annotated
 
 import pytest
 import torch
+from pydantic import Field
 from torch.testing import assert_close
 
 from latente import recipes, runs
@@ -13,6 +19,8 @@ from latente.distributions.traits import can_sample, is_certain, shown
 from latente.errors import RunError
 from latente.models import GAN, Classifier, Labelling
 from latente.recipes.catalogue import schema
+from latente.recipes.options import Parts
+from latente.registry import Registry, flat, gathered, is_group, parameters
 from latente.schedules import Clock
 from latente.settings import Settings, settings
 from latente.trace import mean
@@ -62,11 +70,11 @@ LIKELIHOODS = (
 
 
 def plan_of(name, shape, **given):
-    known = recipes.parameters(name)
-    small = SMALL_TEXT if reads_text(name) else SMALL | SMALL_CAPTIONS
-    small = {k: v for k, v in small.items() if k in known} | OWN.get(name, {})
+    entry = recipes.find(name)
+    small = SMALL_TEXT if entry.reads == "text" else SMALL | SMALL_CAPTIONS
+    small = {k: v for k, v in small.items() if k in {*entry.answers, *entry.options}} | OWN.get(name, {})
     arguments = {"shape": list(shape), **small, **given}
-    if "of" in known and "of" not in given:
+    if entry.builds and "of" not in given:
         arguments["of"] = plan_of(BASES[name], shape).model.made_by
     torch.manual_seed(0)
     plan = recipes.make(name, **arguments)
@@ -76,32 +84,21 @@ def plan_of(name, shape, **given):
     return plan
 
 
-def reads_text(name):
-    return "words" in recipes.parameters(name)
-
-
-def reads_captions(name):
-    return "caption_encoder" in recipes.parameters(name)
-
-
-def reads_drawings(name):
-    return "bad" in recipes.parameters(name)
-
-
 def shape_for(name, shape):
     """Turns a shape of images or vectors into that of as long sentences or drawings."""
-    if reads_text(name):
+    reads = recipes.find(name).reads
+    if reads == "text":
         return (2 + shape[0],)
-    if (reads_captions(name) or name in ("draw", "vq-vae")) and len(shape) == 1:
+    if (reads == "captions" or name in ("draw", "vq-vae")) and len(shape) == 1:
         return (1, 3, shape[0])
     if name == "made" and len(shape) == 3:  # black and white, and a number comes before the last one
         return (1, shape[1], max(2, shape[2]))
     if name == "pixelcnn":
         return (shape[0], max(2, shape[1]), max(2, shape[2])) if len(shape) == 3 else (1, 3, shape[0])
-    return (3 + shape[0], 3) if reads_drawings(name) else shape
+    return (3 + shape[0], 3) if reads == "drawings" else shape
 
 
-def batch(shape, n=6, *, kind=""):
+def batch(shape, n=6, *, kind=None):
     """Levels of 8 bits, black and white among them, in runs as pictures have them; or sentences or drawings of all lengths."""
     if kind == "drawings":
         x = torch.arange(n * shape[0] * 3).reshape(n, *shape) * 37 // 5 % 11 / 5 - 1
@@ -152,8 +149,7 @@ def conform_without_encoder(plan, shape, tmp_path):
 def conform(plan, shape, tmp_path):
     if isinstance(plan.model, GAN):
         return conform_without_encoder(plan, shape, tmp_path)
-    kinds = {"text": reads_text, "drawings": reads_drawings, "captions": reads_captions}
-    kind = next((kind for kind, reads in kinds.items() if reads(name_of(plan))), "")
+    kind = recipes.find(name_of(plan)).reads
     moves = FROZEN.get(name_of(plan))
     model, (x, y) = plan.model, batch(shape, kind=kind)
     n, of_labels = len(x), isinstance(model, Classifier)
@@ -380,10 +376,7 @@ def test_every_parameter_is_described(name):
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_arguments_make_the_round_trip(name):
     made_by = plan_of(name, shape_for(name, (5,))).model.made_by
-    assert (
-        recipes.make(made_by["recipe"], **json.loads(json.dumps(made_by["arguments"]))).model.made_by
-        == made_by
-    )
+    assert recipes.remake(json.loads(json.dumps(made_by))).model.made_by == made_by
     assert recipes.check(name, made_by["arguments"]) == made_by["arguments"]
 
 
@@ -533,3 +526,183 @@ def test_combinations_cover_the_catalogue():
         apart = {"posterior": {"categorical", "committed", "normalised", "iaf", "nsf"}, "prior": {"uniform"}}
         alone = apart.get(name, set())  # tested in pairs of their own
         assert set(options) | alone == set(schemas[name]["enum"]) - {"auto"}
+
+
+# ------------------------------------------------------------------------------------- signatures, groups, the list
+
+
+KINDS = {None, "text", "drawings", "captions"}
+READS = {
+    "text-vae": "text",
+    "sketch-rnn": "drawings",
+    "text-to-image": "captions",
+    "caption-vae": "captions",
+    "align-draw": "captions",
+    "refiner": "captions",
+}
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_signature_fits_on_a_page(name):
+    entry = recipes.find(name)
+    assert len(entry.parameters) <= 9
+    assert entry.reads == READS.get(name) and entry.reads in KINDS
+    first, *others = entry.parameters.values()
+    assert not entry.answers.keys() & entry.options.keys() and "of" not in entry.options
+    assert [p.name for p in others if p.annotation is recipes.Base] == (["of"] if entry.builds else [])
+    for group in filter(is_group, (first, *entry.chosen.values())):
+        assert group.annotation.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_flat_and_whole_calls_make_equal_models(name):
+    shape = shape_for(name, (1, 5, 3))
+    plan = plan_of(name, shape)
+    made_by, entry = plan.model.made_by, recipes.find(name)
+    first = next(iter(entry.parameters))
+    whole = gathered(entry.chosen, made_by["arguments"])
+    if entry.builds:
+        whole["of"] = recipes.Base(**made_by["base"])
+    plans = []
+    for make in (
+        lambda: recipes.remake(made_by),
+        lambda: entry(**{first: entry.about(**made_by["about"])}, **whole),
+    ):
+        torch.manual_seed(3)
+        plans.append(make())
+    (one, other), states = plans, [plan.model.state_dict() for plan in plans]
+    assert states[0].keys() == states[1].keys()
+    assert all(tensor.equal(states[1][n]) for n, tensor in states[0].items())
+    assert (one.binarise, one.labels, one.sentences) == (other.binarise, other.labels, other.sentences)
+    assert repr(one.model) == repr(other.model) and type(one.objective) is type(other.objective)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_option_is_read_by_its_recipe(name):
+    """A parameter that a function never looks at would be an empty promise; only how data is loaded is for others to read."""
+    entry = recipes.find(name)
+    tree = ast.parse(textwrap.dedent(inspect.getsource(entry.function)))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    marked = {
+        n for n, p in entry.chosen.items() if is_group(p) and issubclass(p.annotation, recipes.LoadingOptions)
+    }
+    assert set(entry.parameters) - used <= marked
+
+
+def test_options_are_checked_without_data():
+    assert recipes.check("vae", {"latent": 3})["latent"] == 3
+    with pytest.raises(RunError, match="recipe 'vae' has no argument 'shape'"):
+        recipes.check("vae", {"shape": [4]})
+    with pytest.raises(RunError, match=r"free_bits is 0\.1 and free_nats 1\.0"):
+        recipes.check("vae", {"free_bits": 0.1, "free_nats": 1.0})
+    with pytest.raises(RunError, match="categorical and uniform go together"):
+        Parts(posterior="categorical", prior="laplace")
+    with pytest.raises(RunError, match=r"recipe 'vae' has no argument 'shap': did you mean 'shape'\?"):
+        recipes.make("vae", shap=[4], shape=[4])
+
+
+def test_how_data_is_loaded_is_said_by_groups():
+    assert recipes.loading_of("vae", {}) == recipes.loading_of("text-vae", {}) == {}
+    assert recipes.loading_of("sketch-rnn", {"longest": 30}) == {"longest": 30, "bad": "drop"}
+    assert recipes.loading_of("caption-vae", {"side": 32}) == {"tokens": "word", "side": 32}
+    minilm = {"tokens": "char", "caption_encoder": "minilm"}
+    assert recipes.loading_of("align-draw", minilm) == {"tokens": "minilm", "side": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sounds:
+    """Holds what a recipe of another package asks of its data."""
+
+    shape: list[int]
+    rate: Annotated[int, Field(ge=1, description="samples a second")]
+
+    @classmethod
+    def read_off(cls, data):
+        return cls(list(data.shape), 8000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Filters:
+    """Holds a group of another package."""
+
+    taps: Annotated[int, Field(ge=1, description="taps of a filter")] = 3
+
+
+@recipes.recipe(reads="sounds", steps=7)
+def toy_sounds(
+    about: Sounds,
+    latent: Annotated[int, Field(ge=1, description="dimensions of z")] = 2,
+    filters: Filters = Filters(taps=5),
+) -> recipes.Plan:
+    """Encodes sounds, as another package might."""
+    plan = recipes.find("vae")(recipes.About([about.shape[-1]]), latent, [filters.taps])
+    return plan
+
+
+class Point:
+    """Stands for an entry point of an installed package."""
+
+    name, value, dist = "toy-sounds", "toy:toy_sounds", None
+
+    def __init__(self, found):
+        self.found = found
+
+    def load(self):
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Lets an entry point bring something, in a catalogue of its own."""
+
+    def install(found):
+        catalogue = Registry("recipe", recipes.Recipe, "latente.recipes")
+        catalogue.enter(*(recipes.find(n) for n in ("vae", "iwae")))
+        monkeypatch.setattr("latente.registry.entry_points", lambda group: [Point(found)])
+        monkeypatch.setattr("latente.recipes.catalogue.RECIPES", catalogue)
+        return catalogue
+
+    return install
+
+
+def test_an_installed_package_brings_a_recipe(installed, tmp_path):
+    assert list(installed(toy_sounds)) == ["vae", "iwae", "toy-sounds"]
+    assert recipes.describe("toy-sounds") == "Encodes sounds, as another package might."
+    assert recipes.check("toy-sounds", {}) == {"latent": 2, "taps": 5}
+    model = recipes.make("toy-sounds", shape=[1, 6], rate=8000, taps=4).model
+    made = {
+        "recipe": "toy-sounds",
+        "about": {"shape": [1, 6], "rate": 8000},
+        "arguments": {"latent": 2, "taps": 4},
+    }
+    assert model.made_by == made
+    runs.save(model, tmp_path / "model.safetensors")
+    assert runs.load(tmp_path / "model.safetensors").made_by == made
+    with pytest.raises(RunError, match="rate of recipe 'toy-sounds' is 0: input should be greater"):
+        recipes.make("toy-sounds", shape=[6], rate=0)
+    with pytest.raises(RunError, match="no recipe is named 'toy-sound'; did you mean 'toy-sounds'"):
+        recipes.find("toy-sound")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (len, "toy:toy_sounds is no recipe"),
+        (ImportError("no module named toy"), "no module named toy"),
+        (recipes.find("vae"), "there is a recipe named 'vae' already"),
+    ],
+    ids=["no recipe", "broken", "taken"],
+)
+def test_a_broken_package_is_left_out(installed, found, why):
+    with pytest.warns(UserWarning, match=rf"the recipe 'toy-sounds' of a package is left out \({why}"):
+        assert list(installed(found)) == ["vae", "iwae"]
+    assert recipes.make("vae", shape=[4]).model
+
+
+def test_two_options_of_one_name_are_refused():
+    def odd(about: recipes.About, taps: int = 1, filters: Filters = Filters()) -> recipes.Plan: ...
+
+    with pytest.raises(TypeError, match="two options are named 'taps'"):
+        flat(parameters(odd))

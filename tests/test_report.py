@@ -162,7 +162,7 @@ def test_the_box_has_the_colour_of_the_surest_problem(problems, grade, headline)
 
 
 def recorded(recipe, arguments=None, path="runs/a", source="digits", label=None, **how):
-    arguments = recipes.check(recipe, {"shape": [1, 28, 28], "classes": 10} | (arguments or {}))
+    arguments = recipes.check(recipe, arguments or {})
     made = {**recipes.find(recipe).settings, **how}
     data = {"source": source, "label": label}
     return SimpleNamespace(
@@ -192,7 +192,7 @@ def parsed(text):
         how["track"] = how["track"].split(",")
     return (
         recipe,
-        recipes.check(recipe, {"shape": [1, 28, 28], "classes": 10} | arguments),
+        recipes.check(recipe, arguments),
         settings(**how),
         where,
     )
@@ -252,8 +252,9 @@ def test_what_a_recipe_fixes_is_changed_in_the_recipe_it_is_a_case_of(recipe):
     assert name == "vae" and arguments["prior"] == "mixture"
     torch.manual_seed(0)
     with torch.device("meta"):
-        old = recipes.make(recipe, **run.record["arguments"])
-        new = recipes.make("vae", **arguments | {"prior": "normal"})
+        about = {"shape": [1, 28, 28], "classes": 10}
+        old = recipes.make(recipe, **about, **run.record["arguments"])
+        new = recipes.make("vae", **about, **arguments | {"prior": "normal"})
     assert repr(old.model) == repr(new.model) and old.binarise == new.binarise
     np.testing.assert_equal(vars(old.objective).keys(), vars(new.objective).keys())
     with pytest.raises(RunError, match="has no argument flavour"):

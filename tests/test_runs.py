@@ -91,24 +91,26 @@ def test_a_refused_file_leaves_the_model_as_it_was(file, tmp_path):
 @pytest.mark.parametrize(
     ("made_by", "says"),
     [
-        ({"recipe": "os.system", "arguments": {}}, "os.system"),
-        ({"recipe": "latente.runs:load", "arguments": {}}, "latente.runs:load"),
-        ({"recipe": ["vae"], "arguments": {"shape": [4]}}, "vae"),
-        ({"recipe": None, "arguments": {"shape": [4]}}, "None"),
-        ({"recipe": "vae"}, "arguments"),
-        ({"recipe": "vae", "arguments": None}, "arguments"),
-        ({"recipe": "vae", "arguments": [4]}, "arguments"),
-        ({"recipe": "vae", "arguments": {}}, "shape"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": 2, "exec": "1"}}, "exec"),
-        ({"recipe": "vae", "arguments": {"shape": "four"}}, "four"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": 1.5}}, "1.5"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": -1}}, "-1"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": 10**30}}, "latent"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "warmup": float("inf")}}, "warmup"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "beta": float("nan")}}, "beta"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "hidden": [1] * 65}}, "hidden"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "network": "conv"}}, "conv"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": 2}}, "shape"),
+        ({"recipe": "os.system", "about": {}, "arguments": {}}, "os.system"),
+        ({"recipe": "latente.runs:load", "about": {}, "arguments": {}}, "latente.runs:load"),
+        ({"recipe": ["vae"], "about": {"shape": [4]}, "arguments": {}}, "vae"),
+        ({"recipe": None, "about": {"shape": [4]}, "arguments": {}}, "None"),
+        ({"recipe": "vae"}, "about"),
+        ({"recipe": "vae", "about": {"shape": [4]}}, "arguments"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"shape": [4]}}, "shape"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": None}, "arguments"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": [4]}, "arguments"),
+        ({"recipe": "vae", "about": {}, "arguments": {}}, "shape"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": 2, "exec": "1"}}, "exec"),
+        ({"recipe": "vae", "about": {"shape": "four"}, "arguments": {}}, "four"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": 1.5}}, "1.5"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": -1}}, "-1"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": 10**30}}, "latent"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"warmup": float("inf")}}, "warmup"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"beta": float("nan")}}, "beta"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"hidden": [1] * 65}}, "hidden"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"network": "conv"}}, "conv"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": 2}}, "shape"),
         ({"arguments": {"shape": [4]}}, "into=model"),
         ([], "object"),
         ("vae", "object"),
@@ -140,7 +142,8 @@ def test_headers_that_are_no_json(tmp_path, text):
     ids=lambda a: ",".join(f"{k}={str(v)[:18]}" for k, v in a.items() if k != "shape"),
 )
 def test_huge_shapes_are_refused_before_memory_is_taken(tmp_path, arguments):
-    header = json.dumps({"recipe": "vae", "arguments": arguments})
+    about, own = ({n: v for n, v in arguments.items() if (n == "shape") is asked} for asked in (True, False))
+    header = json.dumps({"recipe": "vae", "about": about, "arguments": own})
     file = with_header(tmp_path / "huge.safetensors", header)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     refusal(file)

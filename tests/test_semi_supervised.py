@@ -358,7 +358,7 @@ def folder(tmp_path_factory):
     small = {"latent": 3, "hidden": [16], "labels": 40}
     runs.train("m2", "digits", where / "m2", arguments=small, **how)
     runs.train("vae", "digits", where / "m1", arguments={"latent": 4, "hidden": [16]}, **how)
-    runs.train("m1-m2", None, where / "both", arguments=small | {"of": str(where / "m1")}, **how)
+    runs.train("m1-m2", None, where / "both", of=where / "m1", arguments=small, **how)
     return where
 
 

@@ -150,7 +150,7 @@ def test_a_table_has_a_gaussian_first_layer(tmp_path):
     run = runs.train(
         "deep-autoencoder", str(tmp_path / "cancer.npy"), tmp_path / "run", arguments=arguments, **RUN
     )
-    plan = recipes.make("deep-autoencoder", **run.record["arguments"])
+    plan = recipes.remake(run.record)
     assert type(plan.model.likelihood).__name__ == "SharedScale"
     plan.pretrain(run.data.train, tmp_path / "run" / "pretraining", run.settings, False)
     x, _ = run.data.test.batch(slice(None))

@@ -54,9 +54,7 @@ def fitted(bases, tmp_path_factory):
     """A mixture fitted to the codes of each."""
     folder, how = tmp_path_factory.mktemp("priors"), QUICK | {"steps": 20, "evaluate_every": 10}
     return {
-        name: runs.train(
-            "prior", None, folder / name, arguments={"of": str(base.path), "components": 8}, **how
-        )
+        name: runs.train("prior", None, folder / name, of=base.path, arguments={"components": 8}, **how)
         for name, base in bases.items()
     }
 
@@ -67,7 +65,8 @@ def classifier(bases, tmp_path_factory):
         "classifier",
         None,
         tmp_path_factory.mktemp("classifiers") / "a",
-        arguments={"of": bases["autoencoder"].path, "labels": 205},
+        of=bases["autoencoder"].path,
+        arguments={"labels": 205},
         **QUICK | {"steps": 60, "evaluate_every": 20},
     )
 
@@ -215,14 +214,14 @@ def test_the_beta_of_the_codes_is_told(bases, tmp_path):
         "vae", "digits", tmp_path / "b", arguments=BASES["vae"] | {"beta": 4.0}, **QUICK | {"steps": 5}
     )
     run = runs.train(
-        "prior", None, tmp_path / "p", arguments={"of": base.path, "components": 2}, **QUICK | {"steps": 2}
+        "prior", None, tmp_path / "p", of=base.path, arguments={"components": 2}, **QUICK | {"steps": 2}
     )
     assert Run.open(run.path).beta() == (4.0, 4.0)
 
 
 def test_the_same_split(bases, fitted, tmp_path):
     base, how = bases["vae"], QUICK | {"steps": 2, "seed": 5}
-    named = runs.train("prior", "digits", tmp_path / "a", arguments={"of": base.path, "components": 2}, **how)
+    named = runs.train("prior", "digits", tmp_path / "a", of=base.path, arguments={"components": 2}, **how)
     for run in (fitted["vae"], named):
         for name, rows in base.split().items():
             assert np.array_equal(Run.open(run.path).split()[name], rows)
@@ -233,7 +232,7 @@ def test_a_flow(bases, tmp_path):
     if importlib.util.find_spec("zuko") is None:
         pytest.skip("zuko is not installed")
     run = runs.train(
-        "prior", None, tmp_path / "a", arguments={"of": bases["autoencoder"].path, "kind": "flow"},
+        "prior", None, tmp_path / "a", of=bases["autoencoder"].path, arguments={"kind": "flow"},
         **QUICK | {"steps": 60, "evaluate_every": 20, "lr": 5e-3},
     )  # fmt: skip
     losses = [line["loss"] for line in run.metrics() if line["split"] == "validation"]
@@ -245,9 +244,9 @@ def test_a_flow(bases, tmp_path):
 
 def test_a_prior_fitted_again(fitted, tmp_path):
     run = runs.train(
-        "prior", None, tmp_path / "a", arguments={"of": fitted["vae"].path, "components": 2}, **QUICK | {"steps": 2}
+        "prior", None, tmp_path / "a", of=fitted["vae"].path, arguments={"components": 2}, **QUICK | {"steps": 2}
     )  # fmt: skip
-    assert run.record["arguments"]["of"]["arguments"]["of"]["recipe"] == "vae"
+    assert run.record["base"]["base"]["recipe"] == "vae"
     base = fitted["vae"].model.state_dict()
     assert all(
         t.equal(base[n]) for n, t in runs.load(run.path).state_dict().items() if n.startswith("posterior.")
@@ -262,7 +261,7 @@ def pair(bases, tmp_path):
     """A base in a folder of its own, and what to train on it."""
     base = tmp_path / "base"
     shutil.copytree(bases["vae"].path, base)
-    return base, {"arguments": {"of": base, "components": 4}, **QUICK, "steps": 8, "evaluate_every": 4}
+    return base, {"of": base, "arguments": {"components": 4}, **QUICK, "steps": 8, "evaluate_every": 4}
 
 
 def test_a_pair_is_saved_and_loaded_as_one(pair, tmp_path):
@@ -311,21 +310,30 @@ def test_a_record_without_its_base(pair, tmp_path):
 # ------------------------------------------------------------------------------------------------------ refusals
 
 
+def made(recipe, **arguments):
+    """Returns what made a model of vectors of four numbers."""
+    return {"recipe": recipe, "about": {"shape": [4]}, "arguments": arguments}
+
+
 @pytest.mark.parametrize(
     ("of", "says"),
     [
         ("vae", "dictionary"),
-        ({}, "a recipe and its arguments"),
-        ({"recipe": "vae"}, "a recipe and its arguments"),
-        ({"recipe": "vae", "arguments": []}, "a recipe and its arguments"),
-        ({"recipe": "vae", "arguments": {"shape": [4]}, "also": 1}, "a recipe and its arguments"),
-        ({"recipe": "os.system", "arguments": {}}, "no recipe is named 'os.system'"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latnt": 2}}, "recipe 'vae' has no argument 'latnt'"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "latent": 0}}, "latent of recipe 'vae' is 0"),
-        ({"recipe": "vae", "arguments": {"shape": [4], "of": {"recipe": "vae", "arguments": {}}}}, "'of'"),
-        ({"recipe": "vae", "arguments": {"shape": [5]}}, r"examples of the shape \[5\], and these have \[4\]"),
-        ({"recipe": "conditional-vae", "arguments": {"shape": [4], "classes": 3}}, "reads labels.*not conditional"),
-        ({"recipe": "rbm", "arguments": {"shape": [4]}}, "one latent group, which rbm is not"),
+        ({}, "of is a recipe, what its data answered and its arguments"),
+        ({"recipe": "vae"}, "of is a recipe"),
+        ({"recipe": "vae", "arguments": {}}, "of is a recipe"),
+        ({"recipe": "vae", "about": {"shape": [4]}, "arguments": []}, "of is a recipe"),
+        ({"recipe": "vae", "about": [], "arguments": {}}, "of is a recipe"),
+        ({**made("vae"), "also": 1}, "of is a recipe"),
+        ({"recipe": "os.system", "about": {}, "arguments": {}}, "no recipe is named 'os.system'"),
+        (made("vae", latnt=2), "recipe 'vae' has no argument 'latnt'"),
+        (made("vae", latent=0), "latent of recipe 'vae' is 0"),
+        (made("vae", of=made("vae")), "'of'"),
+        ({**made("vae"), "base": made("vae")}, "'of'"),
+        (made("vae", shape=[4]), "'shape'"),
+        ({**made("vae"), "about": {"shape": [5]}}, r"examples of the shape \[5\], and these have \[4\]"),
+        ({**made("conditional-vae"), "about": {"shape": [4], "classes": 3}}, "reads labels.*not conditional"),
+        (made("rbm"), "one latent group, which rbm is not"),
     ],
     ids=str,
 )  # fmt: skip
@@ -337,14 +345,14 @@ def test_bases_that_are_refused(name, of, says):
 
 
 def test_a_prior_of_real_numbers_is_not_fitted_to_a_sphere():
-    of = {"recipe": "spherical-vae", "arguments": {"shape": [4], "latent": 3}}
+    of = made("spherical-vae", latent=3)
     with pytest.raises(RunError, match="those of spherical-vae lie on a surface"):
         recipes.make("prior", shape=[4], of=of)
     assert recipes.make("classifier", shape=[4], of=of, classes=2).model
 
 
 def test_a_prior_for_codes_of_sentences():
-    of = {"recipe": "text-vae", "arguments": {"shape": [4], "latent": 3, "vocabulary": 9}}
+    of = {**made("text-vae", latent=3), "about": {"shape": [4], "vocabulary": 9}}
     plan = recipes.make("prior", shape=[4], of=of, components=2)
     plan.objective.terms(plan.model, torch.tensor([[3, 2, 1, 0]]), None, CLOCK)[
         "rate/z"
@@ -353,19 +361,19 @@ def test_a_prior_for_codes_of_sentences():
 
 
 def test_runs_do_not_build_on_runs_for_ever():
-    of = {"recipe": "vae", "arguments": {"shape": [4]}}
+    of = made("vae")
     for _ in range(2):
-        of = {"recipe": "prior", "arguments": {"shape": [4], "of": of}}
+        of = {**made("prior"), "base": of}
     assert recipes.make("classifier", shape=[4], of=of, classes=2).model.encoder.net
     for _ in range(1000):
-        of = {"recipe": "prior", "arguments": {"shape": [4], "of": of}}
+        of = {**made("prior"), "base": of}
     with pytest.raises(RunError, match="1003 runs build one on another, and at most 3 may"):
         recipes.make("prior", shape=[4], of=of)
 
 
 def test_all_of_a_classifier_moves_whatever_it_builds_on():
-    of = {"recipe": "vae", "arguments": {"shape": [4]}}
-    of = {"recipe": "prior", "arguments": {"shape": [4], "of": of}}
+    of = made("vae")
+    of = {**made("prior"), "base": of}
     model = recipes.make("classifier", shape=[4], of=of, classes=2).model
     assert all(p.requires_grad for p in model.parameters())
 
@@ -375,16 +383,19 @@ def test_all_of_a_classifier_moves_whatever_it_builds_on():
     [
         ("prior", {}, "prior needs the folder of a run, of"),
         ("prior", {"of": "nowhere"}, "nowhere is not a run"),
-        ("vae", {"of": "nowhere"}, "needs data"),
+        ("vae", {"of": "nowhere"}, "recipe 'vae' has no argument 'of'"),
+        ("vae", {}, "vae needs data"),
         ("classifier", {"labels": 9}, "labels is 9, and there are 10 classes"),
         ("classifier", {"labels": 4001}, "labels is 4001, and 4000 training examples"),
     ],
     ids=str,
 )
 def test_mistakes_are_told_before_training(bases, tmp_path, recipe, given, says):
-    of = {} if not given or recipe == "vae" else {"of": str(bases["vae"].path)}
+    given = {"of": bases["vae"].path} | given if given and recipe != "vae" else dict(given)
     with pytest.raises(LatenteError, match=says):
-        runs.train(recipe, None, tmp_path / "a", arguments=of | given, **QUICK | {"steps": 1})
+        runs.train(
+            recipe, None, tmp_path / "a", of=given.pop("of", None), arguments=given, **QUICK | {"steps": 1}
+        )
     assert not (tmp_path / "a" / "model.safetensors").exists()
 
 
@@ -397,16 +408,17 @@ def test_data_unlike_that_of_the_base(tmp_path):
     base = runs.train(
         "vae", str(tables["a"]), tmp_path / "base", arguments={"latent": 1, "hidden": [4]}, **how
     )
-    arguments = {"of": base.path, "components": 2}
+    arguments = {"components": 2}
+    how["of"] = base.path
     with pytest.raises(DataError, match="standardised by its own means: leave --data out"):
         runs.train("prior", str(tables["b"]), tmp_path / "p", arguments=arguments, **how)
     with pytest.raises(LatenteError, match="leave --data out"):
         runs.train("prior", str(tables["c"]), tmp_path / "p", arguments=arguments, **how)
     with pytest.raises(RunError, match="this data has 0: give --label"):
-        runs.train("classifier", None, tmp_path / "p", arguments={"of": base.path}, **how)
+        runs.train("classifier", None, tmp_path / "p", **how)
     assert not (tmp_path / "p").exists()
     with pytest.raises(RunError, match="components is 50, and there are 48 training examples"):
-        runs.train("prior", None, tmp_path / "many", arguments={"of": base.path}, **how)
+        runs.train("prior", None, tmp_path / "many", **how)
     run = runs.train("prior", None, tmp_path / "p", arguments=arguments, **how)
     assert run.data.location.equal(base.data.location) and run.record["data"]["source"] == str(tables["a"])
 
@@ -455,8 +467,8 @@ def test_a_classifier_learns_from_its_labels_alone(bases, classifier):
 
 
 def test_a_classifier_starts_from_the_encoder_and_the_best_head(bases, tmp_path):
-    arguments = {"of": bases["autoencoder"].path, "labels": 100}
-    how = QUICK | {"steps": 1, "lr": 1e-12}
+    arguments = {"labels": 100}
+    how = QUICK | {"steps": 1, "lr": 1e-12, "of": bases["autoencoder"].path}
     model = runs.train("classifier", None, tmp_path / "a", arguments=arguments, **how).model
     base = bases["autoencoder"].model.posterior.state_dict()
     assert all(t.allclose(base[n], atol=1e-6) for n, t in model.encoder.state_dict().items())

@@ -14,7 +14,7 @@ from latente.distributions import Categories, NormalMixture
 from latente.evaluation import importance_weighted, log_weights
 from latente.models import VAE
 from latente.nn import MLP
-from latente.priors import Within
+from latente.priors.mixtures import Within
 from latente.schedules import Clock
 from latente.settings import Settings
 

@@ -127,7 +127,7 @@ def is_new(run: Run, change: Mapping[str, Any]) -> bool:
         return False
     try:
         with torch.device("meta"):
-            recipes.make(recipe, **{**arguments, **change})
+            recipes.remake({**run.record, "arguments": {**arguments, **change}})
     except RunError:
         return False
     return True
@@ -172,7 +172,7 @@ def try_remedies(
     """
     root = out or remedies_folder(run)
     about = run.record["data"]
-    given = {n: v for n, v in run.record["arguments"].items() if n not in recipes.FROM_DATA}
+    given = run.record["arguments"]
     how = {n: v for n, v in run.record["settings"].items() if n not in ("steps", "epochs")}
     every = max(1, min(how.pop("evaluate_every", 500), steps // 4))
     for change in ({}, *changes):
@@ -182,6 +182,7 @@ def try_remedies(
                 run.record["recipe"],
                 about["source"],
                 root / (name.replace(" ", "-").replace(",", "") or "plain"),
+                of=run.record["of"]["path"] if run.recipe.builds else None,
                 arguments={**given, **change},
                 label=about["label"],
                 validation=about.get("validation", 0.1),

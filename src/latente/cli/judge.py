@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .. import recipes
 from ..errors import RunError
 from .app import out
 from .captions import drawn_how, said
@@ -165,7 +164,7 @@ def fidelity(
 
     opened = Run.open(run)
     tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    if recipes.reads(opened.record["recipe"]) != "captions":
+    if opened.recipe.reads != "captions":
         needs_decoder(opened, "generated images")
         quality = opened.quality(n=n, seed=seed, fid=fid, say=tell)
         if as_json:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from .. import recipes
 from ..errors import DataError, RunError
 from .app import out
 from .options import DataFile, RunPath, Seed
@@ -159,7 +158,7 @@ def drawn_to_classify(run: Run, draws: int | None) -> int:
             f"draws is {draws}, but {run.path} is a classifier, which bounds no likelihood: leave it out"
         )
     if not infers:
-        of_classes = len(run.record["data"]["classes"]) > 1 and recipes.reads(run.record["recipe"]) == ""
+        of_classes = len(run.record["data"]["classes"]) > 1 and run.recipe.reads is None
         if not of_classes or not is_conditional(run.model, run.data.test.batch(slice(0, 1))[0]):
             raise RunError(
                 f"{run.path} neither infers labels nor takes them: train m2, classifier, or conditional-vae"

@@ -35,13 +35,21 @@ STANDARD = {
     "drawings": "kanji",
     "captions": "captions-mnist",
 }  # data of recipes that read it; others read digits
+Of = Annotated[
+    str | None,
+    typer.Option(
+        help="folder of the trained run to build on; its data is used where --data is not given",
+        show_default=False,
+    ),
+]
 
 
 def command(name: str) -> None:
     """Adds the training command of a recipe."""
-    own = {n: p for n, p in recipes.parameters(name).items() if n not in recipes.FROM_DATA}
+    recipe = recipes.find(name)
+    own = recipe.options
     hints = typing.get_type_hints(Settings, include_extras=True)
-    defaults = {f.name: recipes.RECIPES[name].settings.get(f.name, f.default) for f in fields(Settings)}
+    defaults = {f.name: recipe.settings.get(f.name, f.default) for f in fields(Settings)}
 
     def run(**given: Any) -> None:
         chosen = {n: v for n, v in given.items() if v is not None}
@@ -57,15 +65,16 @@ def command(name: str) -> None:
             given["test"],
             arguments,
             how,
+            of=given.get("of"),
             fitted={n: given[n] for n in ("side", "grey") if n not in own and given.get(n)},
         )
 
-    fitted = {"side": (Side, None), "grey": (Grey, False)} if not recipes.reads(name) else {}
+    fitted = {"side": (Side, None), "grey": (Grey, False)} if recipe.reads is None else {}
     data_options = [
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if "of" in own else STANDARD.get(recipes.reads(name), "digits"),
+            default=None if recipe.builds else STANDARD.get(recipe.reads or "", "digits"),
             annotation=Annotated[
                 str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
             ],
@@ -101,7 +110,9 @@ def command(name: str) -> None:
             ],
         ),
     ]
-    parameters = [option(n, p.annotation, p.default) for n, p in own.items()]
+    parameters = [inspect.Parameter("of", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Of)]
+    parameters = parameters if recipe.builds else []
+    parameters += [option(n, p.annotation, p.default) for n, p in own.items()]
     parameters += data_options
     parameters += [
         inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -110,17 +121,13 @@ def command(name: str) -> None:
     ]
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__doc__ = recipes.describe(name)
+    run.__doc__ = recipe.summary
     training.command(name)(run)
 
 
 def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> None:
     """Finds a wrong argument before PyTorch is imported and data is read; a run to build on is opened later."""
-    stands_for: dict[str, Any] = (
-        {"of": {"recipe": "vae", "arguments": {"shape": [1, 28, 28]}}} if "of" in arguments else {}
-    )
-    stands_for |= {n: 2 for n in ("classes", "vocabulary") if n in recipes.parameters(name)}
-    recipes.check(name, {"shape": [1, 28, 28], **arguments, **stands_for})
+    recipes.check(name, arguments)
     settings(**how)
 
 
@@ -146,15 +153,17 @@ def train(
     test: float,
     arguments: dict[str, Any],
     how: dict[str, Any],
+    of: str | None = None,
     fitted: dict[str, Any] | None = None,
 ) -> Run:
     from .. import runs
 
-    folder = folder or free_folder(recipe, data or arguments.get("of", ""))
+    folder = folder or free_folder(recipe, data or of or "")
     run = runs.train(
         recipe,
         data,
         folder,
+        of=of,
         arguments=arguments,
         label=label,
         validation=validation,
@@ -249,5 +258,5 @@ def demo(
     report(folder, None)
 
 
-for recipe in sorted(recipes.RECIPES):
-    command(recipe)
+for name in sorted(recipes.RECIPES):
+    command(name)

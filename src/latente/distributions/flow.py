@@ -68,7 +68,7 @@ class Flow(Distribution):
         scale: The scale :math:`\sigma`, with shape :math:`(B, d)`.
 
     Example:
-        >>> from latente.priors import import_zuko
+        >>> from latente.flows import import_zuko
         >>> transforms = import_zuko().transforms
         >>> affine = transforms.MonotonicAffineTransform(torch.zeros(2), torch.ones(2))
         >>> twice = transforms.DependentTransform(affine, 1)

@@ -157,6 +157,7 @@ def information(z: Tensor, posteriors: Sequence[Distribution]) -> Information:
         posteriors: :math:`q(z | x_n)` in blocks whose batch shapes sum to :math:`(N)`.
 
     Example:
+        >>> from torch.distributions import Normal
         >>> apart = Normal(100.0 * torch.arange(50.0), 1.0)
         >>> found = information(apart.sample(), [apart])
         >>> round(found.lower.mean - math.log(50), 6), found.saturated

@@ -1,55 +1,105 @@
 """The catalogue: plain functions whose signature is the schema of a run.
 
-A recipe takes typed keywords that JSON can hold, and returns a :class:`Plan`: a model, its objective, and how its data
-and its training are by default. The signature is read for the command line, for the files of a run and for the
-documentation; a run is rebuilt by calling the recipe again with the arguments that its file holds, never by importing
-a name found there. Importing this package does not import PyTorch.
+A recipe takes what the data answers, and typed options that JSON can hold; it returns a :class:`Plan`: a model, its objective,
+and how its data and its training are by default. The signature is read for the command line, for the files of a run and for the
+documentation; a run is rebuilt by calling the recipe again with what its file holds, never by importing a name found there.
+Importing this package does not import PyTorch.
+
+A new recipe is a function in a file of this folder, and a line below. An installed package brings one by an entry point of the
+group `latente.recipes`, which names it as `module:recipe`.
 """
 
+from . import (
+    autoencoders,
+    boltzmann,
+    densities,
+    diffusion,
+    discrete,
+    draw,
+    drawings,
+    few_labels,
+    gan,
+    ladder,
+    matched,
+    spherical,
+    stacks,
+    text,
+    text_to_image,
+    two_stage,
+    vaes,
+)
+from .about import About, Answers, Base, Captioned, Sentences
 from .catalogue import (
-    FROM_DATA,
-    OF_LOADING,
     RECIPES,
     Plan,
     Recipe,
+    base_of,
     check,
     describe,
     find,
+    loading_of,
     make,
     parameters,
-    reads,
     recipe,
+    remake,
 )
-
-from . import vaes as vaes  # isort: skip  (fills the catalogue)
-from . import matched as matched  # isort: skip
-from . import autoencoders as autoencoders  # isort: skip
-from . import stacks as stacks  # isort: skip
-from . import boltzmann as boltzmann  # isort: skip
-from . import spherical as spherical  # isort: skip
-from . import densities as densities  # isort: skip
-from . import two_stage as two_stage  # isort: skip
-from . import few_labels as few_labels  # isort: skip
-from . import text as text  # isort: skip
-from . import drawings as drawings  # isort: skip
-from . import draw as draw  # isort: skip
-from . import text_to_image as text_to_image  # isort: skip
-from . import discrete as discrete  # isort: skip
-from . import ladder as ladder  # isort: skip
-from . import diffusion as diffusion  # isort: skip
-from . import gan as gan  # isort: skip
+from .loading import LoadingOptions
 
 __all__ = [
-    "FROM_DATA",
-    "OF_LOADING",
     "RECIPES",
+    "About",
+    "Answers",
+    "Base",
+    "Captioned",
+    "LoadingOptions",
     "Plan",
     "Recipe",
+    "Sentences",
+    "base_of",
     "check",
     "describe",
     "find",
+    "loading_of",
     "make",
     "parameters",
-    "reads",
     "recipe",
+    "remake",
 ]
+
+RECIPES.enter(
+    vaes.vae,
+    vaes.iwae,
+    vaes.conditional_vae,
+    vaes.deep_vae,
+    matched.adversarial_autoencoder,
+    matched.wasserstein_autoencoder,
+    matched.info_vae,
+    matched.beta_tc_vae,
+    matched.factor_vae,
+    autoencoders.autoencoder,
+    autoencoders.denoising,
+    autoencoders.contractive,
+    autoencoders.sparse,
+    stacks.deep_autoencoder,
+    boltzmann.rbm,
+    spherical.spherical_vae,
+    densities.made,
+    densities.pixelcnn,
+    densities.flow,
+    two_stage.prior,
+    two_stage.classifier,
+    few_labels.m2,
+    few_labels.m1_m2,
+    text.text_vae,
+    drawings.sketch_rnn,
+    draw.draw,
+    draw.align_draw,
+    text_to_image.text_to_image,
+    text_to_image.caption_vae,
+    text_to_image.refiner,
+    discrete.vq_vae,
+    ladder.ladder,
+    diffusion.diffusion,
+    gan.gan,
+    gan.vae_gan,
+)

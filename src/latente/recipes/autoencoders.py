@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import (
-    Classes,
-    Dropout,
-    Hidden,
-    Latent,
-    Network,
-    Scale,
-    Shape,
-    encoding,
-    likelihood_of,
-)
+from .options import BlockDropout, Hidden, Latent, Network, Scale
+from .parts import Networks, encoding, likelihood_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from ..corruptions import Gaussian, Masking, SaltAndPepper
@@ -39,7 +34,7 @@ Overcomplete = Annotated[
     Annotated[int, Field(ge=1, le=1 << 16)] | None,
     Field(description="dimensions of z; by default twice those of x, at most 2048"),
 ]
-Decoded = Annotated[
+DecodedLikelihood = Annotated[
     Literal[
         "auto",
         "bernoulli",
@@ -55,12 +50,14 @@ Decoded = Annotated[
         description="p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
     ),
 ]
-Code = Annotated[Literal["linear", "sigmoid"], Field(description="last activation of the encoder")]
+EncoderActivation = Annotated[
+    Literal["linear", "sigmoid"], Field(description="last activation of the encoder")
+]
 Contraction = Annotated[
     float,
     Field(ge=0, allow_inf_nan=False, description="what a unit of the squared norm of dz/dx costs, in nats"),
 ]
-Way = Annotated[
+NormWay = Annotated[
     Literal["auto", "closed-form", "exact", "hutchinson"],
     Field(
         description="how the norm is found; auto: closed-form for one sigmoid layer, exact for up to 8 codes, "
@@ -68,7 +65,7 @@ Way = Annotated[
     ),
 ]
 Probes = Annotated[int, Field(ge=1, le=1 << 10, description="random probes an example, of hutchinson")]
-Noise = Annotated[
+InputNoise = Annotated[
     Literal["gaussian", "masking", "salt-and-pepper"], Field(description="how what is encoded is corrupted")
 ]
 Amount = Annotated[
@@ -79,17 +76,17 @@ Amount = Annotated[
         description="sigma of gaussian, in units of the data; share of corrupted values of the others",
     ),
 ]
-Kind = Annotated[
+SparsityKind = Annotated[
     Literal["l1", "kl", "top-k"],
     Field(
         description="l1: Laplace prior and soft thresholds; kl: sigmoid codes of a given mean; top-k: the largest are kept"
     ),
 ]
-Active = Annotated[
+ActiveShare = Annotated[
     float,
     Field(gt=0, lt=1, description="share of the code that is active: the target of kl, what top-k keeps"),
 ]
-Price = Annotated[
+SparsityPrice = Annotated[
     float,
     Field(gt=0, le=1e6, description="what a unit of |z| (l1) or a nat of the divergence (kl) costs, in nats"),
 ]
@@ -98,66 +95,75 @@ EXACT = 8  # dimensions of z: so many backward passes take as long as some four 
 WIDEST = 2048  # codes of a sparse autoencoder where nothing is said
 SPREAD = 2.0  # standard deviations of a table's column, for salt and pepper
 
+__all__ = ["Decoded", "autoencoder", "contractive", "denoising", "sparse"]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Holds what an autoencoder makes of a code."""
+
+    likelihood: DecodedLikelihood = "auto"
+    scale: Scale = 0.1
+    dropout: BlockDropout = 0.0
+
+    def after(
+        self, nets: Networks, latent: int, shape: Sequence[int], usual: str = "gaussian-optimal"
+    ) -> nn.Module:
+        """Makes p(x|z); `usual` is what `auto` stands for."""
+        kind = usual if self.likelihood == "auto" else self.likelihood
+        return likelihood_of(kind, nets, latent, shape, self.scale)
+
 
 @recipe()
 def autoencoder(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Latent = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
-    likelihood: Decoded = "auto",
-    scale: Scale = 0.1,
-    dropout: Dropout = 0.0,
+    decoded: Decoded = Decoded(),
 ) -> Plan:
     """The plain autoencoder: a point mass for q(z|x) and a flat prior, so nothing can be drawn from it yet."""
     from .. import conditionals, priors
     from ..models.vae import VAE
     from ..objectives import ELBO
 
-    kind = "gaussian-optimal" if likelihood == "auto" else likelihood
+    nets = Networks(network, hidden, dropout=decoded.dropout)
     model = VAE(
-        posterior=conditionals.Point(encoding(network, shape, latent, hidden, 0, dropout)),
+        posterior=conditionals.Point(encoding(nets, about.shape, latent)),
         prior=priors.Flat(latent),
-        likelihood=likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout),
+        likelihood=decoded.after(nets, latent, about.shape),
     )
     return Plan(model, ELBO())
 
 
 @recipe()
 def denoising(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Latent = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
-    noise: Noise = "gaussian",
+    noise: InputNoise = "gaussian",
     amount: Amount = 0.3,
-    likelihood: Decoded = "auto",
-    scale: Scale = 0.1,
-    dropout: Dropout = 0.0,
+    decoded: Decoded = Decoded(),
 ) -> Plan:
     """The denoising autoencoder of Vincent et al. (2008): it encodes corrupted data and is scored on the clean."""
     from ..objectives import ELBO
 
-    plain = autoencoder(shape, classes, latent, hidden, network, likelihood, scale, dropout)
-    return Plan(plain.model, ELBO(corrupt=corruption_of(noise, amount, len(shape) == 3)))
+    plain = autoencoder(about, latent, hidden, network, decoded)
+    return Plan(plain.model, ELBO(corrupt=corruption_of(noise, amount, len(about.shape) == 3)))
 
 
 @recipe()
 def contractive(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Latent = 20,
     hidden: Layers = [400],  # noqa: B006
     network: Network = "mlp",
-    code: Code = "linear",
+    code: EncoderActivation = "linear",
     weight: Contraction = 0.3,
-    way: Way = "auto",
+    way: NormWay = "auto",
     probes: Probes = 1,
-    likelihood: Decoded = "auto",
-    scale: Scale = 0.1,
-    dropout: Dropout = 0.0,
+    decoded: Decoded = Decoded(),
 ) -> Plan:
     """The contractive autoencoder of Rifai et al. (2011): codes that move little when the data does.
 
@@ -172,9 +178,9 @@ def contractive(
     from ..objectives import ELBO
 
     check_layers(network, hidden)
-    kind = "gaussian-optimal" if likelihood == "auto" else likelihood
-    likely = likelihood_of(kind, network, shape, latent, hidden, 0, scale, dropout)
-    encoder = encoding(network, shape, latent, hidden, 0, dropout)
+    nets = Networks(network, hidden, dropout=decoded.dropout)
+    likely = decoded.after(nets, latent, about.shape)
+    encoder = encoding(nets, about.shape, latent)
     is_one = network == "mlp" and not hidden and code == "sigmoid"
     layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_one else None
     model = bounded(SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely)
@@ -183,17 +189,14 @@ def contractive(
 
 @recipe()
 def sparse(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Overcomplete = None,
     hidden: Layers = [],  # noqa: B006
     network: Network = "mlp",
-    kind: Kind = "l1",
-    price: Price = 20.0,
-    active: Active = 0.05,
-    likelihood: Decoded = "auto",
-    scale: Scale = 0.1,
-    dropout: Dropout = 0.0,
+    kind: SparsityKind = "l1",
+    price: SparsityPrice = 20.0,
+    active: ActiveShare = 0.05,
+    decoded: Decoded = Decoded(),
 ) -> Plan:
     """The sparse autoencoder: more codes than the data has dimensions, and few of them active at a time.
 
@@ -206,10 +209,10 @@ def sparse(
     from ..priors import Flat, Laplace
 
     check_layers(network, hidden)
+    shape, nets = about.shape, Networks(network, hidden, dropout=decoded.dropout)
     codes = min(2 * math.prod(shape), WIDEST) if latent is None else latent
-    encoder = encoding(network, shape, codes, hidden, 0, dropout)
-    fixed = "gaussian-fixed" if likelihood == "auto" else likelihood
-    likely = likelihood_of(fixed, network, shape, codes, hidden, 0, scale, dropout)
+    encoder = encoding(nets, shape, codes)
+    likely = decoded.after(nets, codes, shape, "gaussian-fixed")
     if kind == "l1":  # the Laplace prior of scale 1/2 has -log p(z) = 2 |z|, without a constant
         model = bounded(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
         return Plan(model, ELBO(price / 2))
@@ -236,7 +239,7 @@ def check_layers(network: Network, hidden: list[int]) -> None:
         )
 
 
-def contraction_of(way: Way, weight: float, probes: int, latent: int, layer: nn.Linear | None) -> Penalty:
+def contraction_of(way: NormWay, weight: float, probes: int, latent: int, layer: nn.Linear | None) -> Penalty:
     """Prices the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
     from ..objectives import Hutchinson, Jacobian, SigmoidJacobian
 
@@ -252,7 +255,7 @@ def contraction_of(way: Way, weight: float, probes: int, latent: int, layer: nn.
     return Hutchinson(weight, probes)
 
 
-def corruption_of(noise: Noise, amount: float, is_image: bool) -> Gaussian | Masking | SaltAndPepper:
+def corruption_of(noise: InputNoise, amount: float, is_image: bool) -> Gaussian | Masking | SaltAndPepper:
     from .. import corruptions
 
     if noise == "gaussian":

@@ -1,18 +1,20 @@
-"""Registers recipes, checks their arguments and makes their models."""
+"""Makes recipes of functions, checks their arguments and makes their models."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, ParamSpec
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from .. import registry
 from ..errors import RunError
-from ..settings import explain
+from ..registry import Registry
+from .about import Answers, Base
+from .loading import LoadingOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,19 +27,23 @@ if TYPE_CHECKING:
     from ..trace import Model
 
 __all__ = [
-    "FROM_DATA",
-    "OF_LOADING",
     "RECIPES",
     "Plan",
     "Recipe",
+    "base_of",
     "check",
     "describe",
     "find",
+    "loading_of",
     "make",
     "parameters",
-    "reads",
     "recipe",
+    "remake",
+    "schema",
 ]
+
+P = ParamSpec("P")
+LEVELS = 3  # of runs, each of which builds on the next
 
 
 @dataclass(frozen=True)
@@ -69,95 +75,166 @@ class Plan:
     augment: Callable[[Tensor], Tensor] | None = None
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Holds an entry of the catalogue.
+@dataclass(frozen=True, eq=False)
+class Recipe(Generic[P]):
+    """Holds an entry of the catalogue, which is called like its function.
+
+    The function's first parameter is what the data answers, e.g. :class:`~latente.recipes.About`. One that is annotated as
+    :class:`~latente.recipes.Base` is the run that it builds on. All others are options, or groups of them.
 
     Arguments:
-        function: Makes a plan; its signature is the schema of its arguments.
+        function: Makes a plan.
+        reads: The kind of data that it reads and others do not; None for images, vectors and tables alike.
         settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
     """
 
-    function: Callable[..., Plan]
+    function: Callable[P, Plan]
+    reads: str | None
     settings: Mapping[str, Any]
 
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
+        return self.function(*args, **kwargs)
 
-Function = TypeVar("Function", bound=Callable[..., Plan])
-RECIPES: dict[str, Recipe] = {}
-FROM_DATA = {"shape", "classes", "vocabulary", "caption_length"}  # arguments that the data answers
-OF_LOADING = ({"longest", "bad"}, {"tokens", "side"})  # arguments by which drawings, and captions, are loaded
+    @property
+    def name(self) -> str:
+        return self.function.__name__.replace("_", "-")
+
+    @property
+    def summary(self) -> str:
+        return registry.summary(self.function)
+
+    @cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The parameters of its function, groups whole."""
+        return registry.parameters(self.function)
+
+    @property
+    def about(self) -> type[Answers]:
+        """The class of what the data answers."""
+        return next(iter(self.parameters.values())).annotation
+
+    @property
+    def builds(self) -> bool:
+        """Whether it builds on another run."""
+        return any(p.annotation is Base for p in self.parameters.values())
+
+    @cached_property
+    def chosen(self) -> dict[str, inspect.Parameter]:
+        """The parameters that a user chooses, groups whole."""
+        _, *others = self.parameters.items()
+        return {n: p for n, p in others if p.annotation is not Base}
+
+    @cached_property
+    def options(self) -> dict[str, inspect.Parameter]:
+        """What a user chooses, one by one."""
+        return registry.flat(self.chosen)
+
+    @cached_property
+    def schema(self) -> type[BaseModel]:
+        """The schema of its options."""
+        return registry.schema(self.options)
+
+    @cached_property
+    def answers(self) -> dict[str, inspect.Parameter]:
+        """What the data answers, one by one."""
+        first, *_ = self.parameters.items()
+        return registry.flat(dict([first]))
+
+    @cached_property
+    def whole(self) -> type[BaseModel]:
+        """The schema of all that makes a model: what the data answers, the run that it builds on, and its options."""
+        bases = {n: p.replace(annotation=Of) for n, p in self.parameters.items() if p.annotation is Base}
+        return registry.schema({**self.answers, **bases, **self.options})
+
+    def make(self, values: Mapping[str, Any]) -> Plan:
+        """Calls the function with checked values."""
+        given = {
+            n: Base(**values[n]) if p.annotation is Base else registry.gathered({n: p}, values)[n]
+            for n, p in self.parameters.items()
+        }
+        return self.function(**given)  # type: ignore[arg-type, call-arg]
 
 
-def recipe(**settings: Any) -> Callable[[Function], Function]:
-    """Enters a function in the catalogue, under its name with hyphens, with its own defaults of the settings."""
+def recipe(*, reads: str | None = None, **settings: Any) -> Callable[[Callable[P, Plan]], Recipe[P]]:
+    """Makes a recipe of a function, under its name with hyphens.
 
-    def enter(function: Function) -> Function:
-        RECIPES[function.__name__.replace("_", "-")] = Recipe(function, settings)
-        return function
+    Arguments:
+        reads: The kind of data that it reads and others do not; None for images, vectors and tables alike.
+        settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
+    """
+    return lambda function: Recipe(function, reads, settings)
 
-    return enter
+
+RECIPES: Registry[Recipe[...]] = Registry("recipe", Recipe, "latente.recipes")
 
 
-def find(name: str) -> Recipe:
+def find(name: object) -> Recipe[...]:
     """Returns the recipe of a name.
 
     Raises:
         RunError: If there is none; the nearest name is suggested.
     """
-    if not isinstance(name, str) or name not in RECIPES:
-        near = difflib.get_close_matches(str(name), RECIPES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(RECIPES))}"
-        raise RunError(f"no recipe is named {name!r}; {hint}")
-    return RECIPES[name]
+    return RECIPES.find(name)
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """Returns the parameters of a recipe by name, their annotations evaluated."""
-    function = find(name).function
-    hints = typing.get_type_hints(function, include_extras=True)
-    return {n: p.replace(annotation=hints[n]) for n, p in inspect.signature(function).parameters.items()}
-
-
-def reads(name: str) -> Literal["captions", "text", "drawings", ""]:
-    """Tells which kind of data a recipe reads that others do not; nothing for images, tables and vectors."""
-    known = parameters(name)
-    if "caption_encoder" in known:
-        return "captions"
-    return "text" if "vocabulary" in known else "drawings" if "bad" in known else ""
+    """Returns the options of a recipe by name, without what the data answers and the run that it builds on."""
+    return find(name).options
 
 
 def describe(name: str) -> str:
     """Returns the first sentence of a recipe's docstring."""
-    return (find(name).function.__doc__ or "").strip().partition("\n")[0]
+    return find(name).summary
 
 
 def schema(name: str) -> type[BaseModel]:
-    """Builds the schema of a recipe's arguments from its signature."""
-    fields: dict[str, Any] = {
-        n: (p.annotation, ... if p.default is p.empty else p.default) for n, p in parameters(name).items()
-    }
-    return create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
+    """Returns the schema of a recipe's options."""
+    return find(name).schema
 
 
-def check(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns all arguments of a recipe, checked and ready for JSON.
+def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all options of a recipe, checked and ready for JSON.
 
     Raises:
-        RunError: If the recipe or an argument is unknown, or a value is of a wrong type or out of range.
+        RunError: If the recipe or an option is unknown, a value is of a wrong type or out of range, or two options of a group
+            exclude each other.
 
     Example:
-        >>> check("vae", {"shape": [4], "latent": 0})
+        >>> check("vae", {"latent": 0})
         Traceback (most recent call last):
         latente.errors.RunError: latent of recipe 'vae' is 0: input should be greater than or equal to 1
     """
-    try:
-        return schema(name)(**arguments).model_dump(mode="json")
-    except ValidationError as error:
-        raise RunError(explain(error, f"recipe {name!r}", parameters(name))) from None
+    entry = find(name)
+    checked = registry.checked(entry.schema, options, f"recipe {name!r}")
+    registry.gathered(entry.chosen, checked)
+    return checked
+
+
+def loading_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns how the data of a recipe is loaded, as keywords of :func:`~latente.data.load`.
+
+    Where two groups say something of the same keyword, the later one in the signature has the last word.
+
+    Example:
+        >>> loading_of("sketch-rnn", {"longest": 100})
+        {'longest': 100, 'bad': 'drop'}
+        >>> loading_of("vae", {})
+        {}
+    """
+    groups = registry.gathered(find(name).chosen, check(name, options)).values()
+    found: dict[str, Any] = {}
+    for group in groups:
+        found |= group.loading() if isinstance(group, LoadingOptions) else {}
+    return found
 
 
 def make(name: str, /, **arguments: Any) -> Plan:
     """Makes a model by a recipe.
+
+    Arguments:
+        name: The name of the recipe.
+        arguments: What the data answers, such as `shape`; for a recipe that builds on a run, `of`, what made that run's model;
+            and any of the recipe's options, those of its groups among them.
 
     Raises:
         RunError: If the recipe or an argument is unknown, or a value is of a wrong type or out of range.
@@ -167,9 +244,10 @@ def make(name: str, /, **arguments: Any) -> Plan:
         >>> sum(p.numel() for p in plan.model.parameters())
         631188
     """
-    checked = check(name, arguments)
+    entry = find(name)
+    checked = registry.checked(entry.whole, arguments, f"recipe {name!r}")
     try:
-        plan = find(name).function(**checked)
+        plan = entry.make(checked)
     except ImportError as error:
         raise RunError(f"recipe {name!r} cannot be made: {error}") from None
     except RuntimeError as error:
@@ -177,5 +255,73 @@ def make(name: str, /, **arguments: Any) -> Plan:
         raise RunError(
             f"recipe {name!r} cannot be made with {arguments}: {reason}; use smaller ones"
         ) from error
-    plan.model.made_by = {"recipe": name, "arguments": checked}
+    plan.model.made_by = Base(
+        name,
+        {n: checked[n] for n in entry.answers},
+        {n: checked[n] for n in entry.options},
+        checked.get("of"),
+    ).made_by()
     return plan
+
+
+def remake(made_by: Mapping[str, Any]) -> Plan:
+    """Makes the model of a run again, from what its record or the header of its weights says.
+
+    Raises:
+        RunError: If that is no recipe with what its data answered and what was chosen.
+
+    Example:
+        >>> plan = make("vae", shape=(4,), latent=2)
+        >>> remake(plan.model.made_by).model.made_by == plan.model.made_by
+        True
+    """
+    base = base_of(made_by)
+    check(base.recipe, base.arguments)
+    return make(
+        base.recipe, **{**base.about, **base.arguments}, **({} if base.base is None else {"of": base.base})
+    )
+
+
+def base_of(made_by: Mapping[str, Any]) -> Base:
+    """Reads what made a model, whatever else its record says.
+
+    Raises:
+        RunError: If it is not whole.
+    """
+    found = {n: made_by.get(n) for n in ("recipe", "about", "arguments", "base")}
+    for name, value in found.items():
+        wanted = str if name == "recipe" else dict
+        if not (isinstance(value, wanted) or (name == "base" and value is None)):
+            raise RunError(f"what made the model is damaged: its {name} is {str(value)[:80]!r}")
+    return Base(**found)  # type: ignore[arg-type]
+
+
+def whole(of: dict[str, Any]) -> dict[str, Any]:
+    """Checks what made the model of the run that another one builds on."""
+    levels = 0
+    inner: Any = of
+    while isinstance(inner, dict):
+        levels += 1
+        parts = [inner.get(name) for name in ("about", "arguments")]
+        if inner.keys() - {"base"} != {"recipe", "about", "arguments"} or not all(
+            isinstance(part, dict) for part in parts
+        ):
+            raise RunError(
+                f"of is a recipe, what its data answered and its arguments, not {str(inner)[:80]!r}: name the folder of a run"
+            )
+        inner = inner.get("base")
+    if levels > LEVELS:
+        raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
+    entry = find(of["recipe"])
+    options = check(entry.name, of["arguments"])
+    given = {**of["about"], **({"of": of["base"]} if "base" in of else {})}
+    checked = registry.checked(entry.whole, {**options, **given}, f"recipe {entry.name!r}")
+    return Base(entry.name, {n: checked[n] for n in entry.answers}, options, checked.get("of")).made_by()
+
+
+Of = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda of: of.made_by() if isinstance(of, Base) else of),
+    AfterValidator(whole),
+    Field(description="folder of the trained run to build on; its data is used where --data is not given"),
+]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import Binarise, Channels, Hidden, Kernels, Shape, pixel_by_pixel
+from .options import Binarise, Hidden, Kernels, PixelChannels
+from .parts import grey_levels, pixel_by_pixel
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,19 +26,22 @@ Coupling = Annotated[
 Transforms = Annotated[int, Field(ge=1, le=64, description="transforms, which change the halves in turn")]
 Bins = Annotated[int, Field(ge=2, le=64, description="spline: bins of each")]
 
+__all__ = ["flow", "made", "pixelcnn"]
+
 FLOOR = 1e-3  # of a column's spread
 COMPONENTS = 5  # logistics of a pixel
 DIMENSIONS = 1 << 14  # of a flow
 
 
 @recipe(steps=12000)
-def made(shape: Shape, hidden: Hidden = [500], binarise: Binarise = "auto") -> Plan:  # noqa: B006
+def made(about: About, hidden: Hidden = [500], binarise: Binarise = "auto") -> Plan:  # noqa: B006
     """The masked autoencoder of Germain et al. (2015): log p(x) of binary images or tables, exactly and in one pass."""
     from torch.distributions import Independent, Normal
 
     from .. import conditionals
     from ..nn import MADE
 
+    shape = about.shape
     if len(shape) == 3 and (shape[0] != 1 or binarise == "none"):
         raise RunError(
             f"made reads pixels as black or white, and these have {shape[0]} channels of "
@@ -47,7 +52,7 @@ def made(shape: Shape, hidden: Hidden = [500], binarise: Binarise = "auto") -> P
     except ValueError as error:
         raise RunError(str(error)) from None
     if len(shape) == 3:
-        return alone(pixel_by_pixel(net, 1, is_binary=True), "dynamic" if binarise == "auto" else binarise)
+        return alone(pixel_by_pixel(net, 1, is_binary=True), grey_levels(binarise, shape, is_binary=True))
     d = len(shape)
 
     def numbers(parameters: Tensor) -> Distribution:
@@ -59,35 +64,35 @@ def made(shape: Shape, hidden: Hidden = [500], binarise: Binarise = "auto") -> P
 
 @recipe(steps=1500)
 def pixelcnn(
-    shape: Shape,
+    about: About,
     kernels: Kernels = [7, 5, 5, 5],  # noqa: B006
-    channels: Channels = 16,
+    channels: PixelChannels = 16,
     binarise: Binarise = "auto",
 ) -> Plan:
     """The gated PixelCNN of van den Oord et al. (2016), without a code: log p(x) of images, exactly."""
     from .. import conditionals
     from ..nn import PixelCNN
 
+    shape = about.shape
     if len(shape) < 3:
         raise RunError(
             f"pixelcnn reads images, and an example has the shape {tuple(shape)}: use made or flow"
         )
     if shape[1] * shape[2] < 2:
         raise RunError("an image is one pixel, which no other comes before: give it two or more")
-    if binarise == "auto":
-        binarise = "dynamic" if shape[0] == 1 else "none"
-    is_binary = binarise != "none"
+    levels = grey_levels(binarise, shape, shape[0] == 1)
+    is_binary = levels != "none"
     outputs = shape[0] if is_binary else conditionals.LogisticMixture.size(shape[0], COMPONENTS)
     try:
         net = PixelCNN(shape, outputs, kernels=kernels, channels=channels)
     except ValueError as error:
         raise RunError(str(error)) from None
-    return alone(pixel_by_pixel(net, shape[0], is_binary), binarise)
+    return alone(pixel_by_pixel(net, shape[0], is_binary), levels)
 
 
 @recipe(steps=4000)
 def flow(
-    shape: Shape,
+    about: About,
     coupling: Coupling = "affine",
     transforms: Transforms = 6,
     hidden: Hidden = [128],  # noqa: B006
@@ -97,12 +102,14 @@ def flow(
     """A coupling flow (zuko): the density of tables, and of images with noise between their levels, a bound of log p(x)."""
     import torch
 
-    from .. import conditionals, priors
+    from .. import conditionals
+    from ..flows import import_zuko
 
+    shape = about.shape
     d = math.prod(shape)
     if d > DIMENSIONS:
         raise RunError(f"an example has {d} numbers, and a flow takes at most {DIMENSIONS}: use pixelcnn")
-    zuko = priors.import_zuko()
+    zuko = import_zuko()
     if coupling == "affine":
         parts = {"univariate": zuko.transforms.MonotonicAffineTransform, "shapes": ((), ())}
     else:
@@ -122,9 +129,8 @@ def flow(
     net = zuko.lazy.LazyComposedTransform(*steps)
     if len(shape) < 3:
         return alone(conditionals.Dequantised(net, shape))
-    if binarise == "auto":
-        binarise = "dynamic" if shape[0] == 1 else "none"
-    return alone(conditionals.Dequantised(net, shape, 256 if binarise == "none" else 2), binarise)
+    grey = grey_levels(binarise, shape, shape[0] == 1)
+    return alone(conditionals.Dequantised(net, shape, 256 if grey == "none" else 2), grey)
 
 
 def alone(likelihood: Conditional, binarise: Literal["none", "static", "dynamic"] = "none") -> Plan:

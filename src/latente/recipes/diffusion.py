@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import Shape
+from .parts import grey_levels
 
 if TYPE_CHECKING:
     from torch import nn
 
-Hidden = Annotated[
+DiffusionWidths = Annotated[
     list[Annotated[int, Field(ge=2, le=1 << 12)]] | None,
     Field(
         min_length=1,
@@ -22,15 +23,15 @@ Hidden = Annotated[
         "each block, 128,128,128 by default",
     ),
 ]
-Depth = Annotated[int, Field(ge=1, le=64, description="blocks at each size, down and up alike")]
-Levels = Annotated[
+DiffusionDepth = Annotated[int, Field(ge=1, le=64, description="blocks at each size, down and up alike")]
+Values = Annotated[
     Literal["auto", "bits", "bytes", "reals"],
     Field(
         description="values of an example: 0 and 1, 256 levels, or any number; auto: bits for grey images, bytes for others, "
         "reals for tables and vectors"
     ),
 ]
-Binarise = Annotated[
+BitsBinarise = Annotated[
     Literal["auto", "none", "static", "dynamic"],
     Field(description="how grey levels are read; auto: dynamic for bits, else none"),
 ]
@@ -38,14 +39,16 @@ DrawingSteps = Annotated[
     int, Field(ge=1, le=10000, description="steps from noise to a sample, each a pass of the network")
 ]
 
+__all__ = ["diffusion"]
+
 
 @recipe(steps=20000, batch=64, lr=2e-3, ema=0.999, lr_warmup=100, clip=1e4, evaluate_every=1000)
 def diffusion(
-    shape: Shape,
-    hidden: Hidden = None,
-    depth: Depth = 1,
-    values: Levels = "auto",
-    binarise: Binarise = "auto",
+    about: About,
+    hidden: DiffusionWidths = None,
+    depth: DiffusionDepth = 1,
+    values: Values = "auto",
+    binarise: BitsBinarise = "auto",
     drawing_steps: DrawingSteps = 64,
 ) -> Plan:
     """Variational diffusion of Kingma et al. (2021): noise is taken away step by step, with a bound in nats like any other."""
@@ -53,10 +56,9 @@ def diffusion(
     from ..nn import TimedMLP, UNet
     from ..objectives import ELBO
 
+    shape = about.shape
     if values == "auto":
         values = "reals" if len(shape) < 3 else "bits" if shape[0] == 1 else "bytes"
-    if binarise == "auto":
-        binarise = "dynamic" if values == "bits" and len(shape) == 3 else "none"
     inputs = [2 * shape[0], *shape[1:]]
     if hidden is None:
         hidden = [32, 64] if len(shape) == 3 else [128, 128, 128]
@@ -69,4 +71,5 @@ def diffusion(
             )
         net = TimedMLP(inputs, shape, hidden[0], len(hidden))
     readings = {"bits": models.Bits(), "bytes": models.Bytes(), "reals": models.Reals()}
-    return Plan(models.Diffusion(shape, net, readings[values], drawing_steps), ELBO(), binarise)
+    model = models.Diffusion(shape, net, readings[values], drawing_steps)
+    return Plan(model, ELBO(), grey_levels(binarise, shape, values == "bits"))

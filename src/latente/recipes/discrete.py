@@ -2,57 +2,104 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .text_to_image import (
-    Channels,
-    CodeFeatures,
-    Levels,
-    QuantiserName,
-    TokeniserDepth,
-    TokenLikelihood,
-    quantiser_of,
-)
-from .vaes import Binarise, Shape, reading, usual_likelihood
+from .options import Binarise
+from .parts import grey_levels, reading, usual_likelihood
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..models import VQVAE
+    from ..nn import Quantiser
+
+QuantiserName = Annotated[
+    Literal["fsq", "vq", "vq-ema"],
+    Field(
+        description="how numbers become codes: rounded to --levels, or to the nearest of --codes vectors that move by gradient, "
+        "or as averages"
+    ),
+]
+QuantiserLevels = Annotated[
+    list[Annotated[int, Field(ge=2, le=256)]],
+    Field(
+        min_length=1,
+        max_length=16,
+        description="fsq: levels of each number; their product is the number of codes",
+    ),
+]
 CodesNumber = Annotated[int, Field(ge=2, le=1 << 16, description="vq and vq-ema: vectors of the codebook")]
+CodeFeatures = Annotated[int, Field(ge=1, le=1 << 12, description="vq and vq-ema: features of a vector")]
+StageChannels = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 12)]],
+    Field(
+        min_length=1,
+        max_length=6,
+        description="channels of the stages of the tokeniser, each of half the size of the one before",
+    ),
+]
+TokeniserDepth = Annotated[int, Field(ge=0, le=16, description="residual blocks of each stage")]
+TokenLikelihood = Annotated[
+    Literal["auto", "bernoulli", "gaussian-optimal", "gaussian-shared", "logistic-mixture"],
+    Field(description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for others"),
+]
+
+__all__ = ["Tokeniser", "vq_vae"]
+
+
+@dataclass(frozen=True)
+class Tokeniser:
+    """Holds what turns images into grids of codes, and back."""
+
+    quantiser: QuantiserName = "fsq"
+    levels: QuantiserLevels = field(default_factory=lambda: [8, 6, 5])
+    codes: CodesNumber = 256
+    code_features: CodeFeatures = 16
+    channels: StageChannels = field(default_factory=lambda: [32, 64])
+    tokeniser_depth: TokeniserDepth = 1
+    likelihood: TokenLikelihood = "auto"
+
+    def model(self, shape: Sequence[int]) -> VQVAE:
+        """Makes the autoencoder, whose codes are all alike a priori."""
+        from ..models import VQVAE
+        from ..models.vq import Uniform
+        from ..nn import ConvFromPlanes, ConvToPlanes
+
+        rounds = self.rounds()
+        depth, channels = self.tokeniser_depth, self.channels
+        encoder = ConvToPlanes(shape, rounds.features, channels, depth)
+        pixels = reading(
+            usual_likelihood(self.likelihood, shape),
+            lambda planes: ConvFromPlanes(rounds.features, (planes, *shape[1:]), channels, depth),
+            shape,
+        )
+        return VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels)
+
+    def rounds(self) -> Quantiser:
+        from ..nn import FSQ, VQ
+
+        if self.quantiser == "fsq":
+            return FSQ(self.levels)
+        return VQ(self.codes, self.code_features, decay=0.99 if self.quantiser == "vq-ema" else None)
 
 
 @recipe(steps=2500, batch=64)
 def vq_vae(
-    shape: Shape,
-    quantiser: QuantiserName = "vq-ema",
-    levels: Levels = [8, 6, 5],  # noqa: B006
-    codes: CodesNumber = 128,
-    code_features: CodeFeatures = 16,
-    channels: Channels = [16, 32],  # noqa: B006
-    tokeniser_depth: TokeniserDepth = 1,
-    likelihood: TokenLikelihood = "auto",
+    about: About,
+    tokeniser: Tokeniser = Tokeniser("vq-ema", codes=128, channels=[16, 32]),
     binarise: Binarise = "auto",
 ) -> Plan:
     """The VQ-VAE of van den Oord et al. (2017): images as grids of codes; then fit a prior, --kind pixelcnn."""
-    from ..models import VQVAE
-    from ..models.vq import Uniform
-    from ..nn import ConvFromPlanes, ConvToPlanes
     from ..objectives import TokeniserLoss
 
+    shape = about.shape
     if len(shape) != 3:
         raise RunError(f"codes are of images, and these examples have the shape {tuple(shape)}: use vae")
-    if likelihood == "auto":
-        likelihood = usual_likelihood(shape)
-    if binarise == "auto":
-        binarise = "dynamic" if likelihood == "bernoulli" else "none"
-    rounds = quantiser_of(quantiser, levels, codes, code_features)
-    encoder = ConvToPlanes(shape, rounds.features, channels, tokeniser_depth)
-    pixels = reading(
-        likelihood,
-        lambda planes: ConvFromPlanes(rounds.features, (planes, *shape[1:]), channels, tokeniser_depth),
-        shape,
-    )
-    return Plan(
-        VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels), TokeniserLoss(), binarise
-    )
+    is_binary = usual_likelihood(tokeniser.likelihood, shape) == "bernoulli"
+    return Plan(tokeniser.model(shape), TokeniserLoss(), grey_levels(binarise, shape, is_binary))

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
-from .captions import CaptionFeatures, CaptionLength, Encoder, Side, Tokens, Vocabulary, captions_of
+from .about import About, Captioned
+from .captions import Captions
 from .catalogue import Plan, recipe
-from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
-from .vaes import Binarise, Latent, Shape, usual_likelihood
+from .loading import CaptionOptions
+from .options import Binarise, Latent
+from .parts import grey_levels, usual_likelihood
+from .remedies import Annealing
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..conditionals import Conditional
-    from ..nn import Reader, Writer
+    from ..models import Draw
+    from ..nn import Aligned, CaptionEncoder, MeanOfWords, Reader, Writer
 
 Glimpses = Annotated[int, Field(ge=1, le=1000, description="steps T in which an image is drawn")]
-Units = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
-Read = Annotated[
+DrawUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
+ReadWindow = Annotated[
     int, Field(ge=0, le=1 << 10, description="filters a side of the window that is read; 0 to read it all")
 ]
-Write = Annotated[
+WriteWindow = Annotated[
     int,
     Field(ge=0, le=1 << 10, description="filters a side of the window that is written; 0 to write it all"),
 ]
@@ -40,7 +43,7 @@ Blank = Annotated[
         description="log-odds of the blank canvas, before they are learned; by default -5 for one channel, else 0",
     ),
 ]
-Align = Annotated[
+Alignment = Annotated[
     Literal["attention", "mean", "sentence", "none"],
     Field(
         description="what a step hears of a caption: words it chooses anew, their mean, the encoder's last state, or nothing"
@@ -49,112 +52,111 @@ Align = Annotated[
 AlignUnits = Annotated[int, Field(ge=1, le=1 << 12, description="attention: units that weigh words")]
 
 
+__all__ = ["Alignments", "Canvas", "Steps", "align_draw", "draw"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Holds in how many steps an image is drawn, and what a step reads and writes."""
+
+    glimpses: Glimpses = 10
+    units: DrawUnits = 256
+    read: ReadWindow = 0
+    write: WriteWindow = 0
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Holds what a canvas is at first, and which distribution of images it is in the end."""
+
+    likelihood: CanvasLikelihood = "auto"
+    binarise: Binarise = "auto"
+    blank: Blank = None
+
+
+@dataclass(frozen=True)
+class Alignments:
+    """Holds what a step has of the words of a caption."""
+
+    align: Alignment = "attention"
+    align_units: AlignUnits = 48
+
+
 @recipe(steps=6000, batch=100, clip=5.0)
 def draw(
-    shape: Shape,
-    glimpses: Glimpses = 10,
+    about: About,
     latent: Latent = 100,
-    units: Units = 256,
-    read: Read = 0,
-    write: Write = 0,
-    likelihood: CanvasLikelihood = "auto",
-    binarise: Binarise = "auto",
-    blank: Blank = None,
-    beta: Beta = 1.0,
-    warmup: Warmup = 0.25,
-    free_nats: FreeNats = 0.0,
-    free_bits: FreeBits = 0.0,
+    steps: Steps = Steps(),
+    canvas: Canvas = Canvas(),
+    annealing: Annealing = Annealing(),
 ) -> Plan:
     """DRAW of Gregor et al. (2015): an image is drawn in steps, each of which reads what is still wrong."""
-    from ..models import Draw
-    from ..priors import Standard
-
+    shape = about.shape
     check_images(shape)
-    read_as = usual_likelihood(shape) if likelihood == "auto" else likelihood
-    reader, writer = hands(shape, units, read, write)
-    model = Draw(
-        shape,
-        glimpses,
-        units,
-        reader,
-        writer,
-        posterior_of(units, latent),
-        Standard(latent),
-        None,
-        canvas_of(read_as, shape),
-        latent,
-        blank_of(blank, shape),
-    )
-    remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
-    remedies.check()
-    if binarise == "auto":
-        binarise = "dynamic" if read_as == "bernoulli" else "none"
-    return Plan(model, remedies.elbo(), binarise)
+    model = drawer(shape, latent, steps, canvas, hands(shape, steps))
+    is_binary = usual_likelihood(canvas.likelihood, shape) == "bernoulli"
+    return Plan(model, annealing.elbo(), grey_levels(canvas.binarise, shape, is_binary))
 
 
-@recipe(steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
+@recipe(reads="captions", steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
 def align_draw(
-    shape: Shape,
-    vocabulary: Vocabulary,
-    caption_length: CaptionLength = 64,
-    glimpses: Glimpses = 8,
+    about: Captioned,
+    loading: CaptionOptions = CaptionOptions(),
     latent: Latent = 24,
-    units: Units = 192,
-    read: Read = 7,
-    write: Write = 7,
-    align: Align = "attention",
-    align_units: AlignUnits = 48,
-    caption_encoder: Encoder = "bilstm",
-    caption_features: CaptionFeatures = 96,
-    likelihood: CanvasLikelihood = "auto",
-    binarise: Binarise = "none",
-    blank: Blank = None,
-    beta: Beta = 1.0,
-    warmup: Warmup = 0.25,
-    free_nats: FreeNats = 0.0,
-    free_bits: FreeBits = 0.0,
-    tokens: Tokens = "word",
-    side: Side = None,
+    steps: Steps = Steps(glimpses=8, units=192, read=7, write=7),
+    alignments: Alignments = Alignments(),
+    captions: Captions = Captions(),
+    canvas: Canvas = Canvas(binarise="none"),
+    annealing: Annealing = Annealing(),
 ) -> Plan:
     """AlignDRAW of Mansimov et al. (2015): an image is drawn in steps, each of which looks at the words of a caption."""
+    from ..nn import Aligned, MeanOfWords
+
+    shape = about.shape
+    check_images(shape)
+    made = hands(shape, steps)
+    embed = None if alignments.align == "none" else captions.encoder(about)
+    hear: Aligned | MeanOfWords | None = None
+    if embed is not None:
+        hear = MeanOfWords(alignments.align == "sentence")
+        if alignments.align == "attention":
+            hear = Aligned(steps.units, embed.features, alignments.align_units)
+    model = drawer(shape, latent, steps, canvas, made, embed, hear, learned=True)
+    return Plan(model, annealing.elbo(), grey_levels(canvas.binarise, shape, is_binary=False))
+
+
+def drawer(
+    shape: list[int],
+    latent: int,
+    steps: Steps,
+    canvas: Canvas,
+    hands: tuple[Reader, Writer],
+    embed: CaptionEncoder | None = None,
+    hear: Aligned | MeanOfWords | None = None,
+    learned: bool = False,
+) -> Draw:
+    """Makes the model; with `learned` the priors of all steps but the first depend on what was drawn."""
     from torch import nn
 
     from ..conditionals import Diagonal
     from ..models import Draw
-    from ..nn import Aligned, MeanOfWords
     from ..priors import Standard
 
-    check_images(shape)
-    read_as = usual_likelihood(shape) if likelihood == "auto" else likelihood
-    reader, writer = hands(shape, units, read, write)
-    embed = (
-        None
-        if align == "none"
-        else captions_of(caption_encoder, vocabulary, caption_features, caption_length)
-    )
-    hear: Aligned | MeanOfWords | None = None
-    if embed is not None:
-        hear = MeanOfWords(align == "sentence")
-        if align == "attention":
-            hear = Aligned(units, embed.features, align_units)
-    model = Draw(
+    units = steps.units
+    return Draw(
         shape,
-        glimpses,
+        steps.glimpses,
         units,
-        reader,
-        writer,
-        posterior_of(units, latent),
+        *hands,
+        Diagonal(nn.Linear(units, 2 * latent)),
         Standard(latent),
-        Diagonal(nn.Sequential(nn.Linear(units, 2 * latent), nn.Tanh())),
-        canvas_of(read_as, shape),
+        Diagonal(nn.Sequential(nn.Linear(units, 2 * latent), nn.Tanh())) if learned else None,
+        canvas_of(usual_likelihood(canvas.likelihood, shape), shape),
         latent,
-        blank_of(blank, shape),
+        blank_of(canvas.blank, shape),
         embed,
         hear,
     )
-    remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
-    remedies.check()
-    return Plan(model, remedies.elbo(), "none" if binarise == "auto" else binarise)
 
 
 def check_images(shape: list[int]) -> None:
@@ -168,21 +170,14 @@ def blank_of(blank: float | None, shape: list[int]) -> float:
     return -5.0 if shape[0] == 1 else 0.0
 
 
-def hands(shape: list[int], units: int, read: int, write: int) -> tuple[Reader, Writer]:
+def hands(shape: list[int], steps: Steps) -> tuple[Reader, Writer]:
     from ..nn import Reader, Window, Writer
 
+    units, read, write = steps.units, steps.read, steps.write
     return (
         Reader(shape, Window(units, shape, read) if read else None),
         Writer(units, shape, Window(units, shape, write) if write else None),
     )
-
-
-def posterior_of(units: int, latent: int) -> nn.Module:
-    from torch import nn
-
-    from ..conditionals import Diagonal
-
-    return Diagonal(nn.Linear(units, 2 * latent))
 
 
 def canvas_of(likelihood: str, shape: list[int]) -> Conditional:

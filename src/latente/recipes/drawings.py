@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import Shape
+from .loading import DrawingOptions
+
+if TYPE_CHECKING:
+    from ..schedules import Schedule
 
 CellName = Literal["lstm", "layer-norm", "hyper"]
-Longest = Annotated[
-    int, Field(ge=2, le=4096, description="points of a drawing; longer ones are simplified until they fit")
-]
-Bad = Annotated[
-    Literal["drop", "refuse"],
-    Field(
-        description="what to do with drawings of no line or no size, with gaps, or too long: leave them out, or stop"
-    ),
-]
-Code = Annotated[
+DrawingCode = Annotated[
     int,
     Field(ge=0, le=1 << 14, description="dimensions of z; 0 for the decoder alone, which completes drawings"),
 ]
 DecoderCell = Annotated[CellName, Field(description="cell of the decoder")]
 EncoderCell = Annotated[CellName, Field(description="cell of the encoder's two directions")]
-Units = Annotated[int, Field(ge=1, le=1 << 14, description="units of the decoder")]
+DecoderUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of the decoder")]
 EncoderUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each direction of the encoder")]
-Components = Annotated[int, Field(ge=1, le=1000, description="Normals in the mixture of where the pen goes")]
-Dropout = Annotated[
+PenMixture = Annotated[int, Field(ge=1, le=1000, description="Normals in the mixture of where the pen goes")]
+CellDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of each cell's candidate memory that is dropped in training")
 ]
 KlWeight = Annotated[
@@ -65,26 +61,56 @@ Start = Annotated[
 ]
 
 
-@recipe(steps=2400, batch=100, clip_value=1.0)
+__all__ = ["Cells", "KlAnnealing", "StrokeNoise", "sketch_rnn"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Holds the recurrent networks that read and draw."""
+
+    cell: DecoderCell = "layer-norm"
+    encoder_cell: EncoderCell = "layer-norm"
+    hidden: DecoderUnits = 512
+    encoder_hidden: EncoderUnits = 256
+    components: PenMixture = 20
+    dropout: CellDropout = 0.1
+    start: Start = "pen"
+
+
+@dataclass(frozen=True)
+class KlAnnealing:
+    """Holds the weight of the rate, by the paper's own measure: a dimension of z, against the loss a point."""
+
+    kl_weight: KlWeight = 0.5
+    kl_start: KlStart = 0.01
+    kl_decay: KlDecay = None
+    kl_floor: KlFloor = 0.2
+
+    def beta(self, nats: float) -> Schedule:
+        """Makes the schedule; `nats` turns the paper's measure into nats of a drawing."""
+        from ..schedules import saturating
+
+        pace = (0.01, 0.75) if self.kl_decay is None else (self.kl_decay, 1)
+        return saturating(*pace, start=self.kl_start * nats, end=self.kl_weight * nats)
+
+
+@dataclass(frozen=True)
+class StrokeNoise:
+    """Holds by how much drawings are changed in training."""
+
+    stretch: Stretch = 0.15
+    point_dropout: PointDropout = 0.1
+
+
+@recipe(reads="drawings", steps=2400, batch=100, clip_value=1.0)
 def sketch_rnn(
-    shape: Shape,
-    longest: Longest = 250,
-    bad: Bad = "drop",
-    latent: Code = 128,
-    cell: DecoderCell = "layer-norm",
-    encoder_cell: EncoderCell = "layer-norm",
-    hidden: Units = 512,
-    encoder_hidden: EncoderUnits = 256,
-    components: Components = 20,
-    dropout: Dropout = 0.1,
-    kl_weight: KlWeight = 0.5,
-    kl_start: KlStart = 0.01,
-    kl_decay: KlDecay = None,
-    kl_floor: KlFloor = 0.2,
-    stretch: Stretch = 0.15,
-    point_dropout: PointDropout = 0.1,
+    about: About,
+    loading: DrawingOptions = DrawingOptions(),
+    latent: DrawingCode = 128,
+    cells: Cells = Cells(),
+    annealing: KlAnnealing = KlAnnealing(),
+    noise: StrokeNoise = StrokeNoise(),
     padded: Padded = False,
-    start: Start = "pen",
 ) -> Plan:
     """Sketch-rnn of Ha and Eck (2017): a recurrent network reads a drawing into z, another draws it, stroke by stroke."""
     from ..conditionals import Diagonal, Drawings
@@ -93,22 +119,21 @@ def sketch_rnn(
     from ..nn import StrokeDecoder, StrokeEncoder
     from ..objectives import SketchLoss
     from ..priors import Standard
-    from ..schedules import constant, saturating
+    from ..schedules import constant
     from ..trace import Model
 
-    rows = shape[0]
+    rows = about.shape[0]
     points = max(1, rows - 1)
-    likelihood = Drawings(StrokeDecoder(latent, cell, hidden, components, dropout, start), rows)
+    pen = StrokeDecoder(latent, cells.cell, cells.hidden, cells.components, cells.dropout, cells.start)
+    likelihood = Drawings(pen, rows)
     model: Model = DecoderOnly(likelihood)
     beta = constant()
     if latent:
-        encoder = StrokeEncoder(latent, encoder_cell, encoder_hidden, dropout)
+        encoder = StrokeEncoder(latent, cells.encoder_cell, cells.encoder_hidden, cells.dropout)
         model = VAE(Diagonal(encoder), Standard(latent), likelihood)
-        nats = points / latent  # of a drawing, against the paper's of a point and of a dimension
-        pace = (0.01, 0.75) if kl_decay is None else (kl_decay, 1)
-        beta = saturating(*pace, start=kl_start * nats, end=kl_weight * nats)
-    return Plan(
-        model,
-        SketchLoss(points, beta, kl_floor * latent, padded),
-        augment=StretchAndDrop(stretch, point_dropout) if stretch or point_dropout else None,
-    )
+        beta = annealing.beta(points / latent)
+    augment = None
+    if noise.stretch or noise.point_dropout:
+        augment = StretchAndDrop(noise.stretch, noise.point_dropout)
+    loss = SketchLoss(points, beta, annealing.kl_floor * latent, padded)
+    return Plan(model, loss, augment=augment)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About, Base
 from .catalogue import Plan, recipe
-from .two_stage import Of, base_of
-from .vaes import Binarise, Classes, Hidden, Latent, Likelihood, Shape, likelihood_of, usual_likelihood
+from .options import Binarise, Hidden, Latent, LikelihoodName
+from .parts import Networks, grey_levels, likelihood_of, usual_likelihood
+from .two_stage import vae_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from ..objectives import FewLabels
     from ..trace import Model
 
-Labels = Annotated[
+FewLabelsNumber = Annotated[
     int | None,
     Field(
         ge=1,
@@ -27,13 +30,13 @@ Labels = Annotated[
         "used without",
     ),
 ]
-Alpha = Annotated[
+LabelWeight = Annotated[
     float,
     Field(
         ge=0, le=1e6, description="weight of the classification loss, a label, beside the bound, an example"
     ),
 ]
-Noise = Annotated[
+FeatureDropout = Annotated[
     float,
     Field(
         ge=0,
@@ -41,7 +44,7 @@ Noise = Annotated[
         description="share of the features of q(y|x) dropped in training; of a vector's, half as many",
     ),
 ]
-Pull = Annotated[
+GradientShare = Annotated[
     float,
     Field(
         ge=0,
@@ -49,55 +52,69 @@ Pull = Annotated[
         description="weight of the gradient that examples without a label send to q(y|x), after it has risen from 0",
     ),
 ]
-Channels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of q(y|x) of an image")]
+ClassifierChannels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of q(y|x) of an image")]
 
 RISE = 0.5  # of the steps, over which the pull rises
+
+__all__ = ["LabelNet", "m1_m2", "m2"]
+
+
+@dataclass(frozen=True)
+class LabelNet:
+    """Holds what q(y|x) is made of."""
+
+    dropout: FeatureDropout = 0.5
+    channels: ClassifierChannels = 32
+
+    def model(self, about: About, hidden: list[int]) -> Conditional:
+        from ..models import Classes
+        from ..nn import BentConv, DropoutMLP
+
+        shape, classes = about.shape, about.classes
+        if len(shape) == 3:
+            return Classes(BentConv(shape, (classes,), self.channels, self.dropout))
+        return Classes(DropoutMLP(shape, (classes,), hidden, self.dropout))
 
 
 @recipe(steps=2000, batch=100, evaluate_every=500)
 def m2(
-    shape: Shape,
-    classes: Classes = 0,
-    labels: Labels = 100,
+    about: About,
+    labels: FewLabelsNumber = 100,
     latent: Latent = 5,
     hidden: Hidden = [200],  # noqa: B006
-    likelihood: Likelihood = "auto",
+    likelihood: LikelihoodName = "auto",
     binarise: Binarise = "auto",
-    alpha: Alpha = 1.0,
-    pull: Pull = 0.05,
-    dropout: Noise = 0.5,
-    channels: Channels = 32,
+    alpha: LabelWeight = 1.0,
+    pull: GradientShare = 0.05,
+    label_net: LabelNet = LabelNet(),
 ) -> Plan:
     """A joint model of examples and labels, most of which are unknown: the M2 of Kingma et al. (2014).
 
     An image is told by a convolutional q(y|x), which in training sees it turned, stretched, slanted and shifted a little.
     """
+    shape, classes = about.shape, about.classes
     needs_classes(classes, labels)
     if likelihood == "pixelcnn":
         raise RunError(
             "likelihood is pixelcnn, which reads one label an example, not all at once: use another"
         )
-    if likelihood == "auto":
-        likelihood = usual_likelihood(shape)
-    if binarise == "auto":
-        binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
-    p = likelihood_of(likelihood, "mlp", shape, latent, hidden, classes, 0.1, 0.0)
-    model = joint(shape, latent, hidden, p, classifier(shape, classes, hidden, dropout, channels), classes)
-    return Plan(model, objective(alpha, pull), binarise, labels=labels, unlabelled=True)
+    kind = usual_likelihood(likelihood, shape)
+    levels = grey_levels(binarise, shape, kind == "bernoulli")
+    p = likelihood_of(kind, Networks("mlp", hidden, classes), latent, shape)
+    model = joint(shape, latent, hidden, p, label_net.model(about, hidden), classes)
+    return Plan(model, objective(alpha, pull), levels, labels=labels, unlabelled=True)
 
 
 @recipe(steps=2000, batch=100, evaluate_every=500)
 def m1_m2(
-    shape: Shape,
-    of: Of,
-    classes: Classes = 0,
-    labels: Labels = 100,
+    about: About,
+    of: Base,
+    labels: FewLabelsNumber = 100,
     latent: Latent = 5,
     hidden: Hidden = [200],  # noqa: B006
-    alpha: Alpha = 1.0,
-    pull: Pull = 0.05,
-    dropout: Noise = 0.5,
-    channels: Channels = 32,
+    alpha: LabelWeight = 1.0,
+    pull: GradientShare = 0.05,
+    label_net: LabelNet = LabelNet(),
 ) -> Plan:
     """A joint model of labels and the codes of a trained VAE, which stays as it is: the M1+M2 of Kingma et al. (2014).
 
@@ -107,12 +124,13 @@ def m1_m2(
     from ..models import VAE, JointOnCodes
     from ..nn import MLP
 
+    shape, classes = about.shape, about.classes
     needs_classes(classes, labels)
-    base, binarise, features, is_real = base_of(of, shape, "labels are learnt beside the code")
+    base, binarise, features, is_real = vae_of(of, shape, "labels are learnt beside the code")
     if not is_real:
-        raise RunError(f"the codes of {of['recipe']} lie on a surface, and M2 draws real numbers: use a vae")
+        raise RunError(f"the codes of {of.recipe} lie on a surface, and M2 draws real numbers: use a vae")
     p = Diagonal(MLP((latent,), (2 * features,), hidden[::-1], classes), floor=0.01)
-    label = classifier(shape, classes, hidden, dropout, channels)
+    label = label_net.model(about, hidden)
     model = JointOnCodes(base, joint([features], latent, hidden, p, label, classes), classes)
 
     def adopt(trained: Model) -> None:
@@ -135,18 +153,6 @@ def objective(alpha: float, pull: float) -> FewLabels:
     from ..objectives import FewLabels
 
     return FewLabels(alpha, schedules.linear(RISE, end=pull))
-
-
-def classifier(
-    shape: list[int], classes: int, hidden: list[int], dropout: float, channels: int
-) -> Conditional:
-    """Makes q(y|x)."""
-    from ..models import Classes
-    from ..nn import BentConv, DropoutMLP
-
-    if len(shape) == 3:
-        return Classes(BentConv(shape, (classes,), channels, dropout))
-    return Classes(DropoutMLP(shape, (classes,), hidden, dropout))
 
 
 def joint(

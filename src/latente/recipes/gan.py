@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import Hidden, Latent, Shape, encoding, likelihood_of
+from .options import Hidden, Latent
+from .parts import Networks, encoding, likelihood_of
 
 CriticHidden = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]] | None,
@@ -17,36 +19,38 @@ CriticHidden = Annotated[
         description="channels of the critic's stages, or widths of its layers; --hidden by default",
     ),
 ]
-Slope = Annotated[
+GradientWeight = Annotated[
     float,
     Field(
         ge=0, le=1e6, description="weight of the critic's squared gradient at real examples, R1; 0 for none"
     ),
 ]
-Every = Annotated[int, Field(ge=1, le=10000, description="steps between two looks at that gradient")]
+GradientEvery = Annotated[int, Field(ge=1, le=10000, description="steps between two looks at that gradient")]
 PixelLikelihood = Annotated[
     Literal["bernoulli", "gaussian-optimal"],
     Field(
         description="p(x|z), by which the model is scored, not trained; its means are what the critic sees"
     ),
 ]
-Rate = Annotated[
+RateWeight = Annotated[
     float,
     Field(ge=0, le=1e6, allow_inf_nan=False, description="weight of the rate against the learned similarity"),
 ]
-Similarity = Annotated[
+SimilarityWeight = Annotated[
     float, Field(gt=0, le=1e6, description="what an error in the critic's layer counts for the decoder")
 ]
+
+__all__ = ["gan", "vae_gan"]
 
 
 @recipe(steps=20000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def gan(
-    shape: Shape,
+    about: About,
     latent: Latent = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
-    slope: Slope = 1.0,
-    every: Every = 16,
+    slope: GradientWeight = 1.0,
+    every: GradientEvery = 16,
 ) -> Plan:
     """A generative adversarial network (Goodfellow et al., 2014), steadied by a penalty on the critic's gradient."""
     from ..models import GAN
@@ -54,6 +58,7 @@ def gan(
     from ..objectives import Generation
     from ..priors import Standard
 
+    shape = about.shape
     is_image = len(shape) == 3
     generator = ConvDecoder((latent,), shape, hidden) if is_image else MLP((latent,), shape, hidden[::-1])
     model = GAN(Standard(latent), generator, len(shape), (0.0, 1.0) if is_image else None)
@@ -62,15 +67,15 @@ def gan(
 
 @recipe(steps=10000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def vae_gan(
-    shape: Shape,
+    about: About,
     latent: Latent = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
     likelihood: PixelLikelihood = "gaussian-optimal",
-    beta: Rate = 1.0,
-    similarity: Similarity = 1.0,
-    slope: Slope = 1.0,
-    every: Every = 16,
+    beta: RateWeight = 1.0,
+    similarity: SimilarityWeight = 1.0,
+    slope: GradientWeight = 1.0,
+    every: GradientEvery = 16,
 ) -> Plan:
     """The VAE of Larsen et al. (2016), whose errors are measured in a layer of a critic that learns with it."""
     from ..conditionals import Diagonal
@@ -79,11 +84,12 @@ def vae_gan(
     from ..objectives import LearnedSimilarity
     from ..priors import Standard
 
-    network: Literal["conv", "mlp"] = "conv" if len(shape) == 3 else "mlp"
+    shape = about.shape
+    nets = Networks("conv" if len(shape) == 3 else "mlp", hidden)
     model = VAE(
-        Diagonal(encoding(network, shape, 2 * latent, hidden, 0, 0.0)),
+        Diagonal(encoding(nets, shape, 2 * latent)),
         Standard(latent),
-        likelihood_of(likelihood, network, shape, latent, hidden, 0, 0.1, 0.0),
+        likelihood_of(likelihood, nets, latent, shape),
     )
     objective = LearnedSimilarity(Critic(shape, critic or hidden), beta, similarity, slope, every)
     return Plan(model, objective)

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .remedies import Beta, Remedies, Warmup
-from .vaes import Binarise, Dropout, Likelihood, Scale, Shape, reading, usual_likelihood
+from .options import Beta, BlockDropout, Reading, Warmup
+from .parts import grey_levels, usual_likelihood
+from .parts import reading as read_as
+from .remedies import Remedies
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..data.examples import Examples
+    from ..objectives import ELBO
     from ..settings import Settings
 
 CENTRE = 10_000  # examples that the mean is one of
-Groups = Annotated[
+LatentGroups = Annotated[
     Annotated[list[Annotated[int, Field(ge=1, le=1 << 12)]], Field(min_length=1, max_length=64)] | None,
     Field(
         description="dimensions of each latent group, the top one first, 8,16,24,32,48 by default; planes of each for conv, "
         "16,8,8,4,4 by default"
     ),
 ]
-Body = Annotated[
+LadderNetwork = Annotated[
     Literal["dense", "conv"],
     Field(description="fully connected, or convolutions at half the image's size and below"),
 ]
-Width = Annotated[
+StateWidth = Annotated[
     int | None,
     Field(
         ge=1, le=1 << 14, description="features of the state, 256 by default; planes for conv, 48 by default"
     ),
 ]
-Inner = Annotated[
+InnerPlanes = Annotated[
     int | None,
     Field(ge=1, le=1 << 14, description="conv: planes inside a block; a third of --width by default"),
 ]
@@ -47,8 +52,27 @@ Stages = Annotated[
         description="conv: how many groups each size has, the smallest first; the largest is half the image",
     ),
 ]
-FreeNats = Annotated[float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each group")]
+FreeNatsOfGroups = Annotated[
+    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each group")
+]
 Balance = Annotated[bool, Field(description="during the warm-up charge each group in proportion to its rate")]
+
+__all__ = ["GroupAnnealing", "ladder"]
+
+
+@dataclass(frozen=True)
+class GroupAnnealing:
+    """Holds how the weight of the rate rises, and what is free of the rate of each latent group."""
+
+    beta: Beta = "linear"
+    warmup: Warmup = 0.1
+    free_nats: FreeNatsOfGroups = 0.0
+    balance: Balance = False
+
+    def elbo(self) -> ELBO:
+        elbo = Remedies(self.beta, self.warmup, free_nats=self.free_nats).elbo()
+        elbo.balance = self.balance
+        return elbo
 
 
 @recipe(
@@ -62,38 +86,31 @@ Balance = Annotated[bool, Field(description="during the warm-up charge each grou
     evaluate_every=1000,
 )
 def ladder(
-    shape: Shape,
-    latent: Groups = None,
-    network: Body = "dense",
-    width: Width = None,
-    inner: Inner = None,
+    about: About,
+    latent: LatentGroups = None,
+    network: LadderNetwork = "dense",
+    width: StateWidth = None,
+    inner: InnerPlanes = None,
     stages: Stages = [1, 2, 2],  # noqa: B006
-    likelihood: Likelihood = "auto",
-    scale: Scale = 0.1,
-    binarise: Binarise = "auto",
-    beta: Beta = "linear",
-    warmup: Warmup = 0.1,
-    free_nats: FreeNats = 0.0,
-    balance: Balance = False,
-    dropout: Dropout = 0.0,
+    dropout: BlockDropout = 0.0,
+    reading: Reading = Reading(),
+    annealing: GroupAnnealing = GroupAnnealing(),
 ) -> Plan:
     """A hierarchical VAE: many latent groups, each given those above it, from the top down (Sønderby et al., 2016)."""
     from .. import nn
     from ..models import TopDown
 
-    if likelihood == "auto":
-        likelihood = usual_likelihood(shape)
+    shape = about.shape
+    likelihood = usual_likelihood(reading.likelihood, shape)
     if likelihood == "pixelcnn":
         raise RunError(
             "likelihood is pixelcnn, which reads one code and no hierarchy: use vae, or another likelihood"
         )
-    if binarise == "auto":
-        binarise = "dynamic" if likelihood == "bernoulli" and len(shape) == 3 else "none"
     groups = latent or ([8, 16, 24, 32, 48] if network == "dense" else [16, 8, 8, 4, 4])
     wide = width or (256 if network == "dense" else 48)
     if network == "dense":
         body: nn.Ladder = nn.DenseLadder(shape, groups, wide, dropout)
-        last = reading(likelihood, lambda n: nn.MLP((wide,), [n, *shape[1:]], (wide,)), shape, scale)
+        last = read_as(likelihood, lambda n: nn.MLP((wide,), [n, *shape[1:]], (wide,)), shape, reading.scale)
     else:
         if len(shape) < 3:
             raise RunError(f"network is conv, but an example has the shape {tuple(shape)}: use dense")
@@ -103,13 +120,12 @@ def ladder(
             body = nn.ConvLadder(shape, groups, stages, wide, inner or max(1, wide // 3))
         except ValueError as error:
             raise RunError(str(error)) from None
-        last = reading(
-            likelihood, lambda n: nn.ConvFromPlanes(wide, [n, *shape[1:]], (wide,), 0), shape, scale
+        last = read_as(
+            likelihood, lambda n: nn.ConvFromPlanes(wide, [n, *shape[1:]], (wide,), 0), shape, reading.scale
         )
-    elbo = Remedies(beta, warmup, free_nats=free_nats).elbo()
-    elbo.balance = balance
 
     def centre(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
         body.centre.copy_(examples.subset(CENTRE, run.seed).batch(slice(None))[0].mean(0))
 
-    return Plan(TopDown(body, last), elbo, binarise, pretrain=centre)
+    levels = grey_levels(reading.binarise, shape, likelihood == "bernoulli")
+    return Plan(TopDown(body, last), annealing.elbo(), levels, pretrain=centre)

@@ -1,4 +1,4 @@
-"""Options against posterior collapse, which any VAE recipe may take, and the objective they make."""
+"""Groups of options of an objective, those against posterior collapse among them, and the objective they make."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
+from .options import Beta, Capacity, Draws, FreeBits, FreeNats, LeastRate, Warmup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,49 +24,18 @@ if TYPE_CHECKING:
 
     Pretrain = Callable[[Examples, Path | None, Settings, bool], None]
 
-Beta = Annotated[
-    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
-    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
-]
-Warmup = Annotated[
-    float,
-    Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="length of the schedule: a share of the run up to 1, else a number of steps",
-    ),
-]
-Draws = Annotated[
-    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
-]
+__all__ = ["Annealing", "Remedies", "critic"]
+
 Estimator = Annotated[
     Literal["plain", "stl", "dreg"],
     Field(description="gradient of the IWAE bound: plain, sticking the landing, or doubly reparameterised"),
 ]
-FreeNats = Annotated[
-    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of the whole code")
-]
-FreeBits = Annotated[
-    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each dimension")
-]
-Capacity = Annotated[
-    float | None, Field(ge=0, description="nats at which the rate is held; the capacity rises over --warmup")
-]
-Rate = Annotated[float | None, Field(gt=0, description="least rate in nats, kept by a multiplier")]
-Distortion = Annotated[
+LargestDistortion = Annotated[
     float | None,
     Field(allow_inf_nan=False, description="largest distortion in nats, reached at the least rate"),
 ]
 Information = Annotated[
     float, Field(ge=0, le=1e3, description="reward of a nat of mutual information within the batch")
-]
-Mmd = Annotated[
-    float,
-    Field(ge=0, le=1e6, description="what the kernel distance of all codes to the prior costs, in nats"),
-]
-Adversary = Annotated[
-    float,
-    Field(ge=0, le=1e6, description="what codes cost that a critic tells from the prior; see also --beta 0"),
 ]
 Training = Annotated[
     Literal["joint", "aggressive", "semi-amortised"],
@@ -80,7 +50,14 @@ EncoderSteps = Annotated[
         description="steps for which the encoder is first trained as an autoencoder's; the decoder then starts anew",
     ),
 ]
-
+Mmd = Annotated[
+    float,
+    Field(ge=0, le=1e6, description="what the kernel distance of all codes to the prior costs, in nats"),
+]
+CodeCritic = Annotated[
+    float,
+    Field(ge=0, le=1e6, description="what codes cost that a critic tells from the prior; see also --beta 0"),
+]
 
 FLOORS = ("free_bits", "free_nats")
 LEARNED = ("mixture", "flow", "vamp")
@@ -88,33 +65,94 @@ LEARNED = ("mixture", "flow", "vamp")
 
 @dataclass(frozen=True)
 class Remedies:
-    """Holds the options of an objective; the defaults are the plain ELBO."""
+    """Holds the options of an objective; the defaults are the plain ELBO.
 
-    beta: float | str = 1.0
-    warmup: float = 0.25
-    draws: int = 1
-    estimator: str = "plain"
-    free_nats: float = 0.0
-    free_bits: float = 0.0
-    capacity: float | None = None
-    rate: float | None = None
-    distortion: float | None = None
-    information: float = 0.0
-    training: str = "joint"
-    encoder_steps: int = 0
-    mmd: float = 0.0
-    adversary: float = 0.0
-    prior: str = "normal"
+    Raises:
+        RunError: If two options exclude each other.
+    """
 
-    def objective(self, model: VAE, latent: int = 0) -> Objective:
-        """Makes the objective, for codes of some dimensions.
+    beta: Beta = 1.0
+    warmup: Warmup = 0.25
+    draws: Draws = 1
+    estimator: Estimator = "plain"
+    free_nats: FreeNats = 0.0
+    free_bits: FreeBits = 0.0
+    capacity: Capacity = None
+    rate: LeastRate = None
+    distortion: LargestDistortion = None
+    information: Information = 0.0
+    training: Training = "joint"
+    encoder_steps: EncoderSteps = 0
+    mmd: Mmd = 0.0
+    adversary: CodeCritic = 0.0
+
+    def __post_init__(self) -> None:
+        self.check_rate()
+        if self.draws > 1:
+            odd = [*self.weights_given, *self.given(*FLOORS, "information", "mmd", "adversary")]
+            odd += ["training"] if self.training == "semi-amortised" else []
+            self.refuse(odd, f"draws {self.draws}: the IWAE bound has no rate to weigh")
+        elif self.adversary:
+            odd = [n for n in self.weights_given if n != "beta"]
+            odd += self.given(*FLOORS, "information", "mmd")
+            odd += ["training"] if self.training != "joint" else []
+            what = f"adversary {self.adversary}: the critic's objective weighs the rate by beta alone"
+            self.refuse(odd, what)
+        if self.draws == 1 and self.estimator != "plain":
+            raise RunError(
+                f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
+            )
+
+    @property
+    def weights_given(self) -> list[str]:
+        """The options given that set the weight of the rate."""
+        return (["beta"] if self.beta != 1.0 else []) + self.given("capacity", "rate", "distortion")
+
+    def given(self, *names: str) -> list[str]:
+        """Returns those options that are neither missing nor 0."""
+        return [n for n in names if getattr(self, n)]
+
+    def refuse(self, odd: list[str], what: str) -> None:
+        if odd:
+            raise RunError(f"{odd[0]} is {getattr(self, odd[0])} and {what}; leave one of them out")
+
+    def check_rate(self) -> None:
+        """Refuses two weights of the rate, and two floors."""
+        if len(self.weights_given) > 1:
+            raise RunError(
+                f"{' and '.join(self.weights_given)} each set the weight of the rate: give one of them, and leave the others out"
+            )
+        if self.free_bits and self.free_nats:
+            raise RunError(
+                f"free_bits is {self.free_bits} and free_nats {self.free_nats}: give the floor by dimension or for the "
+                "whole code, not both"
+            )
+
+    def check_prior(self, prior: str) -> None:
+        """Refuses what a learned prior cannot have.
 
         Raises:
-            RunError: If two options exclude each other.
+            RunError: If an option does not go together with the prior.
         """
+        if self.beta == 0.0 and prior in LEARNED:
+            raise RunError(
+                f"beta is 0 and prior {prior}: a prior is learned from the rate that codes are charged; leave one out"
+            )
+        if self.free_bits and prior in LEARNED:
+            raise RunError(
+                f"free bits by dimension need a prior that is independent over dimensions, and prior is {prior}: give the "
+                "whole code a floor, --free-nats, or leave one out"
+            )
+        if self.training == "aggressive" and prior == "flow":
+            raise RunError(
+                "training is aggressive and prior flow: the information that ends it takes a prior whose mean and variance are "
+                "known; use --prior mixture, or leave one of them out"
+            )
+
+    def objective(self, model: VAE, latent: int = 0) -> Objective:
+        """Makes the objective, for codes of some dimensions."""
         from ..objectives import IWAE, Adversarial, Aggressive, SemiAmortised
 
-        self.check()
         if self.adversary:
             return Adversarial(critic(latent), self.adversary, self.weight())
         if self.draws > 1:
@@ -136,59 +174,6 @@ class Remedies:
             train_encoder_first(model, examples, self.encoder_steps, settings, folder, progress)
 
         return start
-
-    def check(self) -> None:
-        ways = {
-            "beta": self.beta != 1.0,
-            "capacity": self.capacity,
-            "rate": self.rate,
-            "distortion": self.distortion,
-        }
-        given = [name for name, value in ways.items() if value not in (None, False)]
-        if len(given) > 1:
-            raise RunError(
-                f"{' and '.join(given)} each set the weight of the rate: give one of them, and leave the others out"
-            )
-        if self.beta == 0.0 and self.prior in LEARNED:
-            raise RunError(
-                f"beta is 0 and prior {self.prior}: a prior is learned from the rate that codes are charged; leave one out"
-            )
-        if self.free_bits and self.prior in LEARNED:
-            raise RunError(
-                f"free bits by dimension need a prior that is independent over dimensions, and prior is {self.prior}: give the "
-                "whole code a floor, --free-nats, or leave one out"
-            )
-        if self.training == "aggressive" and self.prior == "flow":
-            raise RunError(
-                "training is aggressive and prior flow: the information that ends it takes a prior whose mean and variance are "
-                "known; use --prior mixture, or leave one of them out"
-            )
-        if self.free_bits and self.free_nats:
-            raise RunError(
-                f"free_bits is {self.free_bits} and free_nats {self.free_nats}: give the floor by dimension or for the "
-                "whole code, not both"
-            )
-        if self.draws > 1:
-            odd = given + [n for n in (*FLOORS, "information", "mmd", "adversary") if getattr(self, n)]
-            odd += ["training"] if self.training == "semi-amortised" else []
-            if odd:
-                raise RunError(
-                    f"{odd[0]} is {getattr(self, odd[0])} and draws {self.draws}: the IWAE bound has no rate to weigh; "
-                    "leave one of them out"
-                )
-        elif self.adversary:
-            odd = [n for n in given if n != "beta"]
-            odd += [n for n in (*FLOORS, "information", "mmd") if getattr(self, n)]
-            odd += ["training"] if self.training != "joint" else []
-            if odd:
-                raise RunError(
-                    f"{odd[0]} is {getattr(self, odd[0])} and adversary {self.adversary}: the critic's objective weighs the "
-                    "rate by beta alone; leave one of them out"
-                )
-        if self.draws == 1 and self.estimator != "plain":
-            raise RunError(
-                f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
-            )
 
     def elbo(self) -> ELBO:
         from .. import divergences, objectives, schedules
@@ -234,6 +219,25 @@ class Remedies:
             "cyclical": schedules.cyclical(),
         }
         return named[self.beta]
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Holds how the weight of the rate rises, and what of the rate is free: those remedies that any latent group may take."""
+
+    beta: Beta = 1.0
+    warmup: Warmup = 0.25
+    free_nats: FreeNats = 0.0
+    free_bits: FreeBits = 0.0
+
+    def __post_init__(self) -> None:
+        self.remedies()  # which refuse what excludes each other
+
+    def remedies(self) -> Remedies:
+        return Remedies(**vars(self))
+
+    def elbo(self) -> ELBO:
+        return self.remedies().elbo()
 
 
 def critic(latent: int) -> nn.Module:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import About
 from .catalogue import Plan, recipe
-from .remedies import Beta, Capacity, Draws, FreeNats, Rate, Remedies, Warmup
-from .vaes import (
-    KERNELS,
-    Binarise,
-    Channels,
-    Classes,
+from .options import (
+    Beta,
+    Capacity,
+    Decoder,
+    Draws,
+    FreeNats,
     Hidden,
-    Kernels,
-    Likelihood,
+    Kappa,
+    LeastRate,
     Network,
-    Scale,
-    Shape,
-    Skip,
-    encoding,
-    vae,
+    Reading,
+    Warmup,
 )
+from .parts import Networks, encoding
+from .remedies import Remedies
+from .vaes import vae
+
+__all__ = ["Sphere", "SphericalRemedies", "spherical_vae"]
 
 Ambient = Annotated[
     int,
     Field(ge=2, le=1 << 16, description="dimensions of the space around each sphere, one more than its own"),
 ]
 Spheres = Annotated[int, Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each")]
-Family = Annotated[Literal["von-mises-fisher", "power-spherical"], Field(description="family of q(z|x)")]
-Kappa = Annotated[
-    Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["learned"],
-    Field(description="concentration of q(z|x): learned from x on each sphere, above 1, or one number"),
-]
+ZonalFamily = Annotated[Literal["von-mises-fisher", "power-spherical"], Field(description="family of q(z|x)")]
 
 
 def refuse_targets(kappa: float | None, **targets: float | None) -> None:
@@ -50,58 +50,65 @@ def refuse_targets(kappa: float | None, **targets: float | None) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Sphere:
+    """Holds on how many spheres a code is a direction, and how its posterior is spread there."""
+
+    spheres: Spheres = 1
+    family: ZonalFamily = "von-mises-fisher"
+    kappa: Kappa = "learned"
+
+    @property
+    def concentration(self) -> float | None:
+        """The fixed concentration; None where it is learned."""
+        return None if self.kappa == "learned" else float(self.kappa)
+
+
+@dataclass(frozen=True)
+class SphericalRemedies:
+    """Holds those remedies that codes on a sphere may take."""
+
+    beta: Beta = 1.0
+    warmup: Warmup = 0.25
+    draws: Draws = 1
+    free_nats: FreeNats = 0.0
+    capacity: Capacity = None
+    rate: LeastRate = None
+
+    def __post_init__(self) -> None:
+        self.remedies()  # which refuse what excludes each other
+
+    def remedies(self) -> Remedies:
+        return Remedies(**vars(self))
+
+
 @recipe()
 def spherical_vae(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Ambient = 11,
-    spheres: Spheres = 1,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
-    family: Family = "von-mises-fisher",
-    kappa: Kappa = "learned",
-    likelihood: Likelihood = "auto",
-    scale: Scale = 0.1,
-    binarise: Binarise = "auto",
-    beta: Beta = 1.0,
-    warmup: Warmup = 0.25,
-    draws: Draws = 1,
-    skip: Skip = False,
-    kernels: Kernels = KERNELS,
-    channels: Channels = 16,
-    free_nats: FreeNats = 0.0,
-    capacity: Capacity = None,
-    rate: Rate = None,
+    sphere: Sphere = Sphere(),
+    reading: Reading = Reading(),
+    decoder: Decoder = Decoder(),
+    remedies: SphericalRemedies = SphericalRemedies(),
 ) -> Plan:
     """The spherical VAE of Davidson et al. (2018): codes are directions on one sphere or several, uniform a priori."""
     from .. import conditionals, distributions, priors
     from ..models.vae import VAE
 
-    plan = vae(
-        shape,
-        classes,
-        spheres * latent,
-        hidden,
-        network,
-        likelihood=likelihood,
-        scale=scale,
-        binarise=binarise,
-        skip=skip,
-        kernels=kernels,
-        channels=channels,
-    )
+    spheres, fixed = sphere.spheres, sphere.concentration
+    plan = vae(about, spheres * latent, hidden, network, reading=reading, decoder=decoder)
     families: dict[str, type[distributions.Zonal]] = {
         "von-mises-fisher": distributions.VonMisesFisher,
         "power-spherical": distributions.PowerSpherical,
     }
-    fixed = None if kappa == "learned" else float(kappa)
-    refuse_targets(fixed, rate=rate, capacity=capacity, free_nats=free_nats)
+    refuse_targets(fixed, rate=remedies.rate, capacity=remedies.capacity, free_nats=remedies.free_nats)
     outputs = spheres * (latent + (fixed is None))
     model = plan.model
     assert isinstance(model, VAE)
     model.posterior = conditionals.Spherical(
-        encoding(network, shape, outputs, hidden, 0, 0.0), families[family], spheres, fixed
+        encoding(Networks(network, hidden), about.shape, outputs), families[sphere.family], spheres, fixed
     )
     model.prior = priors.UniformSphere(latent, spheres)
-    remedies = Remedies(beta, warmup, draws, free_nats=free_nats, capacity=capacity, rate=rate)
-    return Plan(model, remedies.objective(model), plan.binarise)
+    return Plan(model, remedies.remedies().objective(model), plan.binarise)

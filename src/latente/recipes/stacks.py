@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,8 +10,9 @@ from pydantic import Field
 
 from ..errors import RunError
 from ..settings import Settings
+from .about import About
 from .catalogue import Plan, recipe
-from .vaes import Classes, Latent, Shape
+from .options import Gibbs, Latent, Persistent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,20 +29,20 @@ Widths = Annotated[
     Field(min_length=1, max_length=64, description="widths of the hidden layers"),
 ]
 Activation = Annotated[Literal["sigmoid", "relu"], Field(description="activation of the hidden layers")]
-Likelihood = Annotated[
+StackLikelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
     Field(
         description="p(x|z); auto: bernoulli on the grey levels of images, gaussian for tables and vectors"
     ),
 ]
-Pretrain = Annotated[
+Pretraining = Annotated[
     Literal["rbm", "denoising", "none"],
     Field(
         description="how the layers are trained one by one first: as restricted Boltzmann machines, or as denoising "
         "autoencoders"
     ),
 ]
-Epochs = Annotated[
+LayerEpochs = Annotated[
     float | None,
     Field(
         gt=0,
@@ -49,34 +50,46 @@ Epochs = Annotated[
         description="passes over the data for each layer; by default as many as make 10,000 steps",
     ),
 ]
-Gibbs = Annotated[int, Field(ge=1, le=1000, description="Gibbs steps of contrastive divergence")]
-Persistent = Annotated[
-    int,
-    Field(
-        ge=0, le=1 << 16, description="chains of persistent contrastive divergence; 0 starts them at the data"
-    ),
-]
-Masked = Annotated[
+MaskedShare = Annotated[
     float, Field(ge=0, lt=1, description="share of the inputs that denoising autoencoders do not see")
 ]
 
 BATCH, STEPS = 100, 10_000  # of a layer
 DECAY = 2e-4  # of the weights of a Boltzmann machine
 
+__all__ = ["Layerwise", "deep_autoencoder"]
+
+
+@dataclass(frozen=True)
+class Layerwise:
+    """Holds how the layers are trained one by one first."""
+
+    pretrain: Pretraining = "rbm"
+    pretrain_epochs: LayerEpochs = None
+    gibbs: Gibbs = 1
+    persistent: Persistent = 0
+    masked: MaskedShare = 0.25
+
+    def steps(self, examples: int) -> int:
+        """Returns the steps of a layer."""
+        epochs = self.pretrain_epochs
+        return STEPS if epochs is None else max(1, round(epochs * examples / BATCH))
+
+    def layer(self, shape: Sequence[int], width: int, real: bool, linear: bool, settings: Settings) -> Layer:
+        """Makes a layer; `real` and `linear` say what is below it, and what it is itself."""
+        if self.pretrain == "rbm":
+            return boltzmann(shape, width, real, linear, self.gibbs, self.persistent, settings)
+        return denoiser(shape, width, real, linear, self.masked, settings)
+
 
 @recipe(steps=12000, lr=2e-3, lr_warmup=500)
 def deep_autoencoder(
-    shape: Shape,
-    classes: Classes = 0,
+    about: About,
     latent: Latent = 30,
     hidden: Widths = [1000, 500, 250],  # noqa: B006
     activation: Activation = "sigmoid",
-    likelihood: Likelihood = "auto",
-    pretrain: Pretrain = "rbm",
-    pretrain_epochs: Epochs = None,
-    gibbs: Gibbs = 1,
-    persistent: Persistent = 0,
-    masked: Masked = 0.25,
+    likelihood: StackLikelihood = "auto",
+    layerwise: Layerwise = Layerwise(),
 ) -> Plan:
     """The deep autoencoder of Hinton and Salakhutdinov (2006), pretrained layer by layer and fine-tuned."""
     from torch import nn
@@ -88,9 +101,10 @@ def deep_autoencoder(
     from ..objectives import ELBO
     from ..training.layerwise import train_layers
 
-    if activation == "relu" and pretrain != "none":
+    shape = about.shape
+    if activation == "relu" and layerwise.pretrain != "none":
         raise RunError(
-            f"activation is relu and pretrain {pretrain}, but the layers that are trained one by one are logistic: "
+            f"activation is relu and pretrain {layerwise.pretrain}, but the layers that are trained one by one are logistic: "
             "choose --activation sigmoid, or --pretrain none"
         )
     gaussian = likelihood == "gaussian" or (likelihood == "auto" and len(shape) < 3)
@@ -107,19 +121,15 @@ def deep_autoencoder(
     )
 
     def layer_by_layer(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        steps = STEPS if pretrain_epochs is None else round(pretrain_epochs * len(examples) / BATCH)
-        settings = layer_settings(run, max(1, steps))
+        settings = layer_settings(run, layerwise.steps(len(examples)))
         layers = []
         for number, (below, (width,)) in enumerate(pairwise([shape, *([n] for n in (*hidden, latent))])):
             real, linear = gaussian and number == 0, number == len(hidden)
-            if pretrain == "rbm":
-                layers.append(boltzmann(below, width, real, linear, gibbs, persistent, settings))
-            else:
-                layers.append(denoiser(below, width, real, linear, masked, settings))
+            layers.append(layerwise.layer(below, width, real, linear, settings))
         trained = train_layers(layers, examples, folder, progress)
         unroll([ways_of(layer) for layer in trained], encoder, decoder)
 
-    return Plan(model, ELBO(), pretrain=None if pretrain == "none" else layer_by_layer)
+    return Plan(model, ELBO(), pretrain=None if layerwise.pretrain == "none" else layer_by_layer)
 
 
 def started(net: MLP) -> MLP:

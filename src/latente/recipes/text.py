@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from ..errors import RunError
+from .about import Sentences
 from .catalogue import Plan, recipe
-from .remedies import (
-    Adversary,
-    Beta,
-    Capacity,
-    Draws,
-    EncoderSteps,
-    Estimator,
-    FreeBits,
-    FreeNats,
-    Information,
-    Mmd,
-    Rate,
-    Remedies,
-    Training,
-    Warmup,
-)
-from .spherical import Kappa, refuse_targets
-from .vaes import Commitment, Latent, Prior, Shape, Spread, prior_of
+from .options import Commitment, Kappa, Latent, Spread
+from .parts import prior_of
+from .remedies import Remedies
+from .spherical import refuse_targets
 
-Vocabulary = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..conditionals import Conditional
+
 Words = Annotated[
     int, Field(ge=3, le=1 << 20, description="most frequent words to know, <unk> and the end among them")
 ]
-Longest = Annotated[
+SentenceLength = Annotated[
     int, Field(ge=2, le=256, description="words of a sentence, the end among them; the rest is cut")
 ]
 Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="features of a word")]
-Units = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
-Skip = Annotated[
+LstmUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
+StepSkip = Annotated[
     bool, Field(description="let z enter every step and every prediction, not the first state alone")
 ]
 WordDropout = Annotated[
     float,
     Field(ge=0, le=1, description="share of words hidden from the decoder in training; 1 hides them always"),
 ]
-Dropout = Annotated[
+SentenceDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
 ]
-Posterior = Annotated[
+SentencePosterior = Annotated[
     Literal["diagonal", "committed", "normalised", "von-mises-fisher"],
     Field(
         description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a "
@@ -55,96 +47,127 @@ Posterior = Annotated[
 ]
 
 
-@recipe(batch=32, clip=5.0)
+SentencePrior = Annotated[
+    Literal["normal", "laplace", "mixture", "flow"],
+    Field(description="p(z): N(0, I), Laplace, learned mixture of Normals, or learned flow (zuko)"),
+]
+
+__all__ = ["SentenceNetworks", "SentenceParts", "text_vae"]
+
+
+@dataclass(frozen=True)
+class SentenceNetworks:
+    """Holds the LSTMs that read and write."""
+
+    embedding: Embedding = 256
+    hidden: LstmUnits = 256
+    skip: StepSkip = False
+    word_dropout: WordDropout = 0.0
+    dropout: SentenceDropout = 0.0
+
+
+@dataclass(frozen=True)
+class SentenceParts:
+    """Holds which posterior and which prior the code of a sentence has.
+
+    Raises:
+        RunError: If they do not go together.
+    """
+
+    prior: SentencePrior = "normal"
+    posterior: SentencePosterior = "diagonal"
+    commitment: Commitment = 0.1
+    spread: Spread = 0.6
+    kappa: Kappa = "learned"
+
+    def __post_init__(self) -> None:
+        if self.on_sphere and self.prior != "normal":
+            raise RunError(not_for_directions("prior"))
+        if not self.on_sphere and self.kappa != "learned":
+            raise RunError(
+                f"kappa is {self.kappa} and posterior {self.posterior}: choose --posterior von-mises-fisher"
+            )
+
+    @property
+    def on_sphere(self) -> bool:
+        return self.posterior == "von-mises-fisher"
+
+    @property
+    def concentration(self) -> float | None:
+        """The fixed concentration; None where it is learned."""
+        return None if self.kappa == "learned" else float(self.kappa)
+
+    def outputs(self, latent: int) -> int:
+        """Counts the numbers that an encoder must give."""
+        return latent + (self.concentration is None) if self.on_sphere else 2 * latent
+
+    def read(self, net: nn.Module, latent: int) -> Conditional:
+        """Reads an encoder as q(z|x)."""
+        from ..conditionals import Committed, Diagonal, Spherical
+        from ..nn import NormalisedMeans
+
+        if self.on_sphere:
+            return Spherical(net, concentration=self.concentration)
+        if self.posterior == "committed":
+            return Committed(net, self.commitment)
+        return Diagonal(NormalisedMeans(net, latent, self.spread) if self.posterior == "normalised" else net)
+
+
+@recipe(reads="text", batch=32, clip=5.0)
 def text_vae(
-    shape: Shape,
-    vocabulary: Vocabulary,
+    about: Sentences,
     words: Words = 10000,
-    longest: Longest = 100,
+    longest: SentenceLength = 100,
     latent: Latent = 32,
-    embedding: Embedding = 256,
-    hidden: Units = 256,
-    skip: Skip = False,
-    word_dropout: WordDropout = 0.0,
-    dropout: Dropout = 0.0,
-    prior: Prior = "normal",
-    beta: Beta = 1.0,
-    warmup: Warmup = 0.25,
-    draws: Draws = 1,
-    posterior: Posterior = "diagonal",
-    commitment: Commitment = 0.1,
-    spread: Spread = 0.6,
-    estimator: Estimator = "plain",
-    free_nats: FreeNats = 0.0,
-    free_bits: FreeBits = 0.0,
-    capacity: Capacity = None,
-    rate: Rate = None,
-    information: Information = 0.0,
-    training: Training = "joint",
-    encoder_steps: EncoderSteps = 0,
-    mmd: Mmd = 0.0,
-    adversary: Adversary = 0.0,
-    kappa: Kappa = "learned",
+    networks: SentenceNetworks = SentenceNetworks(),
+    parts: SentenceParts = SentenceParts(),
+    remedies: Remedies = Remedies(),
 ) -> Plan:
     """The sentence VAE of Bowman et al. (2015): an LSTM reads a sentence into z, and another writes it from z."""
-    from ..conditionals import Committed, Diagonal, Sentences, Spherical
+    from .. import conditionals
     from ..models.vae import VAE
-    from ..nn import NormalisedMeans, SentenceDecoder, SentenceEncoder
+    from ..nn import SentenceDecoder, SentenceEncoder
     from ..priors import UniformSphere
 
-    words, longest = min(words, vocabulary), min(longest, shape[0])
-    fixed = None if kappa == "learned" else float(kappa)
-    on_sphere = posterior == "von-mises-fisher"
-    if on_sphere:
-        needs = {
-            "latent": latent < 2,
-            "prior": prior != "normal",
-            "free_bits": free_bits,
-            "information": information,
-            "training": training != "joint",
-        }
-        for name in (n for n, is_odd in needs.items() if is_odd):
-            raise RunError(
-                f"posterior is von-mises-fisher, and {name} is not for directions: a code is one point of a sphere in two "
-                f"dimensions or more, with a uniform prior, and no Normal; leave --{name.replace('_', '-')} out"
-            )
-        refuse_targets(fixed, rate=rate, capacity=capacity, free_nats=free_nats)
-    elif fixed is not None:
-        raise RunError(f"kappa is {kappa} and posterior {posterior}: choose --posterior von-mises-fisher")
-    outputs = latent + (fixed is None) if on_sphere else 2 * latent
-    read = {
-        "diagonal": lambda net: Diagonal(net),
-        "committed": lambda net: Committed(net, commitment),
-        "normalised": lambda net: Diagonal(NormalisedMeans(net, latent, spread)),
-        "von-mises-fisher": lambda net: Spherical(net, concentration=fixed),
-    }
-    model = VAE(
-        posterior=read[posterior](SentenceEncoder(words, outputs, embedding, hidden, dropout)),
-        prior=UniformSphere(latent) if on_sphere else prior_of(prior, latent, 0),
-        likelihood=Sentences(
-            SentenceDecoder(latent, words, embedding, hidden, skip, word_dropout, dropout), longest
-        ),
-    )
-    remedies = Remedies(
-        beta,
-        warmup,
-        draws,
-        estimator,
-        free_nats,
-        free_bits,
-        capacity,
-        rate,
-        None,
-        information,
-        training,
-        encoder_steps,
-        mmd,
-        adversary,
-        prior,
-    )
+    words, longest = min(words, about.vocabulary), min(longest, about.shape[0])
+    if parts.on_sphere:
+        check_directions(latent, remedies)
+        refuse_targets(
+            parts.concentration,
+            rate=remedies.rate,
+            capacity=remedies.capacity,
+            distortion=remedies.distortion,
+            free_nats=remedies.free_nats,
+        )
+    remedies.check_prior(parts.prior)
+    sizes = networks.embedding, networks.hidden
+    encoder = SentenceEncoder(words, parts.outputs(latent), *sizes, networks.dropout)
+    posterior = parts.read(encoder, latent)
+    prior = UniformSphere(latent) if parts.on_sphere else prior_of(parts.prior, latent)
+    decoder = SentenceDecoder(latent, words, *sizes, networks.skip, networks.word_dropout, networks.dropout)
+    model = VAE(posterior, prior, conditionals.Sentences(decoder, longest))
     return Plan(
         model,
         remedies.objective(model, latent),
         pretrain=remedies.pretrain(model),
         sentences=(words, longest),
+    )
+
+
+def check_directions(latent: int, remedies: Remedies) -> None:
+    """Refuses what codes on a sphere cannot have."""
+    odd = {
+        "latent": latent < 2,
+        "free_bits": remedies.free_bits,
+        "information": remedies.information,
+        "training": remedies.training != "joint",
+    }
+    for name in (n for n, is_odd in odd.items() if is_odd):
+        raise RunError(not_for_directions(name))
+
+
+def not_for_directions(name: str) -> str:
+    return (
+        f"posterior is von-mises-fisher, and {name} is not for directions: a code is one point of a sphere in two "
+        f"dimensions or more, with a uniform prior, and no Normal; leave --{name.replace('_', '-')} out"
     )

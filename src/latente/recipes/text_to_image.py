@@ -2,188 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from ..errors import RunError
-from .captions import CaptionFeatures, CaptionLength, Encoder, Flip, Side, Tokens, Vocabulary, captions_of
-from .catalogue import Plan, make, reads, recipe
-from .remedies import Beta, FreeBits, FreeNats, Remedies, Warmup
-from .two_stage import Of
-from .vaes import (
-    Hidden,
-    Latent,
-    Likelihood,
-    Network,
-    Scale,
-    Shape,
-    encoding,
-    likelihood_of,
-    prior_of,
-    reading,
-    usual_likelihood,
-)
+from .about import Base, Captioned
+from .captions import Captions, Mirror
+from .catalogue import Plan, find, recipe, remake
+from .discrete import Tokeniser
+from .loading import CaptionOptions
+from .options import Hidden, Latent, Likelihood, Network
+from .parts import Networks, encoding, likelihood_of, prior_of, usual_likelihood
+from .remedies import Annealing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..data.examples import Examples
-    from ..nn import Quantiser
     from ..settings import Settings
 
-QuantiserName = Annotated[
-    Literal["fsq", "vq", "vq-ema"],
-    Field(
-        description="how numbers become codes: rounded to --levels, or to the nearest of --codes vectors that move by gradient, "
-        "or as averages"
-    ),
-]
-Levels = Annotated[
-    list[Annotated[int, Field(ge=2, le=256)]],
-    Field(
-        min_length=1,
-        max_length=16,
-        description="fsq: levels of each number; their product is the number of codes",
-    ),
-]
-CodesNumber = Annotated[int, Field(ge=2, le=1 << 16, description="vq: vectors of the codebook")]
-CodeFeatures = Annotated[int, Field(ge=1, le=1 << 12, description="vq: features of a vector")]
-Channels = Annotated[
-    list[Annotated[int, Field(ge=1, le=1 << 12)]],
-    Field(
-        min_length=1,
-        max_length=6,
-        description="channels of the stages of the tokeniser, each of half the size of the one before",
-    ),
-]
-TokeniserDepth = Annotated[int, Field(ge=0, le=16, description="residual blocks of each stage")]
 TokeniserSteps = Annotated[
     int, Field(ge=1, description="steps for which the tokeniser is trained, before the transformer is")
 ]
-Features = Annotated[int, Field(ge=2, le=1 << 13, description="features of the transformer")]
-Depth = Annotated[int, Field(ge=1, le=128, description="blocks of the transformer")]
-Dropout = Annotated[float, Field(ge=0, lt=1, description="share of features dropped in the transformer")]
+TransformerFeatures = Annotated[int, Field(ge=2, le=1 << 13, description="features of the transformer")]
+TransformerDepth = Annotated[int, Field(ge=1, le=128, description="blocks of the transformer")]
+TransformerDropout = Annotated[
+    float, Field(ge=0, lt=1, description="share of features dropped in the transformer")
+]
 Silence = Annotated[
     float,
     Field(ge=0, lt=1, description="share of captions not read in training, so that --guidance can be used"),
 ]
-TokenLikelihood = Annotated[
-    Literal["auto", "bernoulli", "gaussian-optimal", "gaussian-shared", "logistic-mixture"],
-    Field(description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for others"),
-]
+__all__ = ["Transformer", "caption_vae", "refiner", "text_to_image"]
 
 
-@recipe(steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
+@dataclass(frozen=True)
+class Transformer:
+    """Holds what writes codes for a caption."""
+
+    features: TransformerFeatures = 96
+    depth: TransformerDepth = 4
+    dropout: TransformerDropout = 0.0
+    silence: Silence = 0.1
+
+
+@recipe(reads="captions", steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
 def text_to_image(
-    shape: Shape,
-    vocabulary: Vocabulary,
-    caption_length: CaptionLength = 64,
-    quantiser: QuantiserName = "fsq",
-    levels: Levels = [8, 6, 5],  # noqa: B006
-    codes: CodesNumber = 256,
-    code_features: CodeFeatures = 16,
-    channels: Channels = [32, 64],  # noqa: B006
-    tokeniser_depth: TokeniserDepth = 1,
+    about: Captioned,
+    loading: CaptionOptions = CaptionOptions(),
+    tokeniser: Tokeniser = Tokeniser(),
     tokeniser_steps: TokeniserSteps = 2500,
-    features: Features = 96,
-    depth: Depth = 4,
-    dropout: Dropout = 0.0,
-    silence: Silence = 0.1,
-    caption_encoder: Encoder = "transformer",
-    caption_features: CaptionFeatures = 96,
-    likelihood: TokenLikelihood = "auto",
-    flip: Flip = False,
-    tokens: Tokens = "word",
-    side: Side = None,
+    transformer: Transformer = Transformer(),
+    captions: Captions = Captions("transformer"),
+    flip: Mirror = False,
 ) -> Plan:
     """Text to image: a VQ-VAE turns images into codes, and a transformer writes codes for a caption; the one to try first."""
-    from ..data.augmentation import Flip as Flipping
+    from ..data.augmentation import Flip
     from ..models import VQVAE
-    from ..models.vq import Uniform, Written
-    from ..nn import CodeWriter, ConvFromPlanes, ConvToPlanes
+    from ..models.vq import Written
+    from ..nn import CodeWriter
     from ..objectives import FitCodes
 
-    if len(shape) != 3:
-        raise RunError(f"captions are of images, and these examples have the shape {tuple(shape)}")
+    if len(about.shape) != 3:
+        raise RunError(f"captions are of images, and these examples have the shape {tuple(about.shape)}")
 
-    rounds = quantiser_of(quantiser, levels, codes, code_features)
-    encoder = ConvToPlanes(shape, rounds.features, channels, tokeniser_depth)
-    pixels = reading(
-        usual_likelihood(shape) if likelihood == "auto" else likelihood,
-        lambda planes: ConvFromPlanes(rounds.features, (planes, *shape[1:]), channels, tokeniser_depth),
-        shape,
-    )
-    tokeniser = VQVAE(encoder, rounds, Uniform(rounds.codes, encoder.size), pixels)
-    embed = captions_of(caption_encoder, vocabulary, caption_features, caption_length)
+    images = tokeniser.model(about.shape)
+    rounds, size = images.quantiser, images.prior.shape
+    embed = captions.encoder(about)
     writer = CodeWriter(
-        rounds.codes, encoder.size[0] * encoder.size[1], embed.features, features, depth, dropout
+        rounds.codes,
+        size[0] * size[1],
+        embed.features,
+        transformer.features,
+        transformer.depth,
+        transformer.dropout,
     )
-    model = VQVAE(encoder, rounds, Written(writer, encoder.size), pixels, embed, silence)
-    tokeniser.requires_grad_(False)
-    augment = Flipping() if flip else None
+    written = Written(writer, size)
+    model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.silence)
+    images.requires_grad_(False)
+    augment = Flip() if flip else None
 
     def fit(examples: Examples, folder: Path | None, settings: Settings, progress: bool) -> None:
         from ..training import train_tokeniser
 
         some = replace(examples, augment=augment)
-        train_tokeniser(tokeniser, some, tokeniser_steps, settings, folder, progress)
+        train_tokeniser(images, some, tokeniser_steps, settings, folder, progress)
 
     return Plan(model, FitCodes(), pretrain=fit, augment=augment)
 
 
-def quantiser_of(kind: str, levels: list[int], codes: int, features: int) -> Quantiser:
-    from ..nn import FSQ, VQ
-
-    if kind == "fsq":
-        return FSQ(levels)
-    return VQ(codes, features, decay=0.99 if kind == "vq-ema" else None)
-
-
-@recipe(steps=6000, batch=64)
+@recipe(reads="captions", steps=6000, batch=64)
 def caption_vae(
-    shape: Shape,
-    vocabulary: Vocabulary,
-    caption_length: CaptionLength = 64,
+    about: Captioned,
+    loading: CaptionOptions = CaptionOptions(),
     latent: Latent = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
-    caption_encoder: Encoder = "bilstm",
-    caption_features: CaptionFeatures = 96,
-    likelihood: Likelihood = "auto",
-    scale: Scale = 0.1,
-    beta: Beta = 1.0,
-    warmup: Warmup = 0.25,
-    free_nats: FreeNats = 0.0,
-    free_bits: FreeBits = 0.0,
-    flip: Flip = False,
-    tokens: Tokens = "word",
-    side: Side = None,
+    captions: Captions = Captions(),
+    likelihood: Likelihood = Likelihood(),
+    annealing: Annealing = Annealing(),
+    flip: Mirror = False,
 ) -> Plan:
     """A conditional VAE of captioned images, the baseline of Mansimov et al. (2015): one code, whose prior reads the caption."""
     from ..conditionals import Diagonal
-    from ..data.augmentation import Flip as Flipping
+    from ..data.augmentation import Flip
     from ..models import VAE
     from ..nn import Pooled
 
-    if likelihood == "auto":
-        likelihood = usual_likelihood(shape)
-    embed = Pooled(captions_of(caption_encoder, vocabulary, caption_features, caption_length))
-    context = caption_features
+    shape = about.shape
+    embed = Pooled(captions.encoder(about))
+    nets = Networks(network, hidden, context=captions.caption_features)
+    kind = usual_likelihood(likelihood.likelihood, shape)
     model = VAE(
-        Diagonal(encoding(network, shape, 2 * latent, hidden, context, 0.0)),
-        prior_of("normal", latent, context),
-        likelihood_of(likelihood, network, shape, latent, hidden, context, scale, 0.0),
+        Diagonal(encoding(nets, shape, 2 * latent)),
+        prior_of("normal", latent, nets.context),
+        likelihood_of(kind, nets, latent, shape, likelihood.scale),
         embed,
     )
-    remedies = Remedies(beta, warmup, free_nats=free_nats, free_bits=free_bits)
-    remedies.check()
-    return Plan(model, remedies.elbo(), augment=Flipping() if flip else None)
+    return Plan(model, annealing.elbo(), augment=Flip() if flip else None)
 
 
 RefinerChannels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of the refiner")]
-Adversary = Annotated[
+SharpnessWeight = Annotated[
     float,
     Field(
         ge=0,
@@ -196,16 +138,13 @@ Adversary = Annotated[
 NEVER = 100_000  # steps between validations: the last weights are kept, since no distance tells how sharp they are
 
 
-@recipe(steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
+@recipe(reads="captions", steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
 def refiner(
-    shape: Shape,
-    of: Of,
-    vocabulary: Vocabulary,
-    caption_length: CaptionLength = 64,
+    about: Captioned,
+    of: Base,
     channels: RefinerChannels = 16,
-    adversary: Adversary = 3.0,
-    caption_encoder: Encoder = "bilstm",
-    caption_features: CaptionFeatures = 32,
+    adversary: SharpnessWeight = 3.0,
+    captions: Captions = Captions("bilstm", 32),
 ) -> Plan:
     """A second stage that sharpens what a run of captioned images draws, against a critic; the run stays as it is."""
     from torch import nn
@@ -215,18 +154,18 @@ def refiner(
     from ..objectives import Sharpening
     from ..trace import Model
 
-    name = of["recipe"]
-    if reads(name) != "captions" or "of" in of["arguments"]:
+    name, shape = of.recipe, about.shape
+    if find(name).reads != "captions" or of.base is not None:
         raise RunError(
             f"a refiner sharpens what a run draws of captions, and {name} draws none: build on another run"
         )
-    if of["arguments"]["shape"] != shape:
+    if of.about["shape"] != shape:
         raise RunError(
-            f"{name} was trained on images of the shape {of['arguments']['shape']}, and these have {shape}: leave --data out"
+            f"{name} was trained on images of the shape {of.about['shape']}, and these have {shape}: leave --data out"
         )
-    base = make(name, **of["arguments"])
+    base = remake(of.made_by())
     base.model.requires_grad_(False)
-    embed = captions_of(caption_encoder, vocabulary, caption_features, caption_length)
+    embed = captions.encoder(about)
     likelihood: conditionals.Conditional
     if shape[0] == 1:
         likelihood = conditionals.Bernoulli(LogOdds(), 3)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ..errors import RunError
-from .catalogue import Plan, check, make, reads, recipe
-from .vaes import FLOW, Classes, Shape, prior_of
+from .about import About, Base
+from .catalogue import Plan, find, recipe, remake
+from .parts import FLOW, prior_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,33 +23,11 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..trace import Model
 
-LEVELS = 3  # of runs, each of which builds on the next
 CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
 BLOCK = 1024  # examples encoded at once
 
 
-def whole(of: dict[str, Any]) -> dict[str, Any]:
-    """Checks the recipe and the arguments of the run that this one builds on."""
-    levels = 0
-    inner: Any = of
-    while isinstance(inner, dict):
-        levels += 1
-        if inner.keys() != {"recipe", "arguments"} or not isinstance(inner["arguments"], dict):
-            raise RunError(
-                f"of is a recipe and its arguments, not {str(inner)[:80]!r}: name the folder of a run"
-            )
-        inner = inner["arguments"].get("of")
-    if levels > LEVELS:
-        raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
-    return {"recipe": of["recipe"], "arguments": check(of["recipe"], of["arguments"])}
-
-
-Of = Annotated[
-    dict[str, Any],
-    AfterValidator(whole),
-    Field(description="folder of the trained run to build on; its data is used where --data is not given"),
-]
-Kind = Annotated[
+PriorKind = Annotated[
     Literal["mixture", "flow", "vamp", "diffusion", "energy", "pixelcnn"],
     Field(
         description="p(z): a mixture of Normals with full covariances, a flow (zuko), a mixture of posteriors of learned "
@@ -56,10 +35,10 @@ Kind = Annotated[
         "codes, each code given those before it"
     ),
 ]
-Components = Annotated[
+FittedComponents = Annotated[
     int, Field(ge=1, le=1000, description="Normals of the mixture, or learned inputs of vamp")
 ]
-Labels = Annotated[
+ClassifierLabels = Annotated[
     int | None,
     Field(
         ge=1,
@@ -68,10 +47,11 @@ Labels = Annotated[
 ]
 
 
+__all__ = ["classifier", "prior"]
+
+
 @recipe(steps=2000, evaluate_every=100)
-def prior(
-    shape: Shape, of: Of, classes: Classes = 0, kind: Kind = "mixture", components: Components = 50
-) -> Plan:
+def prior(about: About, of: Base, kind: PriorKind = "mixture", components: FittedComponents = 50) -> Plan:
     """A prior fitted to the codes of a trained run, which stays as it is: an autoencoder becomes generative."""
     from .. import priors
     from ..conditionals import Point
@@ -79,10 +59,10 @@ def prior(
     from ..objectives import FitOdds, FitPrior, FitVelocity
     from ..trace import rsample
 
+    shape, name = about.shape, of.recipe
     if kind == "pixelcnn":
         return written(of, shape)
-    name = of["recipe"]
-    model, binarise, features, is_real = base_of(of, shape, f"a prior of kind {kind} is fitted to the code")
+    model, binarise, features, is_real = vae_of(of, shape, f"a prior of kind {kind} is fitted to the code")
     if not is_real:
         raise RunError(f"a prior is fitted to codes of real numbers, and those of {name} lie on a surface")
     if kind in ("mixture", "energy") and features > FLOW:
@@ -95,9 +75,9 @@ def prior(
             raise RunError(
                 f"kind is vamp, a mixture of posteriors, and those of {name} are points: use mixture"
             )
-        if reads(name):
+        if kind_read := find(name).reads:
             raise RunError(
-                f"kind is vamp, whose inputs are learned, and {name} reads {reads(name)}: use mixture"
+                f"kind is vamp, whose inputs are learned, and {name} reads {kind_read}: use mixture"
             )
         pseudo = priors.Vamp(model.posterior, shape, components, (0.0, 1.0) if len(shape) == 3 else None)
         model.prior = pseudo
@@ -148,16 +128,16 @@ def continuous_prior(kind: str, features: int, components: int) -> nn.Module:
     return prior_of(kind, features, 0)
 
 
-def written(of: dict[str, Any], shape: list[int]) -> Plan:
+def written(of: Base, shape: list[int]) -> Plan:
     """Plans a prior that writes the discrete codes of a run, one after the other."""
     from ..models import VQVAE
     from ..models.vq import Written
     from ..nn import GridWriter
     from ..objectives import FitCodes
 
-    name = of["recipe"]
+    name = of.recipe
     same_shape(of, shape)
-    base = make(name, **of["arguments"])
+    base = remake(of.made_by())
     model = base.model
     if not isinstance(model, VQVAE):
         raise RunError(
@@ -176,7 +156,7 @@ def written(of: dict[str, Any], shape: list[int]) -> Plan:
 
 
 @recipe(steps=3000, evaluate_every=100)
-def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None) -> Plan:
+def classifier(about: About, of: Base, labels: ClassifierLabels = None) -> Plan:
     """A classifier started from the encoder of a trained run, and fine-tuned with few labels."""
     from torch import nn
 
@@ -185,11 +165,12 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
     from ..objectives import CrossEntropy
     from ..trace import mean
 
+    shape, classes = about.shape, about.classes
     if classes < 2:
         raise RunError(f"a classifier tells two classes or more, and this data has {classes}: give --label")
     if labels is not None and labels < classes:
         raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
-    base, binarise, features, _ = base_of(of, shape, "a classifier reads the code")
+    base, binarise, features, _ = vae_of(of, shape, "a classifier reads the code")
     encoder, head = base.posterior.requires_grad_(True), nn.Linear(features, classes)
     model = models.Classifier(encoder, models.Classes(head))
 
@@ -204,23 +185,23 @@ def classifier(shape: Shape, of: Of, classes: Classes = 0, labels: Labels = None
                 z = codes_of(encoder, some, mean, run.seed)
             except NotImplementedError:
                 raise RunError(
-                    f"a classifier reads the mean of the code, which {of['recipe']} does not know: build on another run"
+                    f"a classifier reads the mean of the code, which {of.recipe} does not know: build on another run"
                 ) from None
             head.load_state_dict(logistic_regression(z, some.y, classes).state_dict())
 
     return Plan(model, CrossEntropy(), binarise, pretrain=fit, adopt=adopt, labels=labels)
 
 
-def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binarise, int, bool]:
+def vae_of(of: Base, shape: list[int], what: str) -> tuple[VAE, Binarise, int, bool]:
     """Makes the model of the run to build on; says how that reads grey levels, its dimensions, and whether z is any vector."""
     import torch
     from torch.distributions import constraints
 
     from ..models import VAE, VQVAE
 
-    name = of["recipe"]
+    name = of.recipe
     same_shape(of, shape)
-    plan = make(name, **of["arguments"])
+    plan = remake(of.made_by())
     if isinstance(plan.model, VQVAE):
         known = ": theirs is --kind pixelcnn" if plan.model.embed is None else ", and have a prior already"
         raise RunError(f"{what} of real numbers; the codes of {name} are discrete{known}")
@@ -241,11 +222,11 @@ def base_of(of: dict[str, Any], shape: list[int], what: str) -> tuple[VAE, Binar
     return plan.model, plan.binarise, p.event_shape.numel(), support is constraints.real
 
 
-def same_shape(of: dict[str, Any], shape: list[int]) -> None:
-    read = of["arguments"].get("shape")
+def same_shape(of: Base, shape: list[int]) -> None:
+    read = of.about["shape"]
     if read != shape:
         raise RunError(
-            f"{of['recipe']} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
+            f"{of.recipe} was trained on examples of the shape {read}, and these have {shape}: leave --data out"
         )
 
 

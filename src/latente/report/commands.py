@@ -46,7 +46,7 @@ def command(run: Run, change: Mapping[str, Any] | None = None) -> str:
     standard = defaults(recipe)
     words = ["latente", "train", recipe]
     options = source(run, recipe)
-    options |= {n: v for n, v in given.items() if n in standard and v != standard[n] and n != "of"}
+    options |= {n: v for n, v in given.items() if n in standard and v != standard[n]}
     for name, value in (options | {"out": str(run.path) + suffix(change)}).items():
         words += option(name, value)
     return shlex.join(words)
@@ -54,8 +54,8 @@ def command(run: Run, change: Mapping[str, Any] | None = None) -> str:
 
 def source(run: Run, recipe: str) -> dict[str, Any]:
     """Names the data that a recipe is trained on, and the run that it builds on: this one, where that one does not."""
-    builds = "of" in recipes.parameters(recipe)
-    if builds and "of" not in run.record["arguments"]:
+    builds = recipes.find(recipe).builds
+    if builds and "base" not in run.record:
         return {"of": str(run.path)}
     about = run.record["data"]
     options = {"of": run.record["of"]["path"]} if builds else {}
@@ -73,7 +73,7 @@ def asked(
     wanted = change.get("recipe", recipe)
     change = {n: v for n, v in change.items() if n != "recipe"}
     if wanted != recipe:
-        builds = "of" in recipes.parameters(wanted)  # so what was chosen for this run is part of it
+        builds = recipes.find(wanted).builds  # so what was chosen for this run is part of it
         given = {} if builds else {n: v for n, v in given.items() if v != own[n]}
     elif not change.keys() <= own.keys() and recipe in FIXED:
         wanted, given = GENERAL, given | dict(FIXED[recipe])
@@ -84,7 +84,7 @@ def asked(
 
 def defaults(recipe: str) -> dict[str, Any]:
     """Returns what a recipe and its trainer do where nothing is said, as JSON holds it."""
-    own = {n: p.default for n, p in recipes.parameters(recipe).items() if n not in recipes.FROM_DATA}
+    own = {n: p.default for n, p in recipes.parameters(recipe).items()}
     return own | {f.name: f.default for f in fields(Settings)} | dict(recipes.find(recipe).settings)
 
 

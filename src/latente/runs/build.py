@@ -13,7 +13,7 @@ from .. import recipes
 from ..data.examples import Data, Examples
 from ..data.vocabulary import Vocabulary
 from ..errors import RunError
-from ..recipes import Plan
+from ..recipes import Base, Plan, Recipe
 from ..schedules import Clock
 from ..settings import Settings
 from ..training import machine
@@ -26,29 +26,27 @@ DATA_OF = {
 }
 
 
-def plan_for(recipe: str, loaded: Data, arguments: dict[str, Any], chosen: Settings) -> Plan:
-    """Makes a recipe for a data set: its shape, and the number of its classes and words where the recipe takes them."""
-    known = recipes.parameters(recipe)
-    reads = recipes.reads(recipe)
+def plan_for(
+    recipe: Recipe[...], loaded: Data, options: dict[str, Any], base: Base | None, chosen: Settings
+) -> Plan:
+    """Makes a recipe for a data set, and for the run that it builds on."""
+    reads = recipe.reads
     wanted = "images" if reads == "captions" else reads
-    if wanted != (loaded.kind if reads == "captions" or loaded.kind in RECIPE_OF else ""):
+    if wanted != (loaded.kind if reads == "captions" or loaded.kind in RECIPE_OF else None):
         hint = (
-            f"use {RECIPE_OF[loaded.kind]}" if loaded.kind in RECIPE_OF else f"give --data {DATA_OF[reads]}"
+            f"use {RECIPE_OF[loaded.kind]}"
+            if loaded.kind in RECIPE_OF
+            else f"give --data {DATA_OF[reads or '']}"
         )
-        raise RunError(f"recipe {recipe!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}")
-    answers = {
-        "shape": list(loaded.shape),
-        "classes": len(loaded.classes),
-        "vocabulary": max(1, len(loaded.words) - 1) if loaded.captions is None else len(loaded.captions),
-    }
-    y = loaded.train.y
-    if y is not None and y.dim() > 1:
-        answers["caption_length"] = y.shape[-1]
-    arguments = {n: value for n, value in answers.items() if n in known} | arguments
-    recipes.check(recipe, arguments)
-    check_size(recipe, arguments, chosen)
+        raise RunError(
+            f"recipe {recipe.name!r} cannot learn from {loaded.name}, which is {loaded.kind}: {hint}"
+        )
+    arguments = {**vars(recipe.about.read_off(loaded)), **options}
+    if base is not None:
+        arguments["of"] = base
+    check_size(recipe.name, arguments, chosen)
     seed(chosen.seed)
-    return recipes.make(recipe, **arguments)
+    return recipes.make(recipe.name, **arguments)
 
 
 def check_size(recipe: str, arguments: Mapping[str, Any], chosen: Settings) -> None:
@@ -67,7 +65,7 @@ def check_size(recipe: str, arguments: Mapping[str, Any], chosen: Settings) -> N
     if free is not None and needed > free:
         smaller = (
             "fewer --words"
-            if "vocabulary" in arguments
+            if "words" in recipes.parameters(recipe)
             else "smaller images, --network conv where the recipe has it,"
         )
         raise RunError(
@@ -90,30 +88,24 @@ def try_on(plan: Plan, examples: Examples, recipe: str) -> None:
             raise RunError(f"{recipe} cannot be trained as asked: {error}") from None
 
 
-def loading(recipe: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those arguments of a recipe, checked, by which its drawings or captions are loaded; nothing for other recipes.
-
-    MiniLM reads its own wordpieces, whatever `tokens` says.
-    """
-    known = recipes.parameters(recipe).keys()
-    if "of" in known and isinstance(of := arguments.get("of"), dict):
-        return loading(of["recipe"], of["arguments"])
-    names = next((names for names in recipes.OF_LOADING if names <= known), set())
-    if not names:
-        return {}
-    stands_for = {"vocabulary": 2} if "vocabulary" in known else {}
-    checked = recipes.check(recipe, {"shape": [1, 3], **stands_for, **arguments})
-    found = {name: checked[name] for name in names}
-    return {**found, "tokens": "minilm"} if checked.get("caption_encoder") == "minilm" else found
+def loading(made: Base) -> dict[str, Any]:
+    """Returns how the data of a run is loaded: as that of the run which it builds on, where it builds on one."""
+    while made.base is not None:
+        made = Base(**made.base)
+    return recipes.loading_of(made.recipe, made.arguments)
 
 
-def captioned(found: Data, arguments: Mapping[str, Any]) -> Data:
+def captioned(found: Data, how: Mapping[str, Any]) -> Data:
     """Takes the names of classes for captions, where there are no others, numbered as the encoder of captions reads them.
+
+    Arguments:
+        found: The data.
+        how: How the recipe has its data loaded.
 
     Raises:
         RunError: If they are numbered otherwise already.
     """
-    if arguments.get("caption_encoder") != "minilm":
+    if how.get("tokens") != "minilm":
         return found.captioned()
     told = found.captioned(Vocabulary.minilm())
     if told.captions != Vocabulary.minilm():

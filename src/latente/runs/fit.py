@@ -57,11 +57,11 @@ def fit(
         if (out / name).exists():
             what = "a run" if name == RECORD else name
             raise RunError(f"{out} holds {what} already: choose another folder")
-    if recipes.reads(recipe) != "captions" or "of" in recipes.parameters(recipe):
+    if (entry := recipes.find(recipe)).reads != "captions" or entry.builds:
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
-    own = {n: v for n, v in given.items() if n in recipes.parameters(recipe)}
+    own = {n: v for n, v in given.items() if n in entry.options}
     how = {n: v for n, v in given.items() if n not in own}
-    recipes.check(recipe, {"shape": [1, 1, 1], "vocabulary": 2, **own})
+    recipes.check(recipe, own)
     settings(**how)
     try:
         x = images.detach().cpu().float().numpy() if isinstance(images, Tensor) else np.asarray(images)

@@ -67,7 +67,7 @@ class Run:
         file = Path(path) / RECORD
         try:
             record = json.loads(file.read_bytes())
-            for key in ("recipe", "arguments", "abilities", "data", "settings"):
+            for key in ("recipe", "about", "arguments", "abilities", "data", "settings"):
                 record[key]
         except FileNotFoundError:
             raise RunError(
@@ -76,6 +76,11 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged ({error}): the run cannot be opened") from None
         return Run(Path(path), record)
+
+    @property
+    def recipe(self) -> recipes.Recipe[...]:
+        """The recipe of the run."""
+        return recipes.find(self.record["recipe"])
 
     @cached_property
     def data(self) -> Data:
@@ -134,9 +139,9 @@ class Run:
             fingerprint=about["fingerprint"] if known else None,
             vocabulary=about.get("captions"),
             **{name: about[name] for name in FITTED if about.get(name)},
-            **loading(self.record["recipe"], self.record["arguments"]),
+            **loading(recipes.base_of(self.record)),
         )
-        if recipes.reads(self.record["recipe"]) == "captions":
+        if self.recipe.reads == "captions":
             spec = about.get("captions")
             found = found.captioned(None if spec is None else Vocabulary(spec))
         return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
@@ -192,7 +197,7 @@ class Run:
             RunError: If it reads none.
         """
         spec = self.record["data"].get("captions")
-        if spec is None or recipes.reads(self.record["recipe"]) != "captions":
+        if spec is None or self.recipe.reads != "captions":
             raise RunError(
                 f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
             )
@@ -278,7 +283,7 @@ class Run:
     @cached_property
     def objective(self) -> Objective:
         """What the model was trained by."""
-        return recipes.make(self.record["recipe"], **self.record["arguments"]).objective
+        return recipes.remake(self.record).objective
 
     @property
     def title(self) -> str:

@@ -18,7 +18,7 @@ from .. import __version__, data, recipes
 from ..abilities import abilities_of
 from ..data.examples import Data
 from ..errors import DataError, RunError
-from ..recipes import Plan
+from ..recipes import Base, Plan, Recipe
 from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
@@ -34,6 +34,7 @@ def train(
     source: str | None,
     out: Path | str,
     *,
+    of: Path | str | None = None,
     arguments: Mapping[str, Any] | None = None,
     label: str | None = None,
     validation: float = 0.1,
@@ -50,8 +51,8 @@ def train(
         recipe: The name of the recipe.
         source: The name of a data set, or a path; None for the data of the run that this one builds on, in the same split.
         out: The folder of the run; it must not hold a run yet.
-        arguments: The recipe's arguments, without those that the data answers; the run that it builds on, `of`, is named by
-            its folder.
+        of: The folder of the run that this one builds on, for recipes that do.
+        arguments: The recipe's options.
         label: The column of a table that holds the labels.
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
@@ -69,16 +70,17 @@ def train(
         raise RunError(
             f"{out} holds a run already: choose another --out, or go on with: latente resume {out}"
         )
-    own = recipes.find(recipe).settings
-    chosen = settings(**{**own, **given})
+    entry = recipes.find(recipe)
+    chosen = settings(**{**entry.settings, **given})
     asked = dict(arguments or {})
-    base = Run.open(asked["of"]) if "of" in asked and "of" in recipes.parameters(recipe) else None
-    if base is not None:
-        asked["of"] = {name: base.record[name] for name in ("recipe", "arguments")}
+    recipes.check(recipe, asked)
+    base = opened_base(entry, of)
+    made = None if base is None else recipes.base_of(base.record)
     if source is None:
         if base is None:
-            of = "of" in recipes.parameters(recipe)
-            needed = "the folder of a run, of" if of else "data: name a data set, a file or a folder"
+            needed = (
+                "the folder of a run, of" if entry.builds else "data: name a data set, a file or a folder"
+            )
             raise RunError(f"{recipe} needs {needed}")
         kept = base.record["data"]
         source, validation, test = kept["source"], kept["validation"], kept["test"]
@@ -89,15 +91,15 @@ def train(
         path = Path(source).expanduser()
         if source not in data.SOURCES and path.exists():
             source = str(path.resolve())
-        how = {"side": side, "grey": grey} | loading(recipe, asked)
+        how = {"side": side, "grey": grey} | loading(made or Base(recipe, {}, asked))
         loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
         if base is not None:
             loaded = like(loaded, base)
-    if recipes.reads(recipe) == "captions" and loaded.kind == "images":
-        loaded = captioned(loaded, asked)
-    if loaded.train.binarise == "static" and "binarise" in recipes.parameters(recipe):
+    if entry.reads == "captions" and loaded.kind == "images":
+        loaded = captioned(loaded, recipes.loading_of(recipe, asked))
+    if loaded.train.binarise == "static" and "binarise" in entry.options:
         asked.setdefault("binarise", "static")  # as it comes
-    plan = plan_for(recipe, loaded, asked, chosen)
+    plan = plan_for(entry, loaded, asked, made, chosen)
     loaded = loaded.binarised(plan.binarise)
     if plan.sentences is not None:
         loaded = loaded.abridged(*plan.sentences)
@@ -122,7 +124,7 @@ def train(
             **loaded.describe(),
             "benchmark": loaded.benchmark,
         },
-        "settings": {**own, **given},
+        "settings": {**entry.settings, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     trainer = trainer_of(plan, out, chosen, progress)  # refuses a device before anything is written
@@ -134,6 +136,19 @@ def train(
         begun(run)
     carry_out(run, plan, trainer)
     return run
+
+
+def opened_base(recipe: Recipe[...], of: Path | str | None) -> Run | None:
+    """Opens the run to build on, where one is named.
+
+    Raises:
+        RunError: If the recipe builds on none, or the run cannot be opened.
+    """
+    if of is None:
+        return None
+    if not recipe.builds:
+        raise RunError(f"recipe {recipe.name!r} has no argument 'of': it builds on no run, so leave it out")
+    return Run.open(of)
 
 
 def like(loaded: Data, base: Run) -> Data:
@@ -180,7 +195,7 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
         kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
         run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
     seed(run.settings.seed)
-    plan = recipes.make(run.record["recipe"], **run.record["arguments"])
+    plan = recipes.remake(run.record)
     trainer = trainer_of(plan, run.path, run.settings, progress)
     if steps is not None and processes.is_first():  # only what was not refused is recorded
         write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())

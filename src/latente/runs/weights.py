@@ -48,18 +48,13 @@ def load(path: Path | str, into: Model | None = None) -> Model:
             raise RunError(
                 f"{file} does not say which recipe made it: give the model, load(path, into=model)"
             )
-        name, arguments = made_by["recipe"], made_by.get("arguments")
-        if not isinstance(arguments, dict):
-            raise RunError(
-                f"{file} is damaged: the arguments of its recipe are {arguments!r}; use another file"
-            )
         try:
             with torch.device("meta"):
-                bare = recipes.make(name, **arguments).model
+                bare = recipes.remake(made_by).model
         except RunError as error:
             raise RunError(f"{file} cannot be rebuilt: {error}") from None
         compare(file, shapes, bare)
-        into = recipes.make(name, **arguments).model
+        into = recipes.remake(made_by).model
     else:
         compare(file, shapes, into)
     place(into.state_dict(), read_tensors(file)[0])

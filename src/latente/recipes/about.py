@@ -1,0 +1,99 @@
+"""What the data answers, apart from what a user chooses; and the run that another one builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ..data.examples import Data
+
+__all__ = ["About", "Answers", "Base", "Captioned", "Sentences"]
+
+Shape = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 16)]],
+    Field(min_length=1, max_length=3, description="shape of an example: (C, H, W), or (D,)"),
+]
+Classes = Annotated[int, Field(ge=0, le=1 << 20, description="number of classes of the labels")]
+WordsKnown = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
+CaptionWords = Annotated[int, Field(ge=2, le=1 << 22, description="number of words of the captions")]
+CaptionLength = Annotated[
+    int, Field(ge=1, le=1 << 20, description="tokens of the longest caption of the data")
+]
+
+
+class Answers(Protocol):
+    """Is a frozen dataclass of what a recipe is told of its data: the annotation of the recipe's first parameter."""
+
+    @property
+    def shape(self) -> list[int]: ...
+
+    @classmethod
+    def read_off(cls, data: Data) -> Self:
+        """Returns the answers of a data set."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Holds the shape of an example, and how many classes the labels have."""
+
+    shape: Shape
+    classes: Classes = 0
+
+    @classmethod
+    def read_off(cls, data: Data) -> Self:
+        return cls(list(data.shape), len(data.classes))
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Holds the longest sentence as a shape, and how many words the data has."""
+
+    shape: Shape
+    vocabulary: WordsKnown
+
+    @classmethod
+    def read_off(cls, data: Data) -> Self:
+        return cls(list(data.shape), max(1, len(data.words) - 1))
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """Holds the shape of an image, how many words captions are made of, and how long the longest one is."""
+
+    shape: Shape
+    vocabulary: CaptionWords
+    caption_length: CaptionLength = 64
+
+    @classmethod
+    def read_off(cls, data: Data) -> Self:
+        y = data.train.y
+        words = 0 if data.captions is None else len(data.captions)
+        return cls(list(data.shape), words, *(() if y is None or y.dim() == 1 else (y.shape[-1],)))
+
+
+@dataclass(frozen=True)
+class Base:
+    """Holds what made the model of the run that another one builds on.
+
+    Arguments:
+        recipe: The name of its recipe.
+        about: What its data answered.
+        arguments: What was chosen.
+        base: What that run builds on in turn.
+    """
+
+    recipe: str
+    about: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    base: Mapping[str, Any] | None = None
+
+    def made_by(self) -> dict[str, Any]:
+        """Returns it as JSON holds it."""
+        made = {"recipe": self.recipe, "about": dict(self.about), "arguments": dict(self.arguments)}
+        return made if self.base is None else {**made, "base": dict(self.base)}

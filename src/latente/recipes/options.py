@@ -1,0 +1,197 @@
+"""Options that several recipes take, and groups of them; each name has one meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..errors import RunError
+
+__all__ = [
+    "Decoder",
+    "Likelihood",
+    "Parts",
+    "Reading",
+]
+
+Latent = Annotated[int, Field(ge=1, le=1 << 16, description="dimensions of z")]
+Hidden = Annotated[
+    list[Annotated[int, Field(ge=1, le=1 << 16)]],
+    Field(
+        min_length=1,
+        max_length=64,
+        description="widths of the hidden layers; channels of the stages for conv",
+    ),
+]
+Network = Annotated[
+    Literal["mlp", "residual", "conv"],
+    Field(description="fully connected, fully connected with residual blocks, or residual convolutions"),
+]
+BlockDropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
+PosteriorName = Annotated[
+    Literal["diagonal", "full", "committed", "normalised", "categorical", "iaf", "nsf"],
+    Field(
+        description="q(z|x): Normal with diagonal or full covariance; diagonal with a least rate of --commitment a dimension, or "
+        "with means of --spread over a batch; one-hot groups of categories; or a flow (zuko), inverse autoregressive or of "
+        "coupled splines"
+    ),
+]
+PriorName = Annotated[
+    Literal["auto", "normal", "laplace", "mixture", "flow", "vamp", "uniform"],
+    Field(
+        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), mixture of posteriors "
+        "of learned inputs, or uniform over categories; auto: uniform for categorical, else normal"
+    ),
+]
+LikelihoodName = Annotated[
+    Literal[
+        "auto",
+        "bernoulli",
+        "continuous-bernoulli",
+        "gaussian",
+        "gaussian-fixed",
+        "gaussian-shared",
+        "gaussian-optimal",
+        "categorical",
+        "logistic-mixture",
+        "pixelcnn",
+    ],
+    Field(
+        description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for colour, gaussian-shared for tables; "
+        "pixelcnn: each pixel given those before it"
+    ),
+]
+Scale = Annotated[float, Field(gt=0, le=1e6, description="sigma of gaussian-fixed")]
+Binarise = Annotated[
+    Literal["auto", "none", "static", "dynamic"],
+    Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
+]
+Conditional = Annotated[bool, Field(description="condition prior, posterior and likelihood on the labels")]
+PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="vamp: number of learned inputs")]
+Skip = Annotated[bool, Field(description="let every layer of the decoder see z")]
+Kernels = Annotated[
+    list[Annotated[int, Field(ge=1, le=255)]],
+    Field(
+        min_length=1,
+        max_length=64,
+        description="pixelcnn: odd kernel size k of each layer; a pixel sees a field of 1 + sum(k - 1) pixels",
+    ),
+]
+PixelChannels = Annotated[int, Field(ge=1, le=1 << 12, description="pixelcnn: channels of each layer")]
+Commitment = Annotated[float, Field(gt=0, le=10, description="committed: least rate of a dimension, in nats")]
+Spread = Annotated[
+    float, Field(gt=0, lt=10, description="normalised: standard deviation of the means over a batch")
+]
+Categories = Annotated[
+    int, Field(ge=2, le=1 << 12, description="categorical: categories of each of the latent groups")
+]
+Temperature = Annotated[
+    float, Field(gt=0, le=100, description="categorical: temperature of the relaxed draws of training")
+]
+Kappa = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["learned"],
+    Field(description="concentration of q(z|x): learned from x on each sphere, above 1, or one number"),
+]
+Gibbs = Annotated[int, Field(ge=1, le=1000, description="Gibbs steps of contrastive divergence")]
+Persistent = Annotated[
+    int,
+    Field(
+        ge=0, le=1 << 16, description="chains of persistent contrastive divergence; 0 starts them at the data"
+    ),
+]
+Beta = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
+    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
+]
+Warmup = Annotated[
+    float,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="length of the schedule: a share of the run up to 1, else a number of steps",
+    ),
+]
+Draws = Annotated[
+    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
+]
+FreeNats = Annotated[
+    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of the whole code")
+]
+FreeBits = Annotated[
+    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each dimension")
+]
+Capacity = Annotated[
+    float | None, Field(ge=0, description="nats at which the rate is held; the capacity rises over --warmup")
+]
+LeastRate = Annotated[float | None, Field(gt=0, description="least rate in nats, kept by a multiplier")]
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Holds which distribution an example has, given its code."""
+
+    likelihood: LikelihoodName = "auto"
+    scale: Scale = 0.1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Holds which distribution an example has, given its code, and how its grey levels are read."""
+
+    likelihood: LikelihoodName = "auto"
+    scale: Scale = 0.1
+    binarise: Binarise = "auto"
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Holds what a decoder has beside its layers: z at each of them, and a PixelCNN."""
+
+    skip: Skip = False
+    kernels: Kernels = field(default_factory=lambda: [7, 3, 3, 3])
+    channels: PixelChannels = 16
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Holds which posterior and which prior a VAE has.
+
+    Raises:
+        RunError: If they do not go together.
+    """
+
+    posterior: PosteriorName = "diagonal"
+    prior: PriorName = "auto"
+    conditional: Conditional = False
+    components: PseudoInputs = 500
+    categories: Categories = 10
+    temperature: Temperature = 0.5
+    commitment: Commitment = 0.1
+    spread: Spread = 0.6
+
+    def __post_init__(self) -> None:
+        if self.prior == "vamp" and self.posterior == "normalised":
+            raise RunError(
+                "prior is vamp and posterior normalised, but learned inputs are no batch of examples: use diagonal"
+            )
+        if self.is_categorical != (self.chosen_prior == "uniform"):
+            raise RunError(
+                f"posterior is {self.posterior} and prior {self.chosen_prior}: categorical and uniform go together"
+            )
+
+    @property
+    def is_categorical(self) -> bool:
+        return self.posterior == "categorical"
+
+    @property
+    def is_flow(self) -> bool:
+        return self.posterior in ("iaf", "nsf")
+
+    @property
+    def chosen_prior(self) -> str:
+        """The prior, or what `auto` stands for."""
+        if self.prior != "auto":
+            return self.prior
+        return "uniform" if self.is_categorical else "normal"
