@@ -55,7 +55,7 @@ def row(name, root, n, examples):
     figures = json.loads((path / "cost.json").read_text())
     figures["parameters"] = sum(p.numel() for p in run.model.parameters())
     try:
-        figures["evaluation"] = run.evaluate(k=100, examples=examples).to_json()
+        figures["evaluation"] = evaluate(run, k=100, examples=examples).to_json()
         del figures["evaluation"]["latents"]  # long lists of figures by dimension
     except LatenteError as error:
         figures["evaluation"] = str(error).replace(str(root), "runs")

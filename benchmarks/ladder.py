@@ -75,7 +75,7 @@ def evaluate(name, folder, examples, k):
     from latente.evaluation.codecs import lossless_bits
 
     run = runs.Run.open(folder)
-    found = run.evaluate(k=k, examples=examples)
+    found = evaluate(run, k=k, examples=examples)
     figures = {
         **json.loads((folder / "cost.json").read_text()),
         "parameters": sum(p.numel() for p in run.model.parameters()),

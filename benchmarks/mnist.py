@@ -16,7 +16,7 @@ if __name__ == "__main__":
     started = time.perf_counter()
     run = runs.train("deep-vae", "mnist", folder, evaluate_every=2000, checkpoint_every=2000, log_every=200)
     seconds = time.perf_counter() - started
-    found = run.evaluate(k=5000, examples=1000)
+    found = evaluate(run, k=5000, examples=1000)
     lines = [line for line in run.metrics() if line["split"] == "validation"]
     store(
         "mnist",

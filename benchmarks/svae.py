@@ -52,15 +52,15 @@ def trained(kind, d, seed, options):
         log_every=200,
     )
     seconds = time.perf_counter() - started
-    e = run.evaluate(k=options.k, examples=options.examples)
+    e = evaluate(run, k=options.k, examples=options.examples)
     found = {
-        "log_likelihood": -e.nll.mean,
-        "se": e.nll.se,
-        "elbo": e.elbo.mean,
-        "distortion": e.distortion.mean,
-        "rate": e.rate.mean,
-        "active": e.latents["z"].active,
-        "auc": e.latents["z"].auc.mean,
+        "log_likelihood": -e["nll"].mean,
+        "se": e["nll"].se,
+        "elbo": e["bound"].elbo.mean,
+        "distortion": e["bound"].distortion.mean,
+        "rate": e["bound"].rate.mean,
+        "active": e["codes"].groups["z"].active,
+        "auc": e["codes"].groups["z"].auc.mean,
         "seconds": seconds,
     }
     figures.write_text(json.dumps(found))

@@ -25,7 +25,7 @@ from latente.data.pickled import arrays
 from latente.distributions import Strokes
 from latente.distributions.strokes import drawn_points, lengths_of, mixture_log_prob
 from latente.errors import DataError, LatenteError, RunError
-from latente.evaluation import score
+from latente.evaluation import score, stored_evaluation
 from latente.nn import LSTM, LayerNormLSTM, StrokeDecoder, StrokeEncoder
 from latente.nn.cells import CELLS, kept_at_random
 from latente.pictures.ink import Drawing, Sheet
@@ -1152,15 +1152,21 @@ def trained(tmp_path_factory):
 def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
     run = trained / name
     assert "nats a point" in command("evaluate", run, "--k", 5, "--examples", 6).output
-    evaluation = runs.Run.open(run).evaluation()
-    points = evaluation.points
-    assert points.kl == (0 if name == "bare" else pytest.approx(evaluation.rate.mean / 3))
-    assert points.elbo == pytest.approx(-evaluation.elbo.mean / points.points)
-    assert evaluation.floor == pytest.approx(0 if name == "bare" else 0.2 * 3)
+    evaluation = stored_evaluation(runs.Run.open(run))
+    points = evaluation["points"]
+    assert points.kl == (0 if name == "bare" else pytest.approx(evaluation["bound"].rate.mean / 3))
+    assert points.elbo == pytest.approx(-evaluation["bound"].elbo.mean / points.points)
+    assert evaluation["beta"].floor == pytest.approx(0 if name == "bare" else 0.2 * 3)
     assert points.longest == runs.Run.open(run).data.shape[0] - 1
-    assert points.padded > points.reconstruction == pytest.approx(evaluation.distortion.mean / points.longest)
+    assert (
+        points.padded
+        > points.reconstruction
+        == pytest.approx(evaluation["bound"].distortion.mean / points.longest)
+    )
     if name == "bare":
-        assert evaluation.rate.mean == 0 and evaluation.nll.mean == pytest.approx(-evaluation.elbo.mean)
+        assert evaluation["bound"].rate.mean == 0 and evaluation["nll"].mean == pytest.approx(
+            -evaluation["bound"].elbo.mean
+        )
         assert not any(f.name.endswith("collapse") for f in evaluation.findings)
     command("report", run, "--out", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()

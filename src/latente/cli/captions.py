@@ -31,20 +31,31 @@ def generate(
 ) -> None:
     """Draws images of captions; those in one column share their noise, so that a changed word shows what it does."""
     from .. import codes, pictures
-    from ..evaluation import alternatives
+    from ..evaluation.generation import alternatives, chooser_of, generate_images, in_words
     from ..runs import Run
 
     opened = Run.open(run)
     texts = [text for caption in captions for text in alternatives(caption)]
     tell_unknown(opened, texts)
-    how = drawn_how(opened, guidance, temperature, top_k, top_p)
+    how: dict[str, Any] = {
+        "guidance": guidance,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+    }
     if picture.suffix == ".npz":
-        images = opened.generate(texts, n, seed=seed, **how)
+        images = generate_images(opened, texts, n, seed=seed, **how)
         codes.write_table(picture, {"x": images.cpu().numpy()})
     else:
-        note = ", ".join([opened.record["data"]["benchmark"], *said(how)])
+        note = ", ".join([opened.record["data"]["benchmark"], *in_words(opened, **how)])
         pictures.generations(
-            opened.model, opened.vocabulary, texts, n=n, seed=seed, choose=opened.chooser(**how), note=note
+            opened.model,
+            opened.vocabulary,
+            texts,
+            n=n,
+            seed=seed,
+            choose=chooser_of(opened, **how),
+            note=note,
         ).save(picture)
     out.print(f"{n * len(texts)} images of {len(texts)} caption{'s' * (len(texts) > 1)}: {picture}")
 
@@ -75,23 +86,6 @@ def canvas(
         note = opened.record["data"]["benchmark"]
         pictures.canvases(opened.model, vocabulary, caption, n=n or 4, seed=seed, note=note).save(picture)
     out.print(f"canvas: {picture}")
-
-
-def drawn_how(
-    run: Run, guidance: float | None, temperature: float, top_k: int, top_p: float
-) -> dict[str, Any]:
-    """Returns how images are drawn, with the guidance that a model has where nobody says how much."""
-    from ..evaluation import usual
-
-    run.vocabulary  # noqa: B018  (refuses a model that reads no captions)
-    guidance = usual(run.model) if guidance is None else guidance
-    return {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-
-
-def said(how: dict[str, Any]) -> list[str]:
-    """Says what is not the model's own."""
-    own = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    return [f"{name.replace('_', ' ')} {value:g}" for name, value in how.items() if value != own[name]]
 
 
 def tell_unknown(run: Run, captions: list[str]) -> None:

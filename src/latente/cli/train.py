@@ -247,6 +247,7 @@ def demo(
     ] = None,
 ) -> None:
     """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""
+    from ..evaluation import evaluate
     from ..runs.store import unused
 
     if folder is None:
@@ -254,7 +255,7 @@ def demo(
         folder = unused(Path("runs/demo"))
     how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
     run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
-    show_evaluation(run, run.evaluate())
+    show_evaluation(run, evaluate(run))
     report(folder, None)
 
 

@@ -19,10 +19,11 @@ from .diagnosis import diagnose
 from .fidelity import Colours, Fidelity, Reading, Retrieval, colour_flips, fidelity, retrieval
 from .figures import FIGURES
 from .figures.labels import Classification, classify, log_probabilities
+from .finding import Absent, Figure, Finding
 from .frechet import Distance, Neighbours, SampleQuality, frechet_distance, sample_quality
 from .generation import alternatives, chooser, chooser_of, generate, generate_images, generated
 from .latents import Information, Latents, information, latents, moment_kl, two_sample
-from .measurement import Absent, Figure, Finding, Measurement
+from .measurement import Measurement
 from .record import Evaluation
 from .results import (
     diagnose_run,

@@ -32,17 +32,16 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from ..data import Data
 from ..trace import Model
 from .evaluate import measured
 from .figures.codes import groups_of
 from .figures.directions import WORTH
-from .measurement import Finding
-from .measurement import interval as show
+from .finding import Finding
+from .finding import interval as show
 from .record import Evaluation
 from .subject import Subject
 from .verdicts import FAINT, is_unfinished, unused, verdict
@@ -80,9 +79,7 @@ def diagnose(
         seed: The seed of all draws.
     """
     asked = {"refined": examples, "steps": steps, "baseline_steps": baseline_steps}
-    subject = Subject(
-        model, data, evaluation.split, examples=evaluation.examples, seed=seed, asked=asked
-    )
+    subject = Subject(model, data, evaluation.split, examples=evaluation.examples, seed=seed, asked=asked)
     found = measured(subject, "diagnosis", evaluation)
     told = tuple(findings(found))
     return replace(found, findings=told, verdict=verdict(found, told))
@@ -219,8 +216,8 @@ def uninformative_rate(d: Evaluation) -> Finding | None:
     return Finding(
         "uninformative rate",
         "certain" if is_idle(d) else "likely",
-        f"The rate is {show(rate)} nats, log p(x|z) drops by {show(d['shuffle'].other)} with shuffled codes, and {where}: a floor on "
-        "the rate is met by uninformative codes.",
+        f"The rate is {show(rate)} nats, log p(x|z) drops by {show(d['shuffle'].other)} with shuffled codes, and {where}: a "
+        "floor on the rate is met by uninformative codes.",
         "Keep the means of different examples apart in place of a floor.",
         {"posterior": "normalised"},
     )

@@ -13,9 +13,10 @@ from dataclasses import replace
 from ..data import Data
 from ..errors import LatenteError
 from ..trace import Model
-from .measurement import Absent, Measurement, Occasion
-from .record import Evaluation, measurements
-from .subject import Split, Subject
+from .finding import Absent, Split
+from .measurement import Measurement, Occasion, measurements
+from .record import Evaluation
+from .subject import Subject
 from .verdicts import judged
 
 __all__ = ["evaluate_model", "listed", "measured"]

@@ -10,15 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from .measurement import Finding, Measurement
+from .finding import Finding, Split
 
-__all__ = ["Evaluation", "measurements"]
-
-
-def measurements() -> Mapping[str, Measurement]:
-    """Returns all measurements by name, in their order. They lie above their record, so they are looked up."""
-    found: Mapping[str, Measurement] = import_module("latente.evaluation.figures").FIGURES
-    return found
+__all__ = ["Evaluation"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Evaluation(Mapping[str, Any]):
     """
 
     benchmark: str
-    split: str
+    split: Split
     examples: int
     figures: Mapping[str, Any]
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -61,8 +55,7 @@ class Evaluation(Mapping[str, Any]):
 
     def to_json(self) -> dict[str, Any]:
         """Returns what `json.dumps` takes."""
-        known = measurements()
-        figures = {n: adapter(known[n].holds).dump_python(v, mode="json") for n, v in self.figures.items()}
+        figures = {n: adapter(holds(n)).dump_python(v, mode="json") for n, v in self.figures.items()}
         return {
             "benchmark": self.benchmark,
             "split": self.split,
@@ -81,11 +74,8 @@ class Evaluation(Mapping[str, Any]):
         Raises:
             ValueError: If something is missing, of another type, or a figure is unknown.
         """
-        known = measurements()
         try:
-            figures = {
-                n: adapter(known[n].holds).validate_python(value) for n, value in content["figures"].items()
-            }
+            figures = {n: adapter(holds(n)).validate_python(value) for n, value in content["figures"].items()}
             found = {**content, "figures": figures}
             found["findings"] = adapter(tuple[Finding, ...]).validate_python(content["findings"])
             return Evaluation(**found)
@@ -96,3 +86,8 @@ class Evaluation(Mapping[str, Any]):
 @cache
 def adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def holds(name: str) -> Any:
+    """Returns the class of a figure's values. Figures lie above their record, so they are looked up."""
+    return import_module("latente.evaluation.figures").FIGURES[name].holds

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,11 +22,11 @@ from ..errors import TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
 from .bounds import Draws, affordable, at_once, draw, moved, still
+from .finding import Split
 from .latents import Latents, latents
 
-__all__ = ["Decoded", "Exchange", "Split", "Subject"]
+__all__ = ["Decoded", "Exchange", "Subject"]
 
-Split = Literal["train", "validation", "test"]
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 DRAWS = 8  # of the posterior for the bound on training data
 EXAMPLES = 1000
@@ -161,9 +161,7 @@ class Subject:
     @cached_property
     def codes(self) -> dict[str, Latents]:
         """The figures of the codes, by latent group."""
-        return latents(
-            self.model, *self.held.subset(CODES, self.seed).batch(slice(None)), seed=self.seed
-        )
+        return latents(self.model, *self.held.subset(CODES, self.seed).batch(slice(None)), seed=self.seed)
 
     @cached_property
     def exchange(self) -> Exchange:
@@ -228,8 +226,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
             variances.append(sigma.double().square().mean().item() * len(data))
     found = [part for part in squares if part is not None]
     groups = {
-        name: Latent(torch.cat([part[name] for part in drawn]), g.p, g.q)
-        for name, g in trace.latents.items()
+        name: Latent(torch.cat([part[name] for part in drawn]), g.p, g.q) for name, g in trace.latents.items()
     }
     return Decoded(
         torch.cat(scores),

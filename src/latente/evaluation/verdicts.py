@@ -40,10 +40,11 @@ from typing import Any, Literal
 
 from .figures.bound import score_of
 from .figures.codes import groups_of, has_energy, has_flat_prior, has_points
+from .finding import Finding
+from .finding import interval as show
 from .latents import Latents
-from .measurement import Finding
-from .measurement import interval as show
-from .record import Evaluation, measurements
+from .measurement import measurements
+from .record import Evaluation
 
 __all__ = ["findings", "judged", "verdict"]
 
@@ -91,7 +92,8 @@ def not_generative(e: Evaluation) -> Finding | None:
     return Finding(
         "not a generative model",
         "certain",
-        f"The prior is flat: codes and reconstructions (distortion {show(e['bound'].distortion)} nats) have a meaning, samples have none.",
+        f"The prior is flat: codes and reconstructions (distortion {show(e['bound'].distortion)} nats) have a "
+        "meaning, samples have none.",
         "Fit a prior to the codes, or train a variational autoencoder.",
         {"recipe": "prior"},
     )
@@ -166,8 +168,8 @@ def overfitting(e: Evaluation) -> Finding | None:
     return Finding(
         "overfitting",
         "certain" if gap > LARGE_GAP * spread else "likely",
-        f"{score_of(e)} is {show(e['training'].elbo)} nats on training data and {show(e['bound'].elbo)} on {e.split} data: a gap of "
-        f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
+        f"{score_of(e)} is {show(e['training'].elbo)} nats on training data and {show(e['bound'].elbo)} on {e.split} data: a "
+        f"gap of {gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
         "The weights kept are the best of validation already: use more data, make the networks smaller, or decay the weights.",
         {"weight_decay": 1e-4},
     )
@@ -217,7 +219,8 @@ def partial_collapse(e: Evaluation) -> Finding | None:
     return Finding(
         "partial collapse",
         "likely" if dead else "possible",
-        f"The rate is {show(e['bound'].rate)} nats, log p(x|z) drops by {show(e['shuffle'].other)} with shuffled codes, and {what}.",
+        f"The rate is {show(e['bound'].rate)} nats, log p(x|z) drops by {show(e['shuffle'].other)} with shuffled codes, "
+        f"and {what}.",
         advice,
         change,
     )
@@ -238,7 +241,8 @@ def holes(e: Evaluation) -> Finding | None:
     )
     change: dict[str, Any]
     if e["beta"].floor and e["bound"].rate.mean < NEAR * e["beta"].floor:
-        advice = f"Below its floor of {e['beta'].floor:.3g} nats the rate was free, and codes left the prior together: lower the floor."
+        free = f"Below its floor of {e['beta'].floor:.3g} nats the rate was free"
+        advice = f"{free}, and codes left the prior together: lower the floor."
         change = {"free_nats": 0.0}
     elif e["beta"].last < 1 - UNFINISHED:
         advice, change = f"β = {e['beta'].last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
@@ -284,8 +288,8 @@ def codebook_collapse(e: Evaluation) -> Finding | None:
         return Finding(
             "codebook collapse",
             "certain" if c.perplexity < FEW / 2 * could else "likely",
-            f"The codebook usage of {name} is {c.used:,} of {c.codes:,}, with a perplexity of {c.perplexity:.1f}: the others are dead, "
-            "and the model's effective capacity is smaller.",
+            f"The codebook usage of {name} is {c.used:,} of {c.codes:,}, with a perplexity of {c.perplexity:.1f}: the others "
+            "are dead, and the model's effective capacity is smaller.",
             "Train the tokeniser for longer; a codebook of vectors may be dying, which levels (--quantiser fsq) cannot.",
             {"tokeniser_steps": 5000},
         )

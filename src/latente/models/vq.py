@@ -129,6 +129,4 @@ class VQVAE(Model):
         return Code(rounded.codes, far=rounded.far)
 
 
-usual_guidance.register(
-    VQVAE, lambda model: GUIDANCE if model.embed is not None and model.silence else 1.0
-)
+usual_guidance.register(VQVAE, lambda model: GUIDANCE if model.embed is not None and model.silence else 1.0)

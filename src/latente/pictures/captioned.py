@@ -21,8 +21,8 @@ from ..data import Data
 from ..data.vocabulary import Vocabulary
 from ..errors import LatenteError
 from ..evaluation.bounds import still
-from ..evaluation.generation import chooser, generated, usual
-from ..models import Draw
+from ..evaluation.generation import chooser, generated
+from ..models import Draw, usual_guidance
 from ..trace import Model, Trace, rsample
 from .canvas import FONT, INK, Picture, lay_out, mosaic, need, sheet, written
 from .codes import reads_captions
@@ -113,7 +113,7 @@ def samples(model: Model, data: Data, *, n: int | None = None, seed: int = 0, ro
     across = 6 if n is None else max(1, n // rows)
     x, y = held.subset(rows, seed).batch(slice(None))
     assert y is not None
-    guidance = usual(model)
+    guidance = usual_guidance(model)
     drawn = generated(model, y, across, seed=seed, choose=chooser(guidance)).cpu().numpy()
     tiles = np.concatenate([x.float().cpu().numpy()[:, None], drawn], 1)
     return lay_out(

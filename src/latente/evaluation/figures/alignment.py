@@ -7,7 +7,8 @@ from typing import Any
 
 from ...trace import rsample
 from ..fidelity import Fidelity, Reading, fidelity
-from ..measurement import Figure, Measurement, Table
+from ..finding import Figure, Table
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

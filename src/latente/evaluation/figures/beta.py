@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..measurement import Figure, Measurement
+from ..finding import Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 from .codes import has_energy

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...distributions.traits import no_bits
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

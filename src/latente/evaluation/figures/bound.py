@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bounds import Estimate
-from ..measurement import Figure, Measurement, interval, nats
+from ..finding import Figure, interval, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 from .codes import GROUPS, groups_of, has_energy, has_flat_prior, has_points, in_use
@@ -64,7 +65,9 @@ class MeasureBound(Measurement):
         groups = groups_of(e)
         units = ", ".join(in_use(n, g) for n, g in groups.items())
         if len(groups) > GROUPS:
-            units = f"{len(groups)} groups of {sum(g.dimensions for g in groups.values()):,} dimensions in all"
+            units = (
+                f"{len(groups)} groups of {sum(g.dimensions for g in groups.values()):,} dimensions in all"
+            )
         most = "" if has_energy(e) or not groups else "at most "
         nll = e.get("nll")
         likelihood = "" if nll is None or not groups else f", −log p(x) {most}{nll.mean:.2f} ± {nll.se:.2f}"

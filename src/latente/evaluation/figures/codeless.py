@@ -15,7 +15,8 @@ import torch
 from ...data import Examples
 from ...trace import Model
 from ..bounds import Estimate, draw, importance_weighted, moved, still
-from ..measurement import Absent, Figure, Measurement, nats
+from ..finding import Absent, Figure, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 from .codes import has_flat_prior

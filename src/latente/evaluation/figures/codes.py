@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..finding import Absent, Figure, nats
 from ..latents import Codebook, Latents
-from ..measurement import Absent, Figure, Measurement, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
@@ -94,9 +95,7 @@ def of_prior(of: str, g: Latents) -> Iterator[Figure]:
     if g.information is not None:
         i = g.information
         value = f"at least {i.lower.mean:.2f}" if i.saturated else f"{i.lower.mean:.2f} to {i.upper.mean:.2f}"
-        yield Figure(
-            f"mutual information{of}", f"{value} nats", "Of code and example, between two bounds."
-        )
+        yield Figure(f"mutual information{of}", f"{value} nats", "Of code and example, between two bounds.")
     if g.mismatch is not None:
         low, high = g.mismatch
         yield Figure(

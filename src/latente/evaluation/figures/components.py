@@ -10,7 +10,8 @@ import torch
 
 from ...distributions.traits import components_used
 from ...trace import Latent
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

@@ -12,7 +12,8 @@ from ...distributions.sphere import Zonal, zonal_of
 from ...distributions.traits import family
 from ...trace import Latent
 from ..bounds import Estimate
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

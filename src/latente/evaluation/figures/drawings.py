@@ -10,7 +10,8 @@ import torch
 
 from ...distributions.strokes import as_strokes, lengths_of
 from ..bounds import at_once, still
-from ..measurement import Figure, Measurement
+from ..finding import Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
@@ -63,14 +64,12 @@ class MeasurePoints(Measurement):
         )
 
     def rows(self, value: Points, e: Evaluation) -> Iterator[Figure]:
-        weighted = (
-            "" if value.nll is None or "codes" not in e else f", {value.nll:.3f} importance-weighted"
-        )
+        weighted = "" if value.nll is None or "codes" not in e else f", {value.nll:.3f} importance-weighted"
         yield Figure(
             "nats a point",
             f"{value.elbo:.3f}{weighted}",
-            f"−log p(x) over {value.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, in "
-            "units of the moves' standard deviation.",
+            f"−log p(x) over {value.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, "
+            "in units of the moves' standard deviation.",
         )
         yield Figure(
             "L_R and L_KL of sketch-rnn",

@@ -9,7 +9,8 @@ from typing import Any
 from ...distributions.traits import levels
 from ...errors import LatenteError
 from ..codecs import lossless_bits
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

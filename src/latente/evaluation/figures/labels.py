@@ -29,9 +29,10 @@ from ...errors import DataError, TrainingError
 from ...models.labels import label_law
 from ...trace import Model
 from ..bounds import Estimate, moved, still
-from ..measurement import Figure, Finding, Measurement, nats, share
+from ..finding import Figure, Finding, Split, nats, share
+from ..measurement import Measurement
 from ..record import Evaluation
-from ..subject import Split, Subject
+from ..subject import Subject
 
 __all__ = [
     "Classification",

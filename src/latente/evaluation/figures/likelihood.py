@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ...distributions.traits import family, is_autoregressive, is_bound, is_normal
-from ..measurement import Figure, Measurement
+from ..finding import Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

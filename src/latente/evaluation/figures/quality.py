@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..finding import Figure, Table
 from ..frechet import SampleQuality, sample_quality
-from ..measurement import Figure, Measurement, Table
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

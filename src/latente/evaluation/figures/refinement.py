@@ -17,7 +17,8 @@ from ...data import Examples
 from ...objectives import refine
 from ...trace import Model, kl
 from ..bounds import Estimate, draw, importance_weighted, moved, still
-from ..measurement import Absent, Figure, Measurement, nats
+from ..finding import Absent, Figure, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

@@ -13,7 +13,8 @@ from torch.distributions import Distribution
 from ...distributions.traits import has_mean, is_diffused, shown
 from ...trace import rsample
 from ..bounds import Estimate, at_once, still
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..similarity import REACH, psnr, ssim
 from ..subject import Subject
@@ -69,7 +70,9 @@ class MeasureRestored(Measurement):
         )
 
 
-def alike(subject: Subject, choose: Callable[[Distribution], Tensor]) -> tuple[Estimate | None, Estimate | None]:
+def alike(
+    subject: Subject, choose: Callable[[Distribution], Tensor]
+) -> tuple[Estimate | None, Estimate | None]:
     """Compares images with the means of the likelihood: PSNR and, of images that are large enough, SSIM."""
     model, (x, y) = subject.model, subject.batch
     with still(model, subject.seed):

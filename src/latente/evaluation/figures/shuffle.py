@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bounds import Estimate
-from ..measurement import Absent, Figure, Measurement, nats
+from ..finding import Absent, Figure, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

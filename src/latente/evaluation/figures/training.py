@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bounds import Estimate
-from ..measurement import Figure, Measurement, nats
+from ..finding import Figure, nats
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 from .bound import score_of

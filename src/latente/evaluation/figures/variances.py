@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ...data import Examples
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..bounds import Estimate, importance_weighted
-from ..measurement import Absent, Figure, Measurement
+from ..finding import Absent, Figure
+from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 from .codes import has_energy
