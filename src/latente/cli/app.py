@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -38,7 +38,7 @@ def main() -> None:
         complain(f"{error.filename or 'a file'} cannot be read or written: {error.strerror}")
 
 
-def warn(message: Warning | str, *where: object) -> None:
+def warn(message: Warning | str, *where: Any, **more: Any) -> None:
     """Says a warning in a line, without where in the source it comes from."""
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"latente: {message}")
 
