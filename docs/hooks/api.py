@@ -1,0 +1,93 @@
+"""Puts every public name of the library into `docs/reference/api.md` while the site is built."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parents[2] / "src" / "latente"
+PLACE = "<!-- modules -->"
+TITLES = {  # in the order of the page; a module that is not named here follows, under its own name
+    "trace": "The core",
+    "models": "Models",
+    "conditionals": "Conditionals",
+    "priors": "Priors",
+    "distributions": "Distributions",
+    "nn": "Networks",
+    "objectives": "Objectives",
+    "divergences": "Divergences",
+    "corruptions": "Corruptions",
+    "schedules": "Schedules",
+    "training": "Training",
+    "settings": "Settings",
+    "data": "Data",
+    "recipes": "Recipes",
+    "runs": "Runs",
+    "evaluation": "Evaluation",
+    "doctor": "The doctor",
+    "codes": "Codes of new data",
+    "pictures": "Pictures",
+    "report": "Reports",
+    "magenta": "Magenta",
+    "errors": "Errors",
+}
+HIDDEN = {"cli"}  # documented as commands
+OPTIONS = (
+    "options: {show_root_heading: false, show_root_toc_entry: false, members_order: __all__, members: [%s]}"
+)
+
+
+def public(file: Path) -> list[str]:
+    """Returns the `__all__` of a source file; nothing where it has none."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["__all__"]:
+            return ast.literal_eval(node.value)
+    return []
+
+
+def modules() -> dict[str, list[str]]:
+    """Returns the public modules right below latente in the order of the page, with their public names."""
+    files = {f.stem: f for f in SOURCE.glob("*.py")} | {
+        f.parent.name: f for f in SOURCE.glob("*/__init__.py")
+    }
+    found = {
+        n: names for n, f in sorted(files.items()) if (names := public(f)) and n not in {*HIDDEN, "__init__"}
+    }
+    return {n: found[n] for n in [*TITLES, *found] if n in found}
+
+
+def home(module: str, name: str) -> str:
+    """Returns where a package takes a name from."""
+    for node in ast.parse((SOURCE / module / "__init__.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return f"latente.{module}.{node.module}.{name}"
+    raise ValueError(
+        f"latente.{module} offers {name}, but imports it from nowhere: import it in its __init__"
+    )
+
+
+def section(module: str, names: list[str]) -> str:
+    """Returns the section of a module; names that are files of the package, too, are shown apart."""
+    files = {f.stem for f in (SOURCE / module).glob("*.py")}
+    own = ", ".join(n for n in names if n not in files)
+    apart = [f"::: {home(module, n)}" for n in names if n in files]
+    heading = f"## {TITLES.get(module, module.capitalize())}\n\n`latente.{module}`"
+    return "\n\n".join([heading, f"::: latente.{module}\n    {OPTIONS % own}", *apart])
+
+
+def sections() -> str:
+    """Returns what stands in place of the mark: a section for each module."""
+    return "\n\n".join(section(module, names) for module, names in modules().items())
+
+
+def first() -> str:
+    """Returns the names that `import latente` offers, in a line."""
+    return ", ".join(f"`{name}`" for name in public(SOURCE / "__init__.py"))
+
+
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
+    """Fills the page in, and leaves all others as they are."""
+    if page.file.src_uri != "reference/api.md":
+        return markdown
+    return markdown.replace("<!-- names -->", first()).replace(PLACE, sections())
