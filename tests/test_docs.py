@@ -171,18 +171,8 @@ def test_commands_print_what_the_page_says(
         capfd.readouterr()
     call(words, monkeypatch)
     found = "".join(capfd.readouterr()).replace(f"{tmp_path}/", "")
-    parts = [re.escape("\n".join(part)) for part in split_at(printed, "…")]
-    assert re.fullmatch(r"\n(?:.*\n)+".join(parts), found.rstrip("\n")), found
-
-
-def split_at(lines: list[str], mark: str) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    for line in lines:
-        if line == mark:
-            parts.append([])
-        else:
-            parts[-1].append(line)
-    return parts
+    expected = "".join(r"(?:.*\n)+" if line == "…" else f"{re.escape(line)}\n" for line in printed)
+    assert re.fullmatch(expected, found), found
 
 
 @pytest.fixture
@@ -190,8 +180,7 @@ def catalogue() -> Iterator[None]:
     """Takes the recipes that a page adds out of the catalogue again."""
     before = dict(recipes.RECIPES)
     yield
-    recipes.RECIPES.clear()
-    recipes.RECIPES.update(before)
+    recipes.RECIPES.entries = before
 
 
 @pytest.mark.usefixtures("catalogue")
@@ -266,15 +255,12 @@ def test_every_public_name_is_documented() -> None:
     found = api.modules()
     for module, names in found.items():
         assert list(importlib.import_module(f"latente.{module}").__all__) == names
-        section = api.section(module, names)
-        shown = re.search(r"members: \[(.*)\]", section)
-        assert shown is not None
-        apart = re.findall(rf"^::: latente\.{module}\.(\w+\.\w+)$", section, re.MULTILINE)
-        assert {*shown[1].split(", "), *(path.split(".")[1] for path in apart)} == set(names)
+        homes = api.homes(module, names)
+        assert sorted(name for own in homes.values() for name in own) == sorted(names)
         assert all(
-            hasattr(importlib.import_module(f"latente.{module}.{path.split('.')[0]}"), path.split(".")[1])
-            for path in apart
+            hasattr(importlib.import_module(path), name) for path, own in homes.items() for name in own
         )
+        assert all(f"::: {path}\n" in api.section(module, names) for path in homes)
     packages = {m.name for m in pkgutil.iter_modules(latente.__path__)} - api.HIDDEN
     public = {m for m in packages if hasattr(importlib.import_module(f"latente.{m}"), "__all__")}
     assert public == set(found)
@@ -307,14 +293,17 @@ def test_every_stored_result_is_listed() -> None:
 
 @pytest.mark.parametrize("page", ["recipes.md", "recipes.es.md"])
 def test_each_recipe_is_in_one_group(page: str) -> None:
-    groups = hook("groups").GROUPS
+    groups = recipes.grouped()
     assert sorted(name for names in groups.values() for name in names) == sorted(recipes.RECIPES)
-    text = (DOCS / "guides" / page).read_text()
-    headings, *sections = zip(*re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", text, re.MULTILINE))
-    rows = [tuple(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE)) for section in sections[0]]
-    assert rows == list(groups.values())
+    found: dict[str, list[str]] = {}
+    for line in (DOCS / "guides" / page).read_text().splitlines():
+        if line.startswith("## "):
+            found[line.removeprefix("## ")] = []
+        elif row := re.match(r"\| `([\w-]+)` \|", line):
+            found[list(found)[-1]].append(row[1])
+    assert list(found.values()) == list(groups.values())
     if page == "recipes.md":
-        assert list(headings) == list(groups)
+        assert list(found) == list(groups)
 
 
 def test_the_readme_is_short() -> None:
@@ -381,6 +370,5 @@ def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert any("<math" in p.read_text() for p in pages)
     anchors = set(re.findall(r'id="(latente\.[\w.]+)"', (tmp_path / "reference" / "api.html").read_text()))
     for module, names in hook("api").modules().items():
-        assert not [
-            n for n in names if not anchors & {f"latente.{module}.{n}", f"latente.{module}.{n}.{n}"}
-        ], module
+        homes = hook("api").homes(module, names)
+        assert {f"{path}.{n}" for path, own in homes.items() for n in own} <= anchors

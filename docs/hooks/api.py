@@ -59,23 +59,27 @@ def modules() -> dict[str, list[str]]:
     return {n: found[n] for n in [*TITLES, *found] if n in found}
 
 
-def home(module: str, name: str) -> str:
-    """Returns where a package takes a name from."""
-    for node in ast.parse((SOURCE / module / "__init__.py").read_text()).body:
-        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
-            return f"latente.{module}.{node.module}.{name}"
-    raise ValueError(
-        f"latente.{module} offers {name}, but imports it from nowhere: import it in its __init__"
-    )
+def homes(module: str, names: list[str]) -> dict[str, list[str]]:
+    """Returns the files in which public names of a module are at home, as paths for Python, with the names of each."""
+    package = SOURCE / module / "__init__.py"
+    nodes = ast.parse(package.read_text()).body if package.exists() else []
+    brought = {
+        alias.name: f".{node.module}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+        for alias in node.names
+    }
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(f"latente.{module}{brought.get(name, '')}", []).append(name)
+    return dict(sorted(found.items()))
 
 
 def section(module: str, names: list[str]) -> str:
-    """Returns the section of a module; names that are files of the package, too, are shown apart."""
-    files = {f.stem for f in (SOURCE / module).glob("*.py")}
-    own = ", ".join(n for n in names if n not in files)
-    apart = [f"::: {home(module, n)}" for n in names if n in files]
-    heading = f"## {TITLES.get(module, module.capitalize())}\n\n`latente.{module}`"
-    return "\n\n".join([heading, f"::: latente.{module}\n    {OPTIONS % own}", *apart])
+    """Returns the section of a module: its names where they are at home, behind what each file says of itself."""
+    files = {f"latente.{module}": [], **homes(module, names)}
+    parts = [f"::: {path}\n    {OPTIONS % ', '.join(own)}" for path, own in files.items()]
+    return "\n\n".join([f"## {TITLES.get(module, module.capitalize())}", f"`latente.{module}`", *parts])
 
 
 def sections() -> str:
