@@ -15,6 +15,7 @@ from pydantic import Field
 from torch.testing import assert_close
 
 from latente import recipes, runs
+from latente.cli.app import list_recipes
 from latente.distributions.traits import can_sample, is_certain, shown
 from latente.errors import RunError
 from latente.models import GAN, Classifier, Labelling
@@ -684,6 +685,18 @@ def test_an_installed_package_brings_a_recipe(installed, tmp_path):
         recipes.make("toy-sounds", shape=[6], rate=0)
     with pytest.raises(RunError, match="no recipe is named 'toy-sound'; did you mean 'toy-sounds'"):
         recipes.find("toy-sound")
+
+
+def test_recipes_are_listed_by_groups_and_those_of_packages_last(monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES.entries, "toy-sounds", toy_sounds)
+    found = recipes.grouped()
+    assert list(found)[-1] == "Of installed packages" and found["Of installed packages"] == ["toy-sounds"]
+    list_recipes()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line and "  " not in line] == list(found)
+    assert [line.split()[0] for line in lines if "  " in line] == [
+        n for names in found.values() for n in names
+    ]
 
 
 @pytest.mark.parametrize(
