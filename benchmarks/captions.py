@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common import store
 from latente import runs
+from latente.evaluation import evaluate, measure_samples
 
 WANTED = {
     "align": ("align-draw", "captions-mnist", {}, {}),
@@ -62,7 +63,7 @@ def main():
         if recipe != "draw":
             ways = GUIDANCE if recipe == "text-to-image" else (1.0,)
             figures["fidelity"] = [
-                run.fidelity(how=f"guidance {guidance:g}", guidance=guidance).to_json() for guidance in ways
+                dataclasses.asdict(measure_samples(run, guidance=guidance)["alignment"]) for guidance in ways
             ]
         store(f"captions-{name}", figures)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from common import RESULTS, store
 from latente import runs
+from latente.evaluation import evaluate
 from latente.training import machine
 
 TASK = {"words": 1000, "longest": 20, "hidden": 64, "embedding": 32, "latent": 16}

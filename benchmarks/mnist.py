@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from common import store
+from common import flat, store
 from latente import runs
+from latente.evaluation import evaluate
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
@@ -26,6 +27,6 @@ if __name__ == "__main__":
             "settings": json.loads((folder / "run.json").read_text())["settings"],
             "training_seconds": seconds,
             "validation": [(line["step"], line["loss"]) for line in lines],
-            "evaluation": found.to_json(),
+            "evaluation": flat(found),
         },
     )

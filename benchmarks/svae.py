@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common import store
 from latente import runs
+from latente.evaluation import evaluate
 
 PUBLISHED = {  # log-likelihood by 500 importance-weighted samples: mean and standard deviation
     2: {"normal": (-135.73, 0.83), "spherical": (-132.50, 0.73)},

@@ -11,6 +11,7 @@ import torch
 
 from common import median, store
 from latente import recipes, runs
+from latente.evaluation import evaluate
 from latente.evaluation.bounds import still
 from latente.training import Trainer
 

@@ -27,6 +27,7 @@ from latente.evaluation import (
     generate_images,
     generated,
     retrieval,
+    stored_samples,
 )
 from latente.evaluation.fidelity import by_chance, hue, ranks
 from latente.evaluation.reader import SlotReader, train_reader
@@ -167,10 +168,10 @@ def report_of(folder):
     return (folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize(("name", "has"), [("align", "How does it draw?"), ("written", "codes in use")])
+@pytest.mark.parametrize(("name", "has"), [("align", "How does it draw?"), ("written", "codebook usage")])
 def test_evaluation_and_report_know_captions(made, name, has):
     said = latente_says("evaluate", made / name, "--k", 10, "--examples", 20)
-    assert "3 groups" in said or "z1" in said if name == "align" else "codes in use" in said
+    assert "3 groups" in said or "z1" in said if name == "align" else "codebook usage" in said
     page = report_of(made / name)
     assert "Images of test captions" in page and has in page
 
@@ -349,11 +350,14 @@ def test_a_reader_learns_to_read_and_leaves_the_generator_alone():
 def test_fidelity_is_printed_and_stored(made):
     said = latente_says("fidelity", made / "written", "-n", 20, "--candidates", 5, "--guidance", 2)
     assert "held out" in said and "R@1" in said and "guidance 2" in said
-    stored = json.loads((made / "written" / "fidelity.json").read_text())
-    assert stored["how"] == "guidance 2" and 0 <= stored["seen"]["all"] <= 1
+    stored = stored_samples(runs.Run.open(made / "written"))["alignment"]
+    assert stored.how == "guidance 2" and 0 <= stored.seen.all <= 1
     assert json.loads(latente_says("fidelity", made / "written", "-n", 20, "--candidates", 5, "--json"))[
-        "colours"
-    ]
+        "figures"
+    ]["alignment"]["colours"]
+    page = report_of(made / "written")
+    assert "captions that find their image" in page and "images read as their captions say" in page
+    assert "fid is no option" in str(latente_says("fidelity", made / "written", "--fid"))
 
 
 # -------------------------------------------------------------------------------------------------------- runs

@@ -1,7 +1,6 @@
 """The report: what it says, that it stands alone, and the commands it names."""
 
 import hashlib
-import json
 import re
 import shlex
 from html.parser import HTMLParser
@@ -14,7 +13,7 @@ import torch
 from latente import data as sources
 from latente import recipes, report, runs
 from latente.errors import LatenteError, RunError
-from latente.evaluation import Finding, evaluate, stored_evaluation
+from latente.evaluation import Finding, evaluate, results, stored_evaluation
 from latente.report import page
 from latente.settings import settings
 
@@ -129,10 +128,9 @@ def test_an_autoencoder_is_told_what_it_is_not(tmp_path):
 
 def test_it_evaluates_a_run_that_was_not(run, monkeypatch, tmp_path):
     asked = []
-    copy = runs.Run(run.path, run.record)
-    monkeypatch.setattr(runs.Run, "evaluation", lambda self: None)
-    found = page.Evaluation.of_json(json.loads((run.path / "evaluation.json").read_bytes()))
-    monkeypatch.setattr(runs.Run, "evaluate", lambda self: asked.append(self) or found)
+    copy, found = runs.Run(run.path, run.record), stored_evaluation(run)
+    monkeypatch.setattr(results, "stored_evaluation", lambda run: None)
+    monkeypatch.setattr(results, "evaluate", lambda run: asked.append(run) or found)
     report.write(copy, tmp_path / "x.html")
     assert asked == [copy]
 

@@ -379,7 +379,7 @@ def test_a_model_learns_a_rhyme(run):
     assert found["perplexity"].elbo == pytest.approx(math.exp(-found["bound"].elbo.mean / words))
     assert found["perplexity"].nll == pytest.approx(math.exp(found["nll"].mean / words))
     assert found["perplexity"].nll < found["perplexity"].elbo and "bits_per_dim" not in found
-    assert type(found).of_json(found.to_json()).perplexity == found["perplexity"]
+    assert type(found).of_json(found.to_json())["perplexity"] == found["perplexity"]
 
 
 def test_a_sentence_keeps_its_draws_in_any_company(run, monkeypatch):

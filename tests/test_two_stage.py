@@ -17,7 +17,7 @@ from latente import cli, recipes, report, runs
 from latente.conditionals import Diagonal, Point
 from latente.data import Examples
 from latente.errors import DataError, LatenteError, RunError
-from latente.evaluation import classify, evaluate, log_probabilities, stored_evaluation
+from latente.evaluation import Evaluation, classify, evaluate, log_probabilities, stored_evaluation, verdict
 from latente.evaluation.figures.labels import Confusion, calibration_error, confusions
 from latente.models import VAE, Classes, Classifier
 from latente.models.classifier import logistic_regression
@@ -493,7 +493,8 @@ def test_the_figures_of_a_classifier(classifier):
     most = found.confusions[0]
     true, taken = (data.classes.index(name) for name in (most.true, most.taken))
     assert most.count == ((y == true) & (p.argmax(1) == taken)).sum() and most.of == (y == true).sum()
-    assert found.verdict.startswith("Nothing is wrong: error") and "learnt from 205 labels" in found.verdict
+    said = verdict(Evaluation("digits", "test", found.examples, {"labels": found}))
+    assert said.startswith("Nothing is wrong: error") and "learnt from 205 labels" in said
     terms = CrossEntropy().terms(model, x, y, CLOCK)
     assert terms["cross-entropy"].value.mean().item() == pytest.approx(found.cross_entropy.mean, rel=1e-4)
     assert terms["error"].monitor and terms["error"].value.mean().item() == pytest.approx(found.error.mean)
@@ -527,19 +528,25 @@ class Says(nn.Module):
 
 @pytest.mark.parametrize(
     ("odds", "blind", "says"),
-    [(0.1, True, ["no better than guessing"]), (3.0, False, ["too sure of itself"]), (0.7, False, [])],
+    [(0.1, True, ["no better than guessing"]), (3.0, False, ["overconfident"]), (0.7, False, [])],
 )
 def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
     y = torch.arange(600) % 3
     x = torch.where(torch.arange(600) % 2 == 0, y, (y + 1) % 3)  # right for every second one
     rows = Examples(x[:, None].float(), y)
     data = SimpleNamespace(
-        train=rows, validation=rows, test=rows, benchmark="numbers", name="numbers", classes=("a", "b", "c")
+        train=rows,
+        validation=rows,
+        test=rows,
+        benchmark="numbers",
+        name="numbers",
+        classes=("a", "b", "c"),
+        kind="vectors",
     )
-    found = classify(Classifier(Point(Says(odds, blind)), Classes(nn.Identity())), data)
-    assert [f.name for f in found.findings] == says
-    assert found.error.mean == pytest.approx(2 / 3 if blind else 1 / 2)
-    assert found.verdict.startswith("Nothing is wrong") == (not any(f.problem for f in found.findings))
+    e = evaluate(Classifier(Point(Says(odds, blind)), Classes(nn.Identity())), data)
+    assert list(e) == ["labels"] and [f.name for f in e.findings] == says
+    assert e["labels"].error.mean == pytest.approx(2 / 3 if blind else 1 / 2)
+    assert e.verdict.startswith("Nothing is wrong") == (not any(f.problem for f in e.findings))
 
 
 # ------------------------------------------------------------------------------------------------- on the command line

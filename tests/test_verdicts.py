@@ -64,7 +64,7 @@ def trained(model, examples, steps, beta=lambda _: 1.0, rate=2e-3):
 
 def judged(model, data, beta=(1.0, 1.0)):
     e = evaluate(model, data, k=10, beta=beta, examples=1000)
-    assert e.verdict == verdict(e, findings(e)) and e.findings == findings(e)
+    assert e.verdict == verdict(e) and e.findings == findings(e)
     return e, [f.name for f in e.findings if f.problem]
 
 
@@ -185,7 +185,7 @@ def test_pruning_is_no_problem(healthy):
     e = changed(healthy[0], active=9)
     (note,) = findings(e)
     assert note.name == "unused dimensions" and not note.problem and "normal pruning" in note.advice
-    assert "9 of 20" in note.evidence and verdict(e, findings(e)).startswith("Nothing is wrong")
+    assert "9 of 20" in note.evidence and verdict(e).startswith("Nothing is wrong")
 
 
 def test_partial_collapse(healthy):
@@ -239,7 +239,5 @@ def test_causes_come_before_symptoms(healthy):
         "overfitting",
         "holes in the prior",
     ]
-    assert verdict(e, findings(e)).startswith(
-        "Beta unfinished"
-    ) and "sigma too large, overfitting" in verdict(e, findings(e))
+    assert verdict(e).startswith("Beta unfinished") and "sigma too large, overfitting" in verdict(e)
     assert all(isinstance(f.change, dict) and len(f.change) == 1 for f in findings(e))

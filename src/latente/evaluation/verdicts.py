@@ -354,8 +354,9 @@ def findings(e: Evaluation) -> tuple[Finding, ...]:
     return (*together, *own)
 
 
-def verdict(e: Evaluation, found: tuple[Finding, ...]) -> str:
-    """Says in a sentence what to do first, or that nothing is wrong and by which figures."""
+def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
+    """Says in a sentence what to do first, or that nothing is wrong and by which figures; of other findings on request."""
+    found = findings(e) if found is None else found
     problems = [f for f in found if f.problem]
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""

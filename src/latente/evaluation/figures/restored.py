@@ -59,8 +59,8 @@ class MeasureRestored(Measurement):
         if value.ssim is None or value.ssim_draw is None:
             yield Figure(
                 "SSIM of reconstructions",
-                "none",
-                f"The images are smaller than its window of {2 * REACH + 1} x {2 * REACH + 1} pixels.",
+                f"none: images are smaller than its window of {2 * REACH + 1} x {2 * REACH + 1} pixels",
+                "Structural similarity, 1 for equal images.",
             )
             return
         yield Figure(
