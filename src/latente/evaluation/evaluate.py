@@ -52,7 +52,7 @@ def evaluate_model(
     subject = Subject(model, data, split, k, examples, seed, beta, floor)
     found = measured(subject, "evaluation", Evaluation(data.benchmark, split, subject.size, {}))
     if not found.figures:
-        why = next(iter(found.inapplicable.values()), "there is no figure")
+        why = subject.abilities.no.get("scores", "no figure applies")
         raise LatenteError(f"there is no bound to report: {why}")
     return judged(found)
 
