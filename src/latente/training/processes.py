@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,13 @@ def join_processes(device: torch.device) -> None:
     """Joins the processes that `torchrun` started, if it did and nobody has joined them yet."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(leave_processes)
+
+
+def leave_processes() -> None:
+    """Ends what joined the processes; its threads would otherwise abort an interpreter that ends before them."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def is_first() -> bool:
