@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from ..errors import LatenteError, RunError
 from ..pictures.entry import Case, Entry, valid
 from ..pictures.options import Positional, Repeated
-from ..pictures.versions import every, ordered
+from ..pictures.versions import every, kinds_with, ordered
 from .app import out
 from .options import RunPath, listed, plain, written
 

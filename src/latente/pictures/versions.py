@@ -16,7 +16,7 @@ __all__ = ["every", "kinds_with", "ordered", "versions"]
 
 
 def versions(kind: Kind) -> dict[str, Entry[...]]:
-    """Returns the pictures that a kind of data brings, by name; a version takes over from the general one what it does not say."""
+    """Returns the pictures that a kind of data brings, by name, each with what its general one says and it does not."""
     return {e.name: e.completed(PICTURES.get(e.name)) for e in kind.pictures}
 
 
