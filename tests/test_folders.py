@@ -15,7 +15,7 @@ from latente.cli import app
 from latente.data import load, read
 from latente.data.folders import fitted, survey
 from latente.errors import DataError
-from latente.pictures import preview
+from latente.pictures.drawing.preview import preview
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow (latente[plots]) is not installed")
 pytest.importorskip("matplotlib")

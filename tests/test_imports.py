@@ -111,7 +111,8 @@ def python(code):
 
 
 @pytest.mark.parametrize(
-    "module", ["latente", "latente.cli", "latente.recipes", "latente.settings", "latente.kinds"]
+    "module",
+    ["latente", "latente.cli", "latente.recipes", "latente.settings", "latente.kinds", "latente.pictures"],
 )
 def test_importing_does_not_import_torch(module):
     python(f"import {module}, sys; assert not {{'torch', 'numpy', 'matplotlib'}} & set(sys.modules)")

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from ..errors import RunError
 from .app import out
-from .captions import drawn_how, said
+from .captions import drawn_how
 from .options import Guidance, LatentTemperature, RunPath, Seed, TopK, TopP
-from .tables import needs_decoder
+from .tables import needs
 
 if TYPE_CHECKING:
     from ..doctor import Row
@@ -165,7 +165,7 @@ def fidelity(
     opened = Run.open(run)
     tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
     if opened.recipe.reads != "captions":
-        needs_decoder(opened, "generated images")
+        needs(opened, "generates", "generated images")
         quality = opened.quality(n=n, seed=seed, fid=fid, say=tell)
         if as_json:
             print(json.dumps(quality.to_json(), indent=1))
@@ -176,6 +176,8 @@ def fidelity(
         raise RunError(
             f"{run} draws images of captions, which are read and not held against Inception: leave --fid out"
         )
+    from ..pictures.drawing.captioned import said
+
     how = drawn_how(opened, guidance, temperature, top_k, top_p)
     found = opened.fidelity(
         n=n or 1000, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how

@@ -199,13 +199,12 @@ def finish(run: Run) -> None:
     """Says where the run is and what came out in validation, once for all processes."""
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    from ..models import GAN
     from ..training.logs import best_validation
 
     lines = [line for line in run.metrics() if "loss" in line]
     if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
         lines = lines[-1:]
-    if isinstance(run.model, GAN):
+    if run.abilities.generates and not run.abilities.scores:
         out.print(
             f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
             f"weights of a GAN are best, and the newest are kept, step {lines[-1]['step']}"

@@ -20,6 +20,7 @@ from ..schedules import Clock, Schedule, constant
 from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
 from .controllers import Controller
+from .corruption import corruption
 from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
@@ -117,6 +118,11 @@ class ELBO(Objective):
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}
+
+
+@corruption.register
+def corruption_of(objective: ELBO) -> Callable[[Tensor], Tensor] | None:
+    return None if objective.corrupt is identity else objective.corrupt
 
 
 class IWAE(Objective):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ..data import Data
+from ...data import Data
 from .canvas import BLUE, INK, MARGIN, ORANGE, Picture, axes, legend, sheet
 
 __all__ = ["ROWS", "against", "restored"]
