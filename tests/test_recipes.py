@@ -604,10 +604,8 @@ def test_options_are_checked_without_data():
 
 def test_how_data_is_loaded_is_said_by_groups():
     assert recipes.loading_of("vae", {}) == recipes.loading_of("text-vae", {}) == {}
-    assert recipes.loading_of("sketch-rnn", {"longest": 30}) == {"longest": 30, "bad": "drop"}
-    assert recipes.loading_of("caption-vae", {"side": 32}) == {"tokens": "word", "side": 32}
-    minilm = {"tokens": "char", "caption_encoder": "minilm"}
-    assert recipes.loading_of("align-draw", minilm) == {"tokens": "minilm", "side": None}
+    assert recipes.loading_of("align-draw", {}) == {}
+    assert recipes.loading_of("align-draw", {"caption_encoder": "minilm"}) == {"tokens": "minilm"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -616,10 +614,6 @@ class Sounds:
 
     shape: list[int]
     rate: Annotated[int, Field(ge=1, description="samples a second")]
-
-    @classmethod
-    def read_off(cls, data):
-        return cls(list(data.shape), 8000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from latente import recipes
 from latente.data.examples import Examples
 from latente.errors import RunError, TrainingError
 from latente.objectives import ELBO, Objective, Term
-from latente.pictures import curves
+from latente.pictures.drawing.charts import curves
 from latente.training import Trainer
 from latente.training.checkpoint import newest, read_checkpoint, write_checkpoint
 from latente.training.logs import JSONL, METRICS, best_validation, read_metrics

@@ -12,9 +12,11 @@ import torch
 
 from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale, Point
 from latente.data import Examples
+from latente.data.looks import Pixels
 from latente.evaluation import Estimate, evaluate, findings, verdict
 from latente.evaluation.figures.codes import Codes
 from latente.evaluation.figures.training import Training
+from latente.kinds import KINDS
 from latente.models import VAE
 from latente.nn import MLP
 from latente.priors import Flat, Standard
@@ -35,9 +37,17 @@ def digits():
 
 
 def data(digits, binarise="dynamic", n=4000):
-    train, test = Examples(digits[:n], None, binarise), Examples(digits[4000:], None, binarise)
+    train, test = (
+        Examples(digits[:n], None, Pixels(binarise)),
+        Examples(digits[4000:], None, Pixels(binarise)),
+    )
     return SimpleNamespace(
-        train=train, validation=test, test=test.fixed(1), benchmark="digits", shape=(1, 28, 28), kind="images"
+        train=train,
+        validation=test,
+        test=test.fixed(1),
+        benchmark="digits",
+        shape=(1, 28, 28),
+        kind=KINDS["images"],
     )
 
 

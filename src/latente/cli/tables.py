@@ -26,12 +26,13 @@ def encode(
 ) -> None:
     """Writes the posterior mean and standard deviation of each example."""
     from .. import codes
+    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
-    needs_encoder(opened, "codes")
+    needs(opened, "encodes", "codes")
     examples = read_like(opened, data)
-    codes.write_table(file, codes.encode(opened.model, examples))
+    write_table(file, codes.encode(opened.model, examples))
     out.print(f"codes of {len(examples)} examples: {file}")
 
 
@@ -51,29 +52,13 @@ def decode(
 ) -> None:
     """Decodes a table of codes to the likelihood's means, or to the likeliest words or drawings."""
     from .. import codes
+    from ..data.table_files import read_table
     from ..runs import Run
 
     opened = Run.open(run)
-    needs_decoder(opened, "decoded codes")
-    x = codes.decode(opened.model, codes.read_table(table), opened.data)
-    if file.suffix == ".txt" and opened.data.kind == "text":
-        file.write_text("\n".join([*opened.data.sentences(x), ""]))
-    elif opened.data.kind == "drawings":
-        from .. import pictures
-
-        shown = [pictures.Drawing(rows) for rows in x.numpy()]
-        pictures.Sheet(
-            "Decoded", f"{opened.title}, {table}", [shown[i : i + 10] for i in range(0, len(shown), 10)]
-        ).save(file)
-    elif file.suffix == ".png":
-        from .. import pictures
-
-        pictures.grid(x).save(file)
-    elif file.suffix == ".npz":
-        codes.write_table(file, {"x": x.numpy()})
-    else:
-        names = opened.data.columns or [f"x_{j}" for j in range(x[0].numel())]
-        codes.write_table(file, dict(zip(names, x.flatten(1).numpy().T)))
+    needs(opened, "decodes", "decoded codes")
+    x = codes.decode(opened.model, read_table(table), opened.data)
+    opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}")
     out.print(f"{len(x)} decoded examples: {file}")
 
 
@@ -87,15 +72,15 @@ def score(
 ) -> None:
     """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from .. import codes
-    from ..models import Classifier
+    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
     examples = read_like(opened, data)
-    if isinstance(opened.model, Classifier):
-        codes.write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
+    if opened.abilities.infers_labels and not opened.abilities.scores:
+        write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
     else:
-        codes.write_table(file, codes.score(opened.model, examples, draws))
+        write_table(file, codes.score(opened.model, examples, draws, kind=opened.data.kind))
     out.print(f"scores of {len(examples)} examples: {file}")
 
 
@@ -128,6 +113,7 @@ def tell_classes(
     import torch
 
     from .. import codes
+    from ..data.table_files import write_table
     from ..evaluation.figures.labels import error_of, table_of
     from ..evaluation.finding import share
     from ..runs import Run
@@ -136,7 +122,7 @@ def tell_classes(
     classes, draws = opened.record["data"]["classes"], drawn_to_classify(opened, draws)
     if data is not None:
         table = codes.classify(opened.model, read_like(opened, data), classes, draws, seed)
-        codes.write_table(file, table)
+        write_table(file, table)
         out.print(f"classes of {len(table['class'])} examples: {file}")
         return
     opened.needs_examples()
@@ -154,19 +140,19 @@ def tell_classes(
 
 def drawn_to_classify(run: Run, draws: int | None) -> int:
     """Returns the draws by which a run tells classes, and refuses one that neither infers labels nor takes them."""
-    infers = run.abilities.infers_labels
-    if infers and not run.abilities.scores and draws:
+    can = run.abilities
+    if can.infers_labels and not can.scores and draws:
         raise RunError(
             f"draws is {draws}, but {run.path} is a classifier, which bounds no likelihood: leave it out"
         )
-    if not infers:
-        if run.abilities.takes != "labels":
+    if not can.infers_labels:
+        if can.takes != "labels" or len(run.record["data"]["classes"]) < 2:
             raise RunError(
                 f"{run.path} neither infers labels nor takes them: train m2, classifier, or conditional-vae"
             )
         if draws == 0:
             raise RunError(f"draws is 0, but {run.path} has no q(y|x): Bayes' rule takes 1 or more")
-    return (0 if infers else 30) if draws is None else draws
+    return (0 if can.infers_labels else 30) if draws is None else draws
 
 
 def show_confusion(counts: Tensor, classes: list[str]) -> None:
@@ -183,34 +169,18 @@ def show_confusion(counts: Tensor, classes: list[str]) -> None:
     out.print(table)
 
 
-def needs_decoder(run: Run, what: str) -> None:
-    """Refuses a classifier, which tells labels and gives back no examples."""
-    from ..models import Classifier
-
-    if isinstance(run.model, Classifier):
-        raise RunError(
-            f"{run.path} is a classifier and has no decoder, so there are no {what}: see latente evaluate, report and scatter"
-        )
-
-
-def needs_encoder(run: Run, what: str) -> None:
-    """Refuses what makes examples of noise, and reads no code off any."""
-    from ..models import GAN, Diffusion
-
-    if isinstance(run.model, GAN | Diffusion):
-        kind = "GAN" if isinstance(run.model, GAN) else "diffusion"
-        raise RunError(
-            f"{run.path} is a {kind}, which makes examples of noise and has no code of them, so there are no {what}: "
-            "see latente sample"
-        )
+def needs(run: Run, ability: str, what: str) -> None:
+    """Refuses what a model of a run has not the ability for."""
+    if why := run.abilities.no.get(ability):
+        raise RunError(f"{run.path} has no {what}: {why}")
 
 
 def read_like(run: Run, source: str) -> Examples:
     """Reads examples as the run saw its own, and refuses those that its model cannot take, e.g. without labels."""
     from ..data import read
 
-    about = run.record["data"]
-    examples = read(source, about["label"] if about["columns"] else None, about)
+    about, kind = run.record["data"], run.data.kind
+    examples = read(source, about["label"] if kind.read_columns(about) else None, about)
     try:
         run.model(*examples.batch(slice(0, 1)))
     except ValueError as error:

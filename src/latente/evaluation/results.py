@@ -150,7 +150,7 @@ def measure_samples(
         LatenteError: If the run has no images, an option is not one of its figures, or n is out of range.
     """
     run.needs_examples()
-    whole = run.load_data().binarised(run.record["data"]["binarise"])  # with all labels, so that runs compare
+    whole = run.whole_data()  # with all labels, so that runs compare
     subject = Subject(run.model, whole, seed=seed)
     entry = applicable(run, subject)
     if foreign := options.keys() - set(entry.options):

@@ -31,13 +31,6 @@ CODES = 2000  # examples behind the figures of the codes, where there are as man
 DRAWS = 8  # of the posterior for the bound on training data
 EXAMPLES = 1000
 BATCH = 128
-HAS = {  # what examples of each kind of data have
-    "images": {"pixels"},
-    "table": {"columns"},
-    "vectors": {"columns"},
-    "text": {"words"},
-    "drawings": {"strokes"},
-}
 
 
 @dataclass(frozen=True)
@@ -100,18 +93,13 @@ class Subject:
         with still(self.model, self.seed):
             return abilities_of(self.model, x, y)
 
-    @cached_property
-    def has(self) -> set[str]:
-        """What an example has."""
-        return HAS[self.data.kind]
-
     def unmet(self, need: str) -> str:
         """Says why a need is not met; nothing where it is."""
         if need in ("generates", "decodes", "encodes", "scores", "infers_labels"):
             return self.abilities.no.get(need, "")
         if need == "reads_captions":
             return "" if self.abilities.takes == "captions" else "the model reads no captions"
-        return "" if need in self.has else f"an example has no {need}"
+        return "" if need in self.data.kind.has else f"an example has no {need}"
 
     @property
     def size(self) -> int:

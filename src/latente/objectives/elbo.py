@@ -21,6 +21,7 @@ from ..schedules import Clock, Schedule, constant
 from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
 from .controllers import Controller
+from .corruption import corruption
 from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
@@ -128,6 +129,11 @@ class ELBO(Objective):
     def floor(self) -> float:
         free = self.divergence
         return free.nats if isinstance(free, FreeBits) and not free.by_dimension else 0.0
+
+
+@corruption.register
+def corruption_of(objective: ELBO) -> Callable[[Tensor], Tensor] | None:
+    return None if objective.corrupt is identity else objective.corrupt
 
 
 class IWAE(Objective):

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..data import Data
-from ..distributions import onto
-from ..distributions.traits import colder, family, no_draws, of_names, shown, spread, view
-from ..divergences import by_dimension
-from ..errors import LatenteError
-from ..evaluation.bounds import moved, place, still
-from ..models import GAN, Labelling
-from ..nn import CaptionEncoder
-from ..trace import Latent, Model, Trace, mean, rsample
+from ...abilities import taken
+from ...data import Data
+from ...distributions import onto
+from ...distributions.traits import colder, family, shown, spread, view
+from ...divergences import by_dimension
+from ...errors import LatenteError
+from ...evaluation.bounds import moved, place
+from ...trace import Latent, Model, Trace, mean, rsample
 
 __all__ = [
     "Codes",
@@ -33,19 +32,12 @@ __all__ = [
     "examples",
     "images",
     "index_of",
-    "is_conditional",
     "mean_of",
     "means_of",
-    "needs_code",
-    "needs_images",
-    "needs_numbers",
-    "needs_prior",
-    "reads_captions",
     "shows",
 ]
 
 BLOCK = 256  # examples of one pass
-SETS = {"table": "rows", "vectors": "vectors", "text": "sentences", "drawings": "drawings"}
 Batch = tuple[Tensor, Tensor | None]
 
 
@@ -93,8 +85,6 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
     groups = []
     for i in range(0, len(x), BLOCK):
         trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
-        needs_code(trace, "pictures of codes")
-        needs_numbers(trace)
         name = next(iter(trace.latents))
         groups.append(trace.latents[name])
     means = [mean_of(g).flatten(1).double() for g in groups]
@@ -132,23 +122,6 @@ def shows(d: Distribution) -> str:
     return view(d).word
 
 
-def is_conditional(model: Model, x: Tensor) -> bool:
-    """Tells whether a model takes labels: it refuses to walk without, or would have to infer them."""
-    if isinstance(model, Labelling | GAN):
-        return isinstance(model, Labelling)
-    with still(model, 0):
-        try:
-            model(x[:1])
-        except (ValueError, TypeError, AttributeError):
-            return True
-    return False
-
-
-def reads_captions(model: Model) -> bool:
-    """Tells whether a model reads captions."""
-    return any(isinstance(module, CaptionEncoder) for module in model.modules())
-
-
 def index_of(data: Data, label: int | str | None) -> int | None:
     """Finds a class by its name, or by its index where no class is called so.
 
@@ -161,26 +134,27 @@ def index_of(data: Data, label: int | str | None) -> int | None:
         raise LatenteError(f"label is {label!r}, but {data.name} has no labels: leave it out")
     if str(label) in data.classes:
         return data.classes.index(str(label))
-    if isinstance(label, int) and 0 <= label < len(data.classes):
-        return label
+    if str(label).isdecimal() and int(label) < len(data.classes):
+        return int(label)
     some = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
     raise LatenteError(f"label is {label!r}, but the classes of {data.name} are {some}")
 
 
-def conditions(model: Model, data: Data, x: Tensor, label: int | str | None) -> tuple[bool, int | None]:
+def conditions(model: Model, data: Data, label: int | str | None) -> tuple[bool, int | None]:
     """Tells whether the model takes labels, and which class was asked for.
 
     Raises:
         LatenteError: If a label is given to a model that takes none.
     """
-    if reads_captions(model):
+    takes = taken(model)
+    if takes == "captions":
         raise LatenteError(
             "this picture is of one class or none, and the model reads captions: see latente generate"
         )
-    chosen, takes = index_of(data, label), is_conditional(model, x)
-    if chosen is not None and not takes:
+    chosen = index_of(data, label)
+    if chosen is not None and takes is None:
         raise LatenteError(f"label is {label!r}, but the model does not take labels: train a conditional one")
-    return takes, chosen
+    return takes is not None, chosen
 
 
 def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tensor]:
@@ -206,41 +180,6 @@ def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tenso
         return colder(d, temperature)
 
     return choose
-
-
-def needs_prior(trace: Trace, what: str) -> None:
-    """Refuses what is drawn from the prior, where the prior cannot be sampled."""
-    for g in trace.latents.values():
-        why = no_draws(g.p)
-        if why:
-            raise LatenteError(f"there are no {what}: {why}")
-
-
-def needs_code(trace: Trace, what: str) -> None:
-    """Refuses what goes through a code, where there is none."""
-    if not trace.latents:
-        raise LatenteError(f"there are no {what} of a model that has no latent code: see its samples")
-
-
-def needs_numbers(trace: Trace) -> None:
-    """Refuses what lies between codes, where codes are names."""
-    if any(g.q is not None and of_names(g.q) for g in trace.latents.values()):
-        raise LatenteError(
-            "the codes of this model are names, not numbers: they have no neighbours, and nothing lies between two of them"
-        )
-
-
-def needs_images(data: Data, what: str) -> None:
-    """Refuses what only images have."""
-    if data.kind != "images":
-        raise LatenteError(
-            f"{what} are pictures of images, and {data.name} is a set of {SETS[data.kind]}: "
-            "see its samples, reconstructions and scatter"
-        )
-    if data.shape[0] not in (1, 3):
-        raise LatenteError(
-            f"{data.name} has images of {data.shape[0]} channels: pictures are drawn of 1 (grey) or 3 (colour)"
-        )
 
 
 def decode(model: Model, name: str, z: Tensor, y: Tensor | None) -> np.ndarray:

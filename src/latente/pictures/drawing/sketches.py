@@ -11,25 +11,25 @@ Ha and Eck, A Neural Representation of Sketch Drawings, 2017, https://arxiv.org/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Data
-from ..distributions.strokes import as_strokes, lengths_of
-from ..errors import LatenteError
-from ..evaluation.bounds import moved, still
-from ..trace import Model, Trace
-from .codes import cold, examples, mean_of, needs_prior
-from .images import count
+from ...data import Data, read
+from ...distributions.strokes import as_strokes, lengths_of
+from ...errors import LatenteError
+from ...evaluation.bounds import moved, still
+from ...trace import Model, Trace
+from .codes import cold, examples, mean_of
 from .ink import Drawing, Sheet
 
 __all__ = ["analogy", "completions", "interpolations", "reconstructions", "samples", "slerp", "temperatures"]
 
-TEMPERATURE = 0.4  # of samples and endings
-CALM = 0.1  # where a picture is to show what a code means
+CALM = 0.1  # temperature of points where a picture is to show what a code means
 GROUP = "z"
+Given = Tensor | str | Path | None
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -58,8 +58,6 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 def drawn(trace: Trace, data: Data, temperature: float, before: Tensor | None = None) -> list[Drawing]:
     """Draws from a trace's likelihood, in the units of the data; what was given `before` is marked."""
-    if not 0 <= temperature < float("inf"):
-        raise LatenteError(f"the temperature of points is {temperature}: give a number from 0, e.g. 0.4")
     x = as_strokes(trace.likelihood).draw(temperature, (1 + temperature) / 2, before=before)
     return of_data(x, data, 0 if before is None else len(before))
 
@@ -73,46 +71,12 @@ def grid(drawings: Sequence[Drawing], across: int) -> list[Sequence[Drawing]]:
     return [drawings[i : i + across] for i in range(0, len(drawings), across)]
 
 
-def needs_code(model: Model, what: str) -> None:
-    """Refuses what only a model with a code has."""
-    if not model(size=1).latents:
-        raise LatenteError(
-            f"there are no {what} of a decoder alone, which has no code: see its samples and completions, or train with a "
-            "--latent of 1 or more"
-        )
-
-
 def samples(
-    model: Model,
-    data: Data,
-    *,
-    n: int | None = None,
-    seed: int = 0,
-    label: int | str | None = None,
-    temperature: float = 1.0,
-    point_temperature: float = TEMPERATURE,
+    model: Model, data: Data, n: int, seed: int, temperature: float, point_temperature: float
 ) -> Sheet:
-    r"""Draws :math:`z \sim p(z)` and drawings from :math:`p(x | z)`.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        n: The number of drawings; 40 by default.
-        seed: The seed of the draws.
-        label: None: the model takes no labels.
-        temperature: What deviations from the prior's mean are multiplied by.
-        point_temperature: :math:`\tau` of each point: 1 is the model's own, 0 the likeliest.
-
-    Raises:
-        LatenteError: If an argument is not right.
-    """
-    n = 40 if n is None else n
-    count("n", n)
-    if label is not None:
-        raise LatenteError(f"label is {label!r}, but the model does not take labels: leave it out")
+    r"""Draws :math:`z \sim p(z)` and drawings from :math:`p(x | z)`."""
     with still(model, seed):
         trace = model(size=n, choose=cold(temperature))
-        needs_prior(trace, "samples")
         if temperature != 1 and not trace.latents:
             raise LatenteError(
                 f"temperature is {temperature:g}, which is of the prior, and a decoder alone has none: see point_temperature"
@@ -129,31 +93,11 @@ def samples(
 
 
 def reconstructions(
-    model: Model,
-    data: Data,
-    *,
-    n: int = 8,
-    seed: int = 0,
-    drawings: Tensor | None = None,
-    point_temperature: float = TEMPERATURE,
+    model: Model, data: Data, n: int, seed: int, drawings: Given, rescale: bool, point_temperature: float
 ) -> Sheet:
-    r"""Shows test drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        n: The number of drawings.
-        seed: The seed of the choice and of the draws.
-        drawings: Drawings (n, L, 3) in place of test drawings.
-        point_temperature: :math:`\tau` of the last two rows.
-
-    Raises:
-        LatenteError: If the model has no code, or `n` is too small.
-    """
-    count("n", n)
-    x = held(model, data, n, seed) if drawings is None else moved(model, drawings[:n], None)[0]
+    r"""Shows drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`."""
+    x = chosen(model, data, n, seed, drawings, rescale)
     with still(model, seed):
-        needs_code(model, "reconstructions")
         means = {name: mean_of(g) for name, g in model(x).latents.items()}
         rows = [
             of_data(x, data),
@@ -166,49 +110,50 @@ def reconstructions(
     return Sheet("Reconstructions", note, rows, ["drawing", "mean", "drawn", "drawn"])
 
 
-def held(model: Model, data: Data, n: int, seed: int) -> Tensor:
-    """Takes test drawings in random order."""
+def chosen(model: Model, data: Data, n: int, seed: int, given: Given, rescale: bool) -> Tensor:
+    """Takes the first of the drawings that are given, or test drawings in random order.
+
+    Raises:
+        LatenteError: If there are no test drawings, or given ones are to be rescaled and there are none.
+    """
+    if given is not None:
+        x = given if isinstance(given, Tensor) else read_drawings(data, given, rescale)
+        return moved(model, x[:n], None)[0]
+    if rescale:
+        raise LatenteError("--rescale is of drawings of yours: name them with --drawings")
     if not len(data.test):
         raise LatenteError(f"there are no test drawings of {data.name}: give some with --drawings FILE")
     return examples(model, data, n, seed)[0]
 
 
+def read_drawings(data: Data, source: str | Path, rescale: bool) -> Tensor:
+    """Reads drawings as a model saw its own, or scaled by their own moves."""
+    about = data.describe()
+    return read(
+        str(source), like={**about, "learned": {"location": None, "scale": None}} if rescale else about
+    ).x
+
+
 def interpolations(
     model: Model,
     data: Data,
-    *,
-    rows: int = 6,
-    steps: int = 10,
-    seed: int = 0,
-    corners: bool = False,
-    drawings: Tensor | None = None,
-    point_temperature: float = CALM,
+    rows: int,
+    steps: int,
+    seed: int,
+    corners: bool,
+    drawings: Given,
+    rescale: bool,
+    point_temperature: float,
 ) -> Sheet:
-    """Draws what lies between the codes of two drawings, on arcs; or between those of four, in a square.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        rows: The number of pairs of test drawings; with `corners`, the rows of the square.
-        steps: The drawings of a row, both ends included.
-        seed: The seed of the choice of drawings and of the draws.
-        corners: Whether to take four drawings, and fill the square between them.
-        drawings: Drawings (n, L, 3) in place of test drawings, two a pair or the four corners; the first ones are taken.
-        point_temperature: The temperature of each point.
-
-    Raises:
-        LatenteError: If the model has no code, or numbers do not fit.
-    """
-    count("rows", rows, 2 if corners else 1)
-    count("steps", steps, 2)
-    wanted = 4 if corners else 2 * rows
-    x = held(model, data, wanted, seed) if drawings is None else moved(model, drawings[:wanted], None)[0]
+    """Draws what lies between the codes of two drawings, on arcs; or between those of four, in a square."""
+    if corners and rows < 2:
+        raise LatenteError(f"rows is {rows}: a square between four drawings takes 2 or more")
+    x = chosen(model, data, 4 if corners else 2 * rows, seed, drawings, rescale)
     if len(x) < 4 if corners else len(x) < 2 or len(x) % 2:
         raise LatenteError(
             f"drawings are {len(x)}: give {'four, one a corner' if corners else 'two, or more pairs'}"
         )
     with still(model, seed):
-        needs_code(model, "interpolations")
         z = mean_of(model(x).latents[GROUP])
         t = torch.linspace(0, 1, steps, device=z.device, dtype=z.dtype).view(1, -1, 1)
         left, right = z[::2], z[1::2]
@@ -235,21 +180,8 @@ def interpolations(
     return Sheet("Interpolations", note, found, columns=["drawing", *columns, "drawing"])
 
 
-def temperatures(model: Model, data: Data, *, rows: int = 4, steps: int = 10, seed: int = 0) -> Sheet:
-    r"""Draws the same codes at temperatures from 0.1 to 1.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        rows: The number of codes from the prior; of a decoder alone, of sets of draws.
-        steps: The number of temperatures.
-        seed: The seed of the draws.
-
-    Raises:
-        LatenteError: If a number is too small.
-    """
-    count("rows", rows)
-    count("steps", steps, 2)
+def temperatures(model: Model, data: Data, rows: int, steps: int, seed: int) -> Sheet:
+    """Draws the same codes at temperatures from 0.1 to 1."""
     taus = np.linspace(0.1, 1.0, steps)
     with still(model, seed):
         z = {name: g.z for name, g in model(size=rows).latents.items()}
@@ -261,38 +193,18 @@ def temperatures(model: Model, data: Data, *, rows: int = 4, steps: int = 10, se
 def completions(
     model: Model,
     data: Data,
-    *,
-    drawings: Tensor | None = None,
-    n: int = 5,
-    endings: int = 7,
-    keep: float | None = None,
-    seed: int = 0,
-    point_temperature: float = TEMPERATURE,
+    drawings: Given,
+    rescale: bool,
+    n: int,
+    endings: int,
+    keep: float | None,
+    seed: int,
+    point_temperature: float,
 ) -> Sheet:
-    """Goes on with drawings that somebody began, with several endings each.
-
-    A model with a code draws it from the prior for each ending.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        drawings: Beginnings (n, L, 3); test drawings by default.
-        n: The most drawings to go on with.
-        endings: The endings of each.
-        keep: The share of a drawing's points that is kept: half of a test drawing by default, and all of a given one.
-        seed: The seed of the choice and of the draws.
-        point_temperature: The temperature of each point.
-
-    Raises:
-        LatenteError: If an argument is not right.
-    """
-    count("n", n)
-    count("endings", endings)
+    """Goes on with drawings that somebody began, with several endings each; a code is drawn from the prior for each ending."""
     whole = drawings is not None and keep is None
     keep = 1.0 if whole else 0.5 if keep is None else keep
-    if not 0 < keep <= 1:
-        raise LatenteError(f"keep is {keep}: give the share of points to keep, above 0 and up to 1")
-    x = held(model, data, n, seed) if drawings is None else moved(model, drawings[:n], None)[0]
+    x = chosen(model, data, n, seed, drawings, rescale)
     found = []
     with still(model, seed):
         for drawing, length in zip(x, lengths_of(x).tolist()):
@@ -310,33 +222,13 @@ def completions(
 
 
 def analogy(
-    model: Model,
-    data: Data,
-    *,
-    drawings: Tensor | None = None,
-    rows: int = 4,
-    seed: int = 0,
-    point_temperature: float = CALM,
+    model: Model, data: Data, drawings: Given, rescale: bool, rows: int, seed: int, point_temperature: float
 ) -> Sheet:
-    r"""Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        drawings: Three drawings (3, L, 3) or more threes, of which the first are taken; test drawings by default.
-        rows: The number of threes.
-        seed: The seed of the choice and of the draws.
-        point_temperature: The temperature of each point.
-
-    Raises:
-        LatenteError: If the model has no code, or the drawings are no threes.
-    """
-    count("rows", rows)
-    x = held(model, data, 3 * rows, seed) if drawings is None else moved(model, drawings[: 3 * rows], None)[0]
+    """Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`."""
+    x = chosen(model, data, 3 * rows, seed, drawings, rescale)
     if len(x) < 3 or len(x) % 3:
         raise LatenteError(f"drawings are {len(x)}: give three, a, b and c, or more threes")
     with still(model, seed):
-        needs_code(model, "analogies")
         z = mean_of(model(x).latents[GROUP]).unflatten(0, (-1, 3))
         moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
         answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)

@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import Data
-from ..errors import LatenteError
-from ..evaluation.bounds import still
-from ..models.boltzmann import RBM
-from ..trace import Model, mean
+from ...data import Data
+from ...errors import LatenteError
+from ...evaluation.bounds import still
+from ...models.looks import shared_weights
+from ...trace import Model, mean
 from .canvas import Picture, lay_out, signed
-from .codes import examples, needs_images
-from .images import count
-from .views import filled
+from .codes import examples
+from .images import filled
 
 __all__ = ["filters"]
 
@@ -31,28 +30,12 @@ LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 Calls = list[tuple[nn.Module, Tensor]]  # the layers of a pass, each with what it was called with
 
 
-def filters(model: Model, data: Data, *, n: int = 48, shared: bool = False, seed: int = 0) -> Picture:
+def filters(model: Model, data: Data, n: int, shared: bool, seed: int) -> Picture:
     """Shows the weights of the first dense layer as images, those of the largest norm first.
 
     Where one layer leads from the code to the pixels, its weights are shown below: those of the same units in the same places,
-    if the encoder is one layer as well. Those of an RBM serve both ways.
-
-    References:
-        | Extracting and Composing Robust Features with Denoising Autoencoders (Vincent et al., 2008)
-        | https://doi.org/10.1145/1390156.1390294
-
-    Arguments:
-        model: The model.
-        data: The data.
-        n: The most units to show.
-        shared: Whether one scale of colours serves all units; each has its own by default, since a weak unit has a shape too.
-        seed: The seed of the example that is watched passing through.
-
-    Raises:
-        LatenteError: If the data is not images, the number is too small, or no dense layer reads the pixels.
+    if the encoder is one layer as well. Those of a Boltzmann machine serve both ways.
     """
-    needs_images(data, "filters")
-    count("n", n)
     with still(model, seed):
         found = wires(model, *examples(model, data, 1, seed))
     order = strongest(found.reads, n)
@@ -92,8 +75,9 @@ class Wires:
 
 def wires(model: Model, x: Tensor, y: Tensor | None) -> Wires:
     """Watches an example pass through a model, and finds the layers that touch its pixels."""
-    if isinstance(model, RBM):
-        return Wires(model.weight.T, None, True, "between pixels and hidden units, which serve both ways")
+    shared = shared_weights(model)
+    if shared is not None:
+        return Wires(shared, None, True, "between pixels and hidden units, which serve both ways")
     called: Calls = []
     hooks = [
         layer.register_forward_hook(lambda layer, args, _: called.append((layer, args[0])))

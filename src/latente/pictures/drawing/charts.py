@@ -11,41 +11,29 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
-from ..data import Data
-from ..distributions.traits import is_normal
-from ..errors import LatenteError
-from ..evaluation import Evaluation
-from ..evaluation.bounds import still
-from ..evaluation.latents import ACTIVE
-from ..trace import Model
-from ..training.logs import best_validation
+from ...data import Data
+from ...distributions.traits import is_normal
+from ...errors import LatenteError
+from ...evaluation import Evaluation
+from ...evaluation.bounds import still
+from ...evaluation.latents import ACTIVE
+from ...trace import Model
+from ...training.logs import best_validation
 from .canvas import BLUE, CLASSES, GREY, INK, MARGIN, ORANGE, PAPER, Picture, axes, legend, need, sheet
 from .codes import Codes, encode, examples
-from .images import count
 
 __all__ = ["curves", "group_bars", "kl_bars", "scatter"]
 
 DPI = 200
 WIDTH = 7.2
 NAMED = 32  # dimensions that get a tick each
-SPEAKS = 0.5  # nats of a group
+USED = 0.5  # nats of a group
 TITLES = {"error": "error, a share and no nats"}
 ASIDE = re.compile(r"step|epoch|split|loss|lr|beta|skipped|gradient/.*")  # no parts of the objective
 
 
-def scatter(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Picture:
-    """Draws the codes of test examples, coloured by label: the posterior means, or their first two principal components.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        n: The most examples to draw.
-        seed: The seed of the choice of examples.
-
-    Raises:
-        LatenteError: If there are fewer than three test examples.
-    """
-    count("n", n, 3)
+def scatter(model: Model, data: Data, n: int, seed: int) -> Picture:
+    """Draws the codes of test examples, coloured by label: the posterior means, or their first two principal components."""
     x, y = examples(model, data, n, seed)
     if len(x) < 3:
         raise LatenteError(f"a scatter needs three test examples, and {data.name} has {len(x)}")
@@ -188,7 +176,7 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
     beta = np.array([m["beta"] for m in lines["train"] if "beta" in m])
     moves = len(beta) > 1 and float(np.ptp(beta)) > 1e-9
     says = "" if moves or not len(beta) or "rate" not in names else f", β = {beta[0]:g}"
-    note = f"{benchmark} · nats an example{says}" + (
+    note = f"{benchmark} · nats per example{says}" + (
         "" if best is None else f", dotted: the best validation, step {best['step']}"
     )
     columns = len(names) if len(names) < 4 else 2
@@ -350,13 +338,13 @@ def group_bars(evaluation: Evaluation) -> Picture:
         raise LatenteError("this model has less than two latent groups, so there are none to compare")
     names = list(evaluation["bound"].rates)
     kls, errors = np.array([(r.mean, r.se) for r in evaluation["bound"].rates.values()]).T
-    told = int((kls > SPEAKS).sum())
-    title = f"Latent groups: {told} of {len(kls)} say more than half a nat"
+    told = int((kls > USED).sum())
+    title = f"Latent groups: {told} of {len(kls)} hold more than half a nat"
     note = f"{evaluation.benchmark} · over {evaluation.split} examples, in the order of the walk; in all {kls.sum():.1f} nats"
     figure, header = sheet(WIDTH, 2.5, title, note, DPI)
     ax = axes(figure, (0.72, 0.5, WIDTH - 0.72 - MARGIN, 1.75), "", "KL, nats")
     place = np.arange(len(kls))
-    ax.bar(place, kls, width=0.72, color=[BLUE if k > SPEAKS else GREY for k in kls], linewidth=0)
+    ax.bar(place, kls, width=0.72, color=[BLUE if k > USED else GREY for k in kls], linewidth=0)
     ax.errorbar(place, kls, errors, fmt="none", ecolor=INK, elinewidth=0.8)
     ax.set_xlim(-0.6, len(kls) - 0.4)
     ax.set_xticks(place, names if len(names) <= NAMED else [""] * len(names))

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..data.strokes import lines_of, raw_of, write_strokes
-from ..distributions.strokes import FINISHED
-from ..errors import LatenteError
+from ...data.strokes import lines_of, raw_of, write_strokes
+from ...distributions.strokes import FINISHED
+from ...errors import LatenteError
+from ..shown import Layout
 from .canvas import INK, ORANGE, PAPER, need, written
 
 if TYPE_CHECKING:
@@ -85,6 +86,27 @@ class Sheet:
     drawings: Sequence[Sequence[Drawing | None]]
     rows: Sequence[str] = ()
     columns: Sequence[str] = ()
+    text: ClassVar[str] = ""
+    remarks: ClassVar[Sequence[str]] = ()
+
+    @property
+    def values(self) -> Mapping[str, np.ndarray]:
+        """The rows (dx, dy, p) of each drawing, by its place in the grid."""
+        return {
+            f"{i},{j}": drawing.rows
+            for i, row in enumerate(self.drawings)
+            for j, drawing in enumerate(row)
+            if drawing is not None
+        }
+
+    @property
+    def layout(self) -> Layout:
+        """How it stands in a page."""
+        return "scroll" if self.size[0] > 1.2 * self.size[1] else "grid"
+
+    def html(self, prefix: str = "p") -> str:
+        """Returns what stands in a page: an `<svg>` without ids."""
+        return self.svg()
 
     @cached_property
     def left(self) -> int:

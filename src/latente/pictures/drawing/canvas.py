@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..errors import LatenteError
-from ..training.checkpoint import write_whole
+from ...errors import LatenteError
+from ...training.checkpoint import write_whole
+from ..shown import Layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +86,8 @@ class Picture:
         dpi: The pixels an inch of its PNG.
         values: The numbers it shows, by name.
         edge: The width of nothing at its left, its right and its bottom, in inches.
+        of_images: Whether it is a grid of images, that is not enlarged.
+        remarks: Sentences to be said beside it.
     """
 
     figure: Figure
@@ -94,17 +97,34 @@ class Picture:
     dpi: int
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     edge: float = 0.0
+    of_images: bool = False
+    remarks: Sequence[str] = ()
+    text: ClassVar[str] = ""
 
-    def save(self, path: Path | str) -> Path:
-        """Writes the picture as .png, .svg or .pdf, whole or not at all; folders are made.
+    @property
+    def layout(self) -> Layout:
+        """How it stands in a page."""
+        if not self.of_images:
+            return "chart"
+        width, height = self.figure.get_size_inches()
+        return "scroll" if width > 1.2 * height else "grid"
+
+    def save(self, path: Path | str, *, animate: bool = False) -> Path:
+        """Writes the picture as .png, .svg or .pdf, or its numbers as .npz, whole or not at all; folders are made.
 
         Raises:
-            LatenteError: If the name ends otherwise, or the file cannot be written.
+            LatenteError: If the name ends otherwise, it is to move, or the file cannot be written.
         """
         path = Path(path)
         kind = path.suffix.lower()
+        if animate:
+            raise LatenteError(f"{path} is of a picture that does not move: leave animate (--animate) out")
+        if kind == ".npz":
+            return written(path, packed(self.values))
         if kind not in FORMATS:
-            raise LatenteError(f"{path} ends in {kind or 'nothing'!r}: name a picture .png, .svg or .pdf")
+            raise LatenteError(
+                f"{path} ends in {kind or 'nothing'!r}: name a picture .png, .svg or .pdf, or .npz for its numbers"
+            )
         content = self.png() if kind == ".png" else self.drawn(kind[1:])
         content = renamed(content.decode()).encode() if kind == ".svg" else content
         return written(path, content)
@@ -130,6 +150,10 @@ class Picture:
         frame = 'width="{:.6g}pt" height="{:.6g}pt" '.format(*size) + frame
         return re.sub(r'width="[^"]+" height="[^"]+" viewBox="[^"]+"', frame, text, count=1)
 
+    def html(self, prefix: str = "p") -> str:
+        """Returns what stands in a page: see `svg`."""
+        return self.svg(prefix)
+
     def drawn(self, kind: str, **how: Any) -> bytes:
         undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
         file = io.BytesIO()
@@ -139,6 +163,13 @@ class Picture:
             )  # a name in letters DejaVu has not
             self.figure.savefig(file, format=kind, dpi=self.dpi, **({"metadata": undated} | how))
         return file.getvalue()
+
+
+def packed(values: Mapping[str, np.ndarray]) -> bytes:
+    """Returns the content of an .npz."""
+    file = io.BytesIO()
+    np.savez(file, **{name: np.asarray(value) for name, value in values.items()})  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -213,6 +244,7 @@ def lay_out(
     columns: Sequence[str] = (),
     gap: int = GAP,
     values: Mapping[str, np.ndarray] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Picture:
     """Lays images out in rows and columns.
 
@@ -224,6 +256,7 @@ def lay_out(
         columns: A label for each column.
         gap: The pixels between two images.
         values: The numbers that the picture shows.
+        remarks: Sentences to be said beside it.
     """
     image = mosaic(tiles, gap)
     high, wide = image.shape[0] / DPI, image.shape[1] / DPI
@@ -248,7 +281,8 @@ def lay_out(
     for i, label in enumerate(columns):
         x = (left + wide * (i + 0.5) / tiles.shape[1]) / width
         figure.text(x, (MARGIN + high + 0.05) / height, label, ha="center", va="bottom", **put)
-    return Picture(figure, title, note, header, DPI, values or {"images": tiles}, MARGIN)
+    shown = values or {"images": tiles}
+    return Picture(figure, title, note, header, DPI, shown, MARGIN, of_images=True, remarks=remarks)
 
 
 def mosaic(tiles: np.ndarray, gap: int) -> np.ndarray:

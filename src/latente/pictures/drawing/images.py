@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..data import Data
-from ..distributions import between, onto
-from ..distributions.traits import (
+from ...abilities import taken
+from ...data import Data
+from ...distributions import between, onto
+from ...distributions.traits import (
     family,
     has_mean,
     has_variance,
@@ -25,9 +26,9 @@ from ..distributions.traits import (
     on_spheres,
     quantiles,
 )
-from ..errors import LatenteError
-from ..evaluation.bounds import still
-from ..trace import Latent, Model
+from ...errors import LatenteError
+from ...evaluation.bounds import still
+from ...trace import Latent, Model
 from .canvas import Picture, lay_out
 from .codes import (
     Codes,
@@ -37,15 +38,9 @@ from .codes import (
     examples,
     images,
     index_of,
-    is_conditional,
     labels_of,
     mean_of,
     means_of,
-    needs_code,
-    needs_images,
-    needs_numbers,
-    needs_prior,
-    reads_captions,
     shows,
 )
 
@@ -69,36 +64,12 @@ def filled(shown: np.ndarray, columns: int) -> np.ndarray:
     return pixels(tiles.reshape(rows, columns, *shown.shape[1:]))
 
 
-def count(name: str, value: int, least: int = 1) -> None:
-    if value < least:
-        raise LatenteError(f"{name} is {value}: give at least {least}")
-
-
-def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, seed: int = 0) -> Picture:
-    r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`.
-
-    Where the prior is uniform on spheres they are the shortest arcs. The pairs of a conditional model are of one class,
-    since its codes do not hold the class.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        rows: The number of pairs.
-        steps: The images of a line, both ends included.
-        seed: The seed of the choice of examples.
-
-    Raises:
-        LatenteError: If the data is not images, or a number is too small.
-    """
-    needs_images(data, "interpolations")
-    count("rows", rows)
-    count("steps", steps, 2)
+def interpolations(model: Model, data: Data, rows: int, steps: int, seed: int) -> Picture:
+    r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`; on spheres arcs."""
     x, y = pairs(model, data, rows, seed)
     rows = len(x) // 2
     with still(model, seed):
         trace, codes = means_of(model, x, y)
-        needs_code(trace, "interpolations")
-        needs_numbers(trace)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
         given = {name: line(codes[name], t, g.p) for name, g in trace.latents.items()}
         context = None if y is None else y[:rows].repeat_interleave(steps, 0)
@@ -111,7 +82,7 @@ def interpolations(model: Model, data: Data, *, rows: int = 6, steps: int = 10, 
     bent = any(on_spheres(g.p) for g in trace.latents.values())
     lines = "the shortest arcs" if bent else "straight lines"
     what = f"{shows(likelihood)} of p(x|z) on {lines} between the codes of two test examples"
-    what += ", all of the left one's caption" if reads_captions(model) else ""
+    what += ", all of the left one's caption" if taken(model) == "captions" else ""
     note = f"{data.benchmark} · {what}, seed {seed}"
     return lay_out(
         tiles,
@@ -132,7 +103,7 @@ def line(z: Tensor, t: Tensor, p: Distribution) -> Tensor:
 def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tensor | None]:
     """Takes the left ends of all pairs, then the right ends."""
     x, y = examples(model, data, 2 * rows, seed)
-    if not is_conditional(model, x) or not data.classes:
+    if taken(model) != "labels" or not data.classes:
         if len(x) < 2:
             raise LatenteError(f"interpolations need two test examples, and {data.name} has {len(x)}")
         half = len(x) // 2
@@ -173,27 +144,9 @@ def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]
 
 
 def traversals(
-    model: Model, data: Data, *, rows: int = 8, steps: int = 11, seed: int = 0, label: int | str | None = None
+    model: Model, data: Data, rows: int, steps: int, seed: int, label: int | str | None
 ) -> Picture:
-    """Moves one latent dimension at a time around a test example's code, the most active dimension first.
-
-    It goes from -3 to 3 standard deviations around the mean of the prior; of the codes, where the prior has none or they are
-    points. A unit that is either off or on goes from 0 to 1.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        rows: The number of dimensions.
-        steps: The images a dimension.
-        seed: The seed of the choice of the example.
-        label: The class of the example, by name or index.
-
-    Raises:
-        LatenteError: If the data is not images, has no such class, or a number is too small.
-    """
-    needs_images(data, "traversals")
-    count("rows", rows)
-    count("steps", steps, 2)
+    """Moves one latent dimension at a time around a test example's code, the most active dimension first."""
     x, y = examples(model, data, 1, seed, index_of(data, label))
     with still(model, seed):
         codes = encode(model, *examples(model, data, MEASURED, seed))
@@ -230,33 +183,14 @@ def traversals(
     )
 
 
-def manifold(
-    model: Model, data: Data, *, n: int = 20, seed: int = 0, label: int | str | None = None
-) -> Picture:
-    """Decodes a grid of the prior's quantiles in two latent dimensions.
-
-    With more than two dimensions the two most active ones move and the others stay at the prior's mean; of one
-    dimension there is one row.
-
-    Arguments:
-        model: The model.
-        data: The data.
-        n: The number of quantiles to a side: 1/2n, 3/2n, …
-        seed: The seed of the examples that tell which dimensions are active.
-        label: The class, by name or index, for a conditional model; the first one by default.
-
-    Raises:
-        LatenteError: If the data is not images, the prior has no inverse CDF by dimension, or the model does not take the label.
-    """
-    needs_images(data, "manifolds")
-    count("n", n, 2)
+def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | None) -> Picture:
+    """Decodes a grid of the prior's quantiles in two latent dimensions."""
     x, y = examples(model, data, MEASURED, seed)
-    takes, chosen = conditions(model, data, x, label)
+    takes, chosen = conditions(model, data, label)
     chosen = 0 if takes and chosen is None else chosen
     context = None if chosen is None else labels_of(chosen, 1, x)
     with still(model, seed):
         first = model(x[:1], None if y is None else y[:1])
-        needs_prior(first, "manifolds")
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p
         z, moving = through_quantiles(p, codes, n)

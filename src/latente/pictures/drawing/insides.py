@@ -1,4 +1,4 @@
-r"""What goes on inside an encoder: how many units an example wakes, and how many directions the code answers to.
+r"""What goes on inside an encoder: how many units are active per example, and to how many directions the code is sensitive.
 
 *Sparse.* A code is sparse if few of its units answer to one example, and each of them to some. A unit is called active above a
 tenth of the root mean square of all activations: where a share :math:`p` of them has the size :math:`a` and the others none, that
@@ -29,13 +29,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Data
-from ..errors import LatenteError
-from ..evaluation.bounds import still
-from ..trace import Model
+from ...data import Data
+from ...errors import LatenteError
+from ...evaluation.bounds import still
+from ...trace import Model
 from .canvas import BLUE, CLASSES, MARGIN, ORANGE, Picture, axes, legend, sheet
 from .codes import encode, examples, mean_of
-from .images import count
 
 __all__ = ["activations", "spectrum"]
 
@@ -47,19 +46,8 @@ DEEPEST = 1e4  # how far below the largest singular value is shown
 LEAST = 10  # examples, however wide the code is
 
 
-def activations(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Picture:
-    """Draws how large the units of a code are, how many of them an example wakes, and how often each of them is awake.
-
-    Arguments:
-        model: The model; of a code that is not a point it takes the posterior's mean.
-        data: The data.
-        n: The most test examples.
-        seed: The seed of the choice of examples.
-
-    Raises:
-        LatenteError: If the number is too small, or the code is nothing but zeros.
-    """
-    count("n", n)
+def activations(model: Model, data: Data, n: int, seed: int) -> Picture:
+    """Draws how large the units of a code are, how many of them are active per example, and how often each of them is."""
     x, y = examples(model, data, n, seed)
     with still(model, seed):
         codes = encode(model, x, y)
@@ -78,7 +66,7 @@ def activations(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pi
         f"{dead} {'unit is' if dead == 1 else 'units are'} never active; "
         f"Hoyer's sparseness {sparseness:.2f}: 0 if all units have one size, 1 if only one is not zero"
     )
-    title = f"Activations: an example has {active.mean():.1f} active units of {units}"
+    title = f"Activations: {active.mean():.1f} active units of {units} per example"
     wide, high, left, gap = 1.78, 1.9, 0.6, 0.6
     figure, header = sheet(left + 3 * wide + 2 * gap + MARGIN, 0.5 + high + 0.12, title, note, DPI)
     places = [(left + i * (wide + gap), 0.5, wide, high) for i in range(3)]
@@ -86,7 +74,7 @@ def activations(model: Model, data: Data, *, n: int = 2000, seed: int = 0) -> Pi
     ax.hist(z.ravel(), 61, weights=np.full(z.size, 1 / z.size), color=BLUE, linewidth=0)
     ax.set_yscale("log")
     ax.minorticks_off()
-    ax = axes(figure, places[1], "active units of an example", "share of examples")
+    ax = axes(figure, places[1], "active units per example", "share of examples")
     step = max(1, int(np.ptp(active)) // 30)
     edges = np.arange(active.min(), active.max() + 1 + step, step) - 0.5
     ax.hist(active, edges.tolist(), weights=np.full(len(active), 1 / len(active)), color=BLUE, linewidth=0)
@@ -178,24 +166,8 @@ class Response:
         )
 
 
-def spectrum(model: Model | Mapping[str, Model], data: Data, *, n: int = 100, seed: int = 0) -> Picture:
-    r"""Draws the singular values of :math:`\partial z / \partial x` at test examples: their mean, and where 80 % of them lie.
-
-    References:
-        | Contractive Auto-Encoders: Explicit Invariance During Feature Extraction (Rifai et al., 2011)
-        | https://icml.cc/2011/papers/455_icmlpaper.pdf
-
-    Arguments:
-        model: The model, or several by name, to be compared; of a code that is not a point it takes the posterior's mean.
-        data: The data.
-        n: The most test examples; of wide codes, as many as take about a second.
-        seed: The seed of the choice of examples.
-
-    Raises:
-        LatenteError: If the number is too small, or a code has no derivative, or does not answer at all.
-    """
-    count("n", n)
-    models = model if isinstance(model, Mapping) else {"": model}
+def spectrum(models: Mapping[str, Model], data: Data, n: int, seed: int) -> Picture:
+    r"""Draws the singular values of :math:`\partial z / \partial x` of models by name: their mean, and where 80 % of them lie."""
     found = {name: response(one, data, n, seed) for name, one in models.items()}
     sizes = sorted({len(r.singular) for r in found.values()})
     few = " to ".join(map(str, sizes))

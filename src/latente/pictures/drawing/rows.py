@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ..data import Data
+from ...data import Data
 from .canvas import BLUE, INK, MARGIN, ORANGE, Picture, axes, legend, sheet
 
 __all__ = ["ROWS", "against", "restored"]
@@ -17,7 +17,7 @@ CELL = 1.62  # inches
 
 
 def names(data: Data) -> list[str]:
-    return list(data.columns) or [f"x{j + 1}" for j in range(data.shape[0])]
+    return list(data.learned.columns) or [f"x{j + 1}" for j in range(data.shape[0])]
 
 
 def short(name: str) -> str:
