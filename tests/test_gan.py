@@ -144,7 +144,7 @@ def test_the_energy_distance_is_that_of_two_normals():
 def test_made_examples_come_to_look_like_a_mixture():
     torch.manual_seed(0)
     x = torch.randint(2, (2000, 1)) * 3.0 - 1.5 + 0.3 * torch.randn(2000, 1)
-    plan = recipes.make("gan", shape=(1,), latent=2, hidden=[32, 32], slope=0.2, every=4)
+    plan = recipes.make("gan", shape=(1,), latent=2, hidden=[32, 32], r1=0.2, r1_every=4)
     before = energy_distance(x[:500], plan.model(size=500).likelihood.mean.detach()).mean().item()
     how = {"steps": 300, "batch": 64, "lr": 2e-3, "momentum": 0.5, "threads": 1, "seed": 1, "ema": 0.98}
     history = Trainer(plan.model, plan.objective, evaluate_every=50, lr_schedule="constant", **how).fit(

@@ -296,7 +296,7 @@ def test_a_tokeniser_tells_how_its_codes_are_used():
 
 
 def test_only_the_prior_is_fitted_and_silence_leaves_captions_out():
-    plan = model_of("vq-ema", silence=0.5)
+    plan = model_of("vq-ema", caption_dropout=0.5)
     model = plan.model.train()
     before = {
         n: t.clone()

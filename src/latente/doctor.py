@@ -31,7 +31,7 @@ DIAGNOSIS = "diagnosis.json"
 
 USUAL: tuple[dict[str, Any], ...] = (
     {"training": "aggressive"},
-    {"posterior": "normalised"},
+    {"posterior": "bn-vae"},
     {"skip": True},
     {"rate": 5.0},
     {"free_bits": 0.25},

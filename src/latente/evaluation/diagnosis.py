@@ -413,7 +413,7 @@ def decoder_too_strong(d: Diagnosis) -> Finding | None:
         "likely",
         f"The likelihood models the dependence within an example by itself; the rate is {show(d.evaluation.rate)} nats{said}.",
         "Lead the code past the strong part by skip connections and keep its means apart, or weaken the decoder.",
-        {"posterior": "normalised"},
+        {"posterior": "bn-vae"},
     )
 
 
@@ -433,7 +433,7 @@ def rate_for_nothing(d: Diagnosis) -> Finding | None:
         f"The rate is {show(rate)} nats, shuffled codes lose {show(d.evaluation.shuffle.other)}, and {where}: a floor on "
         "the rate is met by codes that say nothing.",
         "Keep the means of different examples apart in place of a floor.",
-        {"posterior": "normalised"},
+        {"posterior": "bn-vae"},
     )
 
 

@@ -93,7 +93,7 @@ def usual(model: Model) -> float:
     """Returns the guidance of images that nobody asked another one for: 1 where a model cannot be guided."""
     if isinstance(model, Refined):
         return usual(model.base)
-    return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
+    return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.caption_dropout else 1.0
 
 
 def generate(

@@ -73,7 +73,7 @@ class VQVAE(Model):
         prior: The conditional :math:`p(z | y)`, called with the caption, or None.
         likelihood: The conditional :math:`p(x | z)`, called with codewords, with shape :math:`(B, D, h, w)`.
         embed: Reads captions; None for a model of images alone.
-        silence: The share of captions that are not read in training, so that codes can be drawn with guidance.
+        caption_dropout: The probability of dropping a caption in training, needed for classifier-free guidance.
 
     Raises:
         ValueError: On a pass without captions, if the model has an `embed`.
@@ -97,11 +97,11 @@ class VQVAE(Model):
         prior: Uniform | Written,
         likelihood: Conditional,
         embed: CaptionEncoder | None = None,
-        silence: float = 0.0,
+        caption_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder, self.quantiser, self.prior, self.likelihood = encoder, quantiser, prior, likelihood
-        self.embed, self.silence = embed, silence
+        self.embed, self.caption_dropout = embed, caption_dropout
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         if x is None:
@@ -116,8 +116,8 @@ class VQVAE(Model):
         """Reads captions, in training not all of them."""
         if self.embed is None:
             return None
-        if self.silence and self.training and y is not None:
-            y = y.masked_fill(torch.rand(len(y), 1, device=y.device) < self.silence, 0)
+        if self.caption_dropout and self.training and y is not None:
+            y = y.masked_fill(torch.rand(len(y), 1, device=y.device) < self.caption_dropout, 0)
         return self.embed(y)
 
     def codes(self, x: Tensor) -> Code:

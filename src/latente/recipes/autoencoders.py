@@ -1,4 +1,4 @@
-"""Recipes of autoencoders: a point mass for q(z|x), and what keeps it from learning to copy."""
+"""Recipes of autoencoders: a point mass for q(z|x), and the means that keep it from learning to copy."""
 
 from __future__ import annotations
 
@@ -47,52 +47,61 @@ DecodedLikelihood = Annotated[
         "logistic-mixture",
     ],
     Field(
-        description="p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
+        description="likelihood p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
     ),
 ]
 EncoderActivation = Annotated[
-    Literal["linear", "sigmoid"], Field(description="last activation of the encoder")
+    Literal["linear", "sigmoid"], Field(description="activation of the code, the encoder's last layer")
 ]
 Contraction = Annotated[
     float,
-    Field(ge=0, allow_inf_nan=False, description="what a unit of the squared norm of dz/dx costs, in nats"),
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the contractive penalty, the squared Frobenius norm of the Jacobian dz/dx: λ",
+    ),
 ]
 NormWay = Annotated[
     Literal["auto", "closed-form", "exact", "hutchinson"],
     Field(
-        description="how the norm is found; auto: closed-form for one sigmoid layer, exact for up to 8 codes, "
-        "else hutchinson"
+        description="how the Jacobian's norm is computed: closed-form, exact, or estimated (hutchinson); auto: closed-form for "
+        "one sigmoid layer, exact for up to 8 codes, else hutchinson"
     ),
 ]
-Probes = Annotated[int, Field(ge=1, le=1 << 10, description="random probes an example, of hutchinson")]
+Probes = Annotated[int, Field(ge=1, le=1 << 10, description="hutchinson: random probes per example")]
 InputNoise = Annotated[
-    Literal["gaussian", "masking", "salt-and-pepper"], Field(description="how what is encoded is corrupted")
+    Literal["gaussian", "masking", "salt-and-pepper"], Field(description="corruption of the input")
 ]
 Amount = Annotated[
     float,
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="sigma of gaussian, in units of the data; share of corrupted values of the others",
+        description="gaussian: standard deviation σ of the noise, in units of the data; others: share ν of corrupted values",
     ),
 ]
 SparsityKind = Annotated[
     Literal["l1", "kl", "top-k"],
     Field(
-        description="l1: Laplace prior and soft thresholds; kl: sigmoid codes of a given mean; top-k: the largest are kept"
+        description="sparsity: l1, Laplace prior and soft thresholds; kl, sigmoid codes of mean activation ρ; top-k, the largest "
+        "are kept"
     ),
 ]
 ActiveShare = Annotated[
     float,
-    Field(gt=0, lt=1, description="share of the code that is active: the target of kl, what top-k keeps"),
+    Field(gt=0, lt=1, description="share of active codes: the target ρ of kl, k/d of top-k"),
 ]
-SparsityPrice = Annotated[
+SparsityWeight = Annotated[
     float,
-    Field(gt=0, le=1e6, description="what a unit of |z| (l1) or a nat of the divergence (kl) costs, in nats"),
+    Field(
+        gt=0,
+        le=1e6,
+        description="weight of the sparsity penalty: λ of λ|z| (l1), β of the KL divergence (kl)",
+    ),
 ]
 
 EXACT = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
-WIDEST = 2048  # codes of a sparse autoencoder where nothing is said
+WIDEST = 2048  # codes of a sparse autoencoder by default
 SPREAD = 2.0  # standard deviations of a table's column, for salt and pepper
 
 __all__ = ["Decoded", "autoencoder", "contractive", "denoising", "sparse"]
@@ -167,7 +176,7 @@ def contractive(
 ) -> Plan:
     """The contractive autoencoder of Rifai et al. (2011): codes that move little when the data does.
 
-    Codes that are small for a decoder that is large would have a small Jacobian for nothing. Rifai et al. tie the decoder's
+    Codes that are small for a decoder that is large would have a small Jacobian at no loss. Rifai et al. tie the decoder's
     weights to the encoder's; here the columns of every layer of the decoder stay within the unit ball, which serves
     convolutions too, and reconstructs better (`benchmarks/contractive.py`). Their model is `--hidden '' --code sigmoid`.
     """
@@ -194,15 +203,15 @@ def sparse(
     hidden: Layers = [],  # noqa: B006
     network: Network = "mlp",
     kind: SparsityKind = "l1",
-    price: SparsityPrice = 20.0,
+    weight: SparsityWeight = 20.0,
     active: ActiveShare = 0.05,
     decoded: Decoded = Decoded(),
 ) -> Plan:
     """The sparse autoencoder: more codes than the data has dimensions, and few of them active at a time.
 
     Codes that are small for a decoder that is large would be cheap and no sparser, so the columns of every layer of the decoder
-    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at. A price has a
-    meaning against a known noise only: sigma is fixed, for an overcomplete code would drive it to nothing.
+    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at. The weight of a
+    penalty has a meaning against a known noise only: sigma is fixed, for an overcomplete code would drive it to nothing.
     """
     from ..nn import SigmoidCode, SoftThreshold, TopK
     from ..objectives import ELBO, Sparsity
@@ -215,10 +224,10 @@ def sparse(
     likely = decoded.after(nets, codes, shape, "gaussian-fixed")
     if kind == "l1":  # the Laplace prior of scale 1/2 has -log p(z) = 2 |z|, without a constant
         model = bounded(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
-        return Plan(model, ELBO(price / 2))
+        return Plan(model, ELBO(weight / 2))
     if kind == "kl":
         model = bounded(SigmoidCode(encoder, active), Flat(codes), likely)
-        return Plan(model, ELBO(penalties={"sparsity": Sparsity(price, active)}))
+        return Plan(model, ELBO(penalties={"sparsity": Sparsity(weight, active)}))
     return Plan(bounded(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO())
 
 
@@ -240,7 +249,7 @@ def check_layers(network: Network, hidden: list[int]) -> None:
 
 
 def contraction_of(way: NormWay, weight: float, probes: int, latent: int, layer: nn.Linear | None) -> Penalty:
-    """Prices the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
+    """Penalises the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
     from ..objectives import Hutchinson, Jacobian, SigmoidJacobian
 
     if way == "closed-form" and layer is None:

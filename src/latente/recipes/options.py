@@ -31,18 +31,18 @@ Network = Annotated[
 ]
 BlockDropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
 PosteriorName = Annotated[
-    Literal["diagonal", "full", "committed", "normalised", "categorical", "iaf", "nsf"],
+    Literal["diagonal", "full", "delta-vae", "bn-vae", "categorical", "iaf", "nsf"],
     Field(
-        description="q(z|x): Normal with diagonal or full covariance; diagonal with a least rate of --commitment a dimension, or "
-        "with means of --spread over a batch; one-hot groups of categories; or a flow (zuko), inverse autoregressive or of "
-        "coupled splines"
+        description="q(z|x): Normal with diagonal or full covariance; delta-vae: a least rate of --delta nats per dimension; "
+        "bn-vae: batch-normalised means of standard deviation --gamma; categorical: one-hot groups of categories; iaf, nsf: "
+        "inverse autoregressive or neural spline flow (zuko)"
     ),
 ]
 PriorName = Annotated[
     Literal["auto", "normal", "laplace", "mixture", "flow", "vamp", "uniform"],
     Field(
-        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), mixture of posteriors "
-        "of learned inputs, or uniform over categories; auto: uniform for categorical, else normal"
+        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), vamp: VampPrior, a mixture of "
+        "posteriors of pseudo-inputs, or uniform over categories; auto: uniform for categorical, else normal"
     ),
 ]
 LikelihoodName = Annotated[
@@ -69,7 +69,7 @@ Binarise = Annotated[
     Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
 ]
 Conditional = Annotated[bool, Field(description="condition prior, posterior and likelihood on the labels")]
-PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="vamp: number of learned inputs")]
+PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="VampPrior: number of pseudo-inputs")]
 Skip = Annotated[bool, Field(description="let every layer of the decoder see z")]
 Kernels = Annotated[
     list[Annotated[int, Field(ge=1, le=255)]],
@@ -80,9 +80,13 @@ Kernels = Annotated[
     ),
 ]
 PixelChannels = Annotated[int, Field(ge=1, le=1 << 12, description="pixelcnn: channels of each layer")]
-Commitment = Annotated[float, Field(gt=0, le=10, description="committed: least rate of a dimension, in nats")]
-Spread = Annotated[
-    float, Field(gt=0, lt=10, description="normalised: standard deviation of the means over a batch")
+Delta = Annotated[
+    float,
+    Field(gt=0, le=10, description="delta-vae: δ, least rate in nats per dimension of the δ-VAE posterior"),
+]
+Gamma = Annotated[
+    float,
+    Field(gt=0, lt=10, description="bn-vae: γ, standard deviation of the means over a batch, as in BN-VAE"),
 ]
 Categories = Annotated[
     int, Field(ge=2, le=1 << 12, description="categorical: categories of each of the latent groups")
@@ -113,8 +117,13 @@ Warmup = Annotated[
         description="length of the schedule: a share of the run up to 1, else a number of steps",
     ),
 ]
-Draws = Annotated[
-    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
+ImportanceSamples = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10000,
+        description="importance samples k of z per example; more than 1 trains the bound of the IWAE",
+    ),
 ]
 FreeNats = Annotated[
     float, Field(ge=0, le=1e6, description="nats of the rate that are free, of the whole code")
@@ -168,13 +177,13 @@ class Parts:
     components: PseudoInputs = 500
     categories: Categories = 10
     temperature: Temperature = 0.5
-    commitment: Commitment = 0.1
-    spread: Spread = 0.6
+    delta: Delta = 0.1
+    gamma: Gamma = 0.6
 
     def __post_init__(self) -> None:
-        if self.prior == "vamp" and self.posterior == "normalised":
+        if self.prior == "vamp" and self.posterior == "bn-vae":
             raise RunError(
-                "prior is vamp and posterior normalised, but learned inputs are no batch of examples: use diagonal"
+                "prior is vamp and posterior bn-vae, but pseudo-inputs are no batch of examples: use --posterior diagonal"
             )
         if self.is_categorical != (self.chosen_prior == "uniform"):
             raise RunError(

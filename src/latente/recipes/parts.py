@@ -206,8 +206,8 @@ def posterior_of(parts: Parts, latent: int, shape: Sequence[int], nets: Networks
     read: dict[str, Callable[[Any], conditionals.Conditional]] = {
         "diagonal": lambda net: conditionals.Diagonal(net),
         "full": lambda net: conditionals.FullCovariance(net, latent),
-        "committed": lambda net: conditionals.Committed(net, parts.commitment),
-        "normalised": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, parts.spread)),
+        "delta-vae": lambda net: conditionals.MinimumRate(net, parts.delta),
+        "bn-vae": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, parts.gamma)),
         "categorical": lambda net: conditionals.Categorical(net, latent, parts.temperature),
         "iaf": lambda net: conditionals.Flow(net, flow_of("iaf", latent, FEATURES), latent),
         "nsf": lambda net: conditionals.Flow(net, flow_of("nsf", latent, FEATURES), latent),

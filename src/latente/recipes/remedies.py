@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .options import Beta, Capacity, Draws, FreeBits, FreeNats, LeastRate, Warmup
+from .options import Beta, Capacity, FreeBits, FreeNats, ImportanceSamples, LeastRate, Warmup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ class Remedies:
 
     beta: Beta = 1.0
     warmup: Warmup = 0.25
-    draws: Draws = 1
+    k: ImportanceSamples = 1
     estimator: Estimator = "plain"
     free_nats: FreeNats = 0.0
     free_bits: FreeBits = 0.0
@@ -88,19 +88,19 @@ class Remedies:
 
     def __post_init__(self) -> None:
         self.check_rate()
-        if self.draws > 1:
+        if self.k > 1:
             odd = [*self.weights_given, *self.given(*FLOORS, "information", "mmd", "adversary")]
             odd += ["training"] if self.training == "semi-amortised" else []
-            self.refuse(odd, f"draws {self.draws}: the IWAE bound has no rate to weigh")
+            self.refuse(odd, f"k {self.k}: the IWAE bound has no rate to weigh")
         elif self.adversary:
             odd = [n for n in self.weights_given if n != "beta"]
             odd += self.given(*FLOORS, "information", "mmd")
             odd += ["training"] if self.training != "joint" else []
             what = f"adversary {self.adversary}: the critic's objective weighs the rate by beta alone"
             self.refuse(odd, what)
-        if self.draws == 1 and self.estimator != "plain":
+        if self.k == 1 and self.estimator != "plain":
             raise RunError(
-                f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
+                f"estimator is {self.estimator} and k 1: it is a gradient of the IWAE bound; give --k 8, or so"
             )
 
     @property
@@ -155,8 +155,8 @@ class Remedies:
 
         if self.adversary:
             return Adversarial(critic(latent), self.adversary, self.weight())
-        if self.draws > 1:
-            objective: Objective = IWAE(self.draws, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
+        if self.k > 1:
+            objective: Objective = IWAE(self.k, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
             return objective if self.training == "joint" else Aggressive(objective, model.posterior)
         elbo = self.elbo()
         if self.training == "semi-amortised":

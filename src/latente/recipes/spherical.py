@@ -14,9 +14,9 @@ from .options import (
     Beta,
     Capacity,
     Decoder,
-    Draws,
     FreeNats,
     Hidden,
+    ImportanceSamples,
     Kappa,
     LeastRate,
     Network,
@@ -70,7 +70,7 @@ class SphericalRemedies:
 
     beta: Beta = 1.0
     warmup: Warmup = 0.25
-    draws: Draws = 1
+    k: ImportanceSamples = 1
     free_nats: FreeNats = 0.0
     capacity: Capacity = None
     rate: LeastRate = None

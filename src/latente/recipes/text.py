@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import Sentences
 from .catalogue import Plan, recipe
-from .options import Commitment, Kappa, Latent, Spread
+from .options import Delta, Gamma, Kappa, Latent
 from .parts import prior_of
 from .remedies import Remedies
 from .spherical import refuse_targets
@@ -39,10 +39,11 @@ SentenceDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
 ]
 SentencePosterior = Annotated[
-    Literal["diagonal", "committed", "normalised", "von-mises-fisher"],
+    Literal["diagonal", "delta-vae", "bn-vae", "von-mises-fisher"],
     Field(
-        description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a "
-        "batch; or directions on a sphere, of concentration --kappa, uniform a priori"
+        description="q(z|x): diagonal Normal; delta-vae: with a least rate of --delta nats per dimension; bn-vae: with "
+        "batch-normalised means of standard deviation --gamma; von-mises-fisher: directions on a sphere, of concentration "
+        "--kappa, with a uniform prior"
     ),
 ]
 
@@ -76,8 +77,8 @@ class SentenceParts:
 
     prior: SentencePrior = "normal"
     posterior: SentencePosterior = "diagonal"
-    commitment: Commitment = 0.1
-    spread: Spread = 0.6
+    delta: Delta = 0.1
+    gamma: Gamma = 0.6
     kappa: Kappa = "learned"
 
     def __post_init__(self) -> None:
@@ -103,14 +104,14 @@ class SentenceParts:
 
     def read(self, net: nn.Module, latent: int) -> Conditional:
         """Reads an encoder as q(z|x)."""
-        from ..conditionals import Committed, Diagonal, Spherical
+        from ..conditionals import Diagonal, MinimumRate, Spherical
         from ..nn import NormalisedMeans
 
         if self.on_sphere:
             return Spherical(net, concentration=self.concentration)
-        if self.posterior == "committed":
-            return Committed(net, self.commitment)
-        return Diagonal(NormalisedMeans(net, latent, self.spread) if self.posterior == "normalised" else net)
+        if self.posterior == "delta-vae":
+            return MinimumRate(net, self.delta)
+        return Diagonal(NormalisedMeans(net, latent, self.gamma) if self.posterior == "bn-vae" else net)
 
 
 @recipe(reads="text", batch=32, clip=5.0)

@@ -31,9 +31,9 @@ TransformerDepth = Annotated[int, Field(ge=1, le=128, description="blocks of the
 TransformerDropout = Annotated[
     float, Field(ge=0, lt=1, description="share of features dropped in the transformer")
 ]
-Silence = Annotated[
+CaptionDropout = Annotated[
     float,
-    Field(ge=0, lt=1, description="share of captions not read in training, so that --guidance can be used"),
+    Field(ge=0, lt=1, description="probability of dropping the caption in training, needed for --guidance"),
 ]
 __all__ = ["Transformer", "caption_vae", "refiner", "text_to_image"]
 
@@ -45,7 +45,7 @@ class Transformer:
     features: TransformerFeatures = 96
     depth: TransformerDepth = 4
     dropout: TransformerDropout = 0.0
-    silence: Silence = 0.1
+    caption_dropout: CaptionDropout = 0.1
 
 
 @recipe(reads="captions", steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
@@ -80,7 +80,7 @@ def text_to_image(
         transformer.dropout,
     )
     written = Written(writer, size)
-    model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.silence)
+    model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.caption_dropout)
     images.requires_grad_(False)
     augment = Flip() if flip else None
 
@@ -130,7 +130,7 @@ SharpnessWeight = Annotated[
     Field(
         ge=0,
         le=1e6,
-        description="what the critic's doubt costs, in pixels of distance; 0 for no critic's say",
+        description="weight of the adversarial loss against the L1 loss; 0 turns it off",
     ),
 ]
 

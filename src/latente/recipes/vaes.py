@@ -13,8 +13,8 @@ from .options import (
     Binarise,
     BlockDropout,
     Decoder,
-    Draws,
     Hidden,
+    ImportanceSamples,
     Latent,
     LikelihoodName,
     Network,
@@ -90,13 +90,13 @@ def iwae(
     about: About,
     latent: Latent = 50,
     hidden: Hidden = [200, 200],  # noqa: B006
-    draws: Draws = 50,
+    k: ImportanceSamples = 50,
     likelihood: LikelihoodName = "auto",
     binarise: Binarise = "auto",
 ) -> Plan:
     """The importance-weighted autoencoder of Burda et al. (2015): the VAE's networks, a tighter bound."""
     reading = Reading(likelihood, binarise=binarise)
-    return vae(about, latent, hidden, reading=reading, remedies=Remedies(draws=draws))
+    return vae(about, latent, hidden, reading=reading, remedies=Remedies(k=k))
 
 
 @recipe()
@@ -158,9 +158,9 @@ def prior_for(
 
 def check_draws(parts: Parts, remedies: Remedies) -> None:
     """Refuses several draws of categories."""
-    if parts.is_categorical and remedies.draws > 1:
+    if parts.is_categorical and remedies.k > 1:
         raise RunError(
-            f"posterior is categorical and draws {remedies.draws}: relaxed draws have no weights; leave draws out"
+            f"posterior is categorical and k {remedies.k}: relaxed samples have no importance weights; leave k out"
         )
 
 
@@ -171,7 +171,7 @@ def check_flow(parts: Parts, latent: int, remedies: Remedies) -> None:
         raise RunError(
             f"latent is {latent}, but posterior is {posterior}, which takes at most {FLOW}: use diagonal"
         )
-    plain = replace(Remedies(), draws=remedies.draws)
+    plain = replace(Remedies(), k=remedies.k)
     odd = {"prior": parts.prior} if parts.prior == "vamp" else {}
     for name in ("estimator", "free_bits", "training", "information"):
         if (value := getattr(remedies, name)) != getattr(plain, name):

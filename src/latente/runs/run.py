@@ -230,7 +230,7 @@ class Run:
         if own == 1 and guidance not in (None, 1):
             raise RunError(
                 f"guidance is {guidance:g}, and {self.path} knows no images without captions to be guided away from: it takes "
-                "text-to-image with a --silence above 0"
+                "text-to-image with a --caption-dropout above 0"
             )
         return chooser(own if guidance is None else guidance, temperature, top_k, top_p)
 
