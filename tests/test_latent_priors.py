@@ -327,7 +327,7 @@ def made(recipe, shape=(1, 8, 8), **arguments):
             )
             for kind in ("mixture", "flow", "vamp", "diffusion", "energy")
         ),
-        (made("vae"), "pixelcnn", "writes discrete codes, and vae has none.*vq-vae"),
+        (made("vae"), "pixelcnn", "over discrete codes, and vae has none.*vq-vae"),
         (made("autoencoder"), "vamp", "those of autoencoder are points: use mixture"),
         (made("text-vae", vocabulary=9), "vamp", "text-vae reads text"),
         (made("text-to-image", vocabulary=9), "pixelcnn", "reads no captions"),

@@ -27,12 +27,12 @@ Layers = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(
         max_length=64,
-        description="widths of the hidden layers, '' for none; channels of the stages for conv",
+        description="widths of the hidden layers, '' for none; for conv: channels of the stages",
     ),
 ]
 Overcomplete = Annotated[
     Annotated[int, Field(ge=1, le=1 << 16)] | None,
-    Field(description="dimensions of z; by default twice those of x, at most 2048"),
+    Field(description="dimensions of z (overcomplete); by default twice those of x, at most 2048"),
 ]
 DecodedLikelihood = Annotated[
     Literal[
@@ -109,7 +109,7 @@ __all__ = ["Decoded", "autoencoder", "contractive", "denoising", "sparse"]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Holds what an autoencoder makes of a code."""
+    """Holds the decoder of an autoencoder."""
 
     likelihood: DecodedLikelihood = "auto"
     scale: Scale = 0.1

@@ -1,4 +1,4 @@
-"""Recipes of densities without a latent code: what a code has to beat."""
+"""Recipes of densities without a latent code: the figures that a code has to beat."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 Coupling = Annotated[
     Literal["affine", "spline"],
-    Field(description="what is done to one half of the numbers, as the other half says"),
+    Field(description="coupling transform: affine (RealNVP), or rational-quadratic spline (NSF)"),
 ]
-Transforms = Annotated[int, Field(ge=1, le=64, description="transforms, which change the halves in turn")]
-Bins = Annotated[int, Field(ge=2, le=64, description="spline: bins of each")]
+Transforms = Annotated[int, Field(ge=1, le=64, description="number of coupling layers")]
+Bins = Annotated[int, Field(ge=2, le=64, description="spline: number of bins")]
 
 __all__ = ["flow", "made", "pixelcnn"]
 
-FLOOR = 1e-3  # of a column's spread
+FLOOR = 1e-3  # of a column's standard deviation
 COMPONENTS = 5  # logistics of a pixel
 DIMENSIONS = 1 << 14  # of a flow
 

@@ -21,35 +21,49 @@ if TYPE_CHECKING:
     from ..models import Draw
     from ..nn import Aligned, CaptionEncoder, MeanOfWords, Reader, Writer
 
-Glimpses = Annotated[int, Field(ge=1, le=1000, description="steps T in which an image is drawn")]
+Glimpses = Annotated[
+    int, Field(ge=1, le=1000, description="number T of glimpses, the steps in which an image is drawn")
+]
 DrawUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
 ReadWindow = Annotated[
-    int, Field(ge=0, le=1 << 10, description="filters a side of the window that is read; 0 to read it all")
+    int,
+    Field(
+        ge=0,
+        le=1 << 10,
+        description="read attention: N of a window of N × N Gaussian filters; 0 reads the whole image",
+    ),
 ]
 WriteWindow = Annotated[
     int,
-    Field(ge=0, le=1 << 10, description="filters a side of the window that is written; 0 to write it all"),
+    Field(
+        ge=0,
+        le=1 << 10,
+        description="write attention: N of a window of N × N Gaussian filters; 0 writes the whole canvas",
+    ),
 ]
 CanvasLikelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian-optimal", "gaussian-shared", "logistic"],
     Field(
-        description="p(x|canvas); auto: bernoulli for grey images, gaussian-optimal for others; logistic: of 256 levels, rounded"
+        description="likelihood p(x|canvas); logistic: discretised logistic over 256 levels; auto: bernoulli for grey images, "
+        "gaussian-optimal for others"
     ),
 ]
 Blank = Annotated[
     float | None,
     Field(
         allow_inf_nan=False,
-        description="log-odds of the blank canvas, before they are learned; by default -5 for one channel, else 0",
+        description="initial log-odds of the blank canvas, which are learned; by default -5 for one channel, else 0",
     ),
 ]
 Alignment = Annotated[
     Literal["attention", "mean", "sentence", "none"],
     Field(
-        description="what a step hears of a caption: words it chooses anew, their mean, the encoder's last state, or nothing"
+        description="caption conditioning of each step: attention, mean of words, last encoder state (sentence), or none"
     ),
 ]
-AlignUnits = Annotated[int, Field(ge=1, le=1 << 12, description="attention: units that weigh words")]
+AlignUnits = Annotated[
+    int, Field(ge=1, le=1 << 12, description="attention: hidden units of the alignment scores")
+]
 
 
 __all__ = ["Alignments", "Canvas", "Steps", "align_draw", "draw"]
@@ -57,7 +71,7 @@ __all__ = ["Alignments", "Canvas", "Steps", "align_draw", "draw"]
 
 @dataclass(frozen=True)
 class Steps:
-    """Holds in how many steps an image is drawn, and what a step reads and writes."""
+    """Holds the number of glimpses, and the attention windows of reading and writing."""
 
     glimpses: Glimpses = 10
     units: DrawUnits = 256
@@ -67,7 +81,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Holds what a canvas is at first, and which distribution of images it is in the end."""
+    """Holds the initial canvas and the likelihood of images given the final one."""
 
     likelihood: CanvasLikelihood = "auto"
     binarise: Binarise = "auto"
@@ -76,7 +90,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Alignments:
-    """Holds what a step has of the words of a caption."""
+    """Holds the conditioning of each step on the words of a caption."""
 
     align: Alignment = "attention"
     align_units: AlignUnits = 48

@@ -11,24 +11,25 @@ from pydantic import Field
 __all__ = ["CaptionOptions", "DrawingOptions", "LoadingOptions"]
 
 DrawingLength = Annotated[
-    int, Field(ge=2, le=4096, description="points of a drawing; longer ones are simplified until they fit")
+    int,
+    Field(ge=2, le=4096, description="longest drawing in points; longer ones are simplified until they fit"),
 ]
 BadDrawings = Annotated[
     Literal["drop", "refuse"],
     Field(
-        description="what to do with drawings of no line or no size, with gaps, or too long: leave them out, or stop"
+        description="drawings of no line or no size, with gaps, or too long: drop them, or refuse the data"
     ),
 ]
 Tokens = Annotated[
     Literal["word", "char", "bpe"],
-    Field(description="what captions are made of: words, characters, or pieces of words (byte-level BPE)"),
+    Field(description="tokens of captions: words, characters, or subwords (byte-level BPE)"),
 ]
 Side = Annotated[
     int | None,
     Field(
         ge=4,
         le=1 << 10,
-        description="pixels a side: images of a folder with captions are cropped to squares and brought to this size",
+        description="pixels per side: images of a folder with captions are cropped to squares and resized to this",
     ),
 ]
 

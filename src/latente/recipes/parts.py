@@ -32,9 +32,9 @@ __all__ = [
 ]
 
 FLOW = 1024  # dimensions of z
-FEATURES = 32  # of the encoder, that a flow's every transform sees
+FEATURES = 32  # of the encoder, read by every transform of a flow
 LOGISTICS = 5  # of a mixture
-MAPS = 4  # planes that a PixelCNN sees of z
+MAPS = 4  # planes made of z that a PixelCNN reads
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Networks:
             )
         if self.network == "residual" and len(set(self.hidden)) > 1:
             raise RunError(
-                f"hidden is {self.hidden}, but residual blocks have one width: repeat it once a block, as 400,400"
+                f"hidden is {self.hidden}, but residual blocks have one width: repeat it once per block, as 400,400"
             )
 
 
@@ -121,7 +121,7 @@ def likelihood_of(
 
 
 def pixel_by_pixel(net: PixelCNN | MADE, channels: int, is_binary: bool) -> conditionals.Autoregressive:
-    """Reads what a causal network says of each pixel: log-odds, or a mixture of logistics over 256 levels."""
+    """Reads the outputs of a causal network for each pixel: log-odds, or a mixture of logistics over 256 levels."""
     from .. import conditionals, distributions
 
     if is_binary:
@@ -136,7 +136,9 @@ def reading(
     from .. import conditionals
 
     first, event_dim = shape[0], len(shape)
-    floor = 1 / 255 if event_dim == 3 else 1e-3  # a grey level, or a thousandth of a column's spread
+    floor = (
+        1 / 255 if event_dim == 3 else 1e-3
+    )  # a grey level, or a thousandth of a column's standard deviation
     if kind == "bernoulli":
         return conditionals.Bernoulli(planes(first), event_dim)
     if kind == "continuous-bernoulli":
@@ -180,7 +182,7 @@ def usual_likelihood(likelihood: str, shape: Sequence[int]) -> str:
 def grey_levels(
     binarise: Binarise, shape: Sequence[int], is_binary: bool
 ) -> Literal["none", "static", "dynamic"]:
-    """Returns how grey levels are read, or what `auto` stands for: dynamic, where a model of images knows black and white alone.
+    """Returns how grey levels are read, or what `auto` stands for: dynamic, where images are modelled as black and white.
 
     Example:
         >>> grey_levels("auto", (1, 28, 28), is_binary=True), grey_levels("auto", (7,), is_binary=True)

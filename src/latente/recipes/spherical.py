@@ -31,14 +31,19 @@ __all__ = ["Sphere", "SphericalRemedies", "spherical_vae"]
 
 Ambient = Annotated[
     int,
-    Field(ge=2, le=1 << 16, description="dimensions of the space around each sphere, one more than its own"),
+    Field(ge=2, le=1 << 16, description="ambient dimensions m of each sphere, one more than its own"),
 ]
-Spheres = Annotated[int, Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each")]
-ZonalFamily = Annotated[Literal["von-mises-fisher", "power-spherical"], Field(description="family of q(z|x)")]
+Spheres = Annotated[
+    int,
+    Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each (product of spheres)"),
+]
+ZonalFamily = Annotated[
+    Literal["von-mises-fisher", "power-spherical"], Field(description="family of the posterior q(z|x)")
+]
 
 
 def refuse_targets(kappa: float | None, **targets: float | None) -> None:
-    """Refuses targets for a rate that does not move.
+    """Refuses targets for a KL that is constant.
 
     Raises:
         RunError: If one is given beside a fixed concentration.
@@ -46,13 +51,13 @@ def refuse_targets(kappa: float | None, **targets: float | None) -> None:
     for name, nats in targets.items():
         if kappa is not None and nats:
             raise RunError(
-                f"{name} is {nats} and kappa {kappa}: at a fixed concentration the rate is a constant; leave one out"
+                f"{name} is {nats} and kappa {kappa}: at a fixed concentration the KL is a constant; leave one out"
             )
 
 
 @dataclass(frozen=True)
 class Sphere:
-    """Holds on how many spheres a code is a direction, and how its posterior is spread there."""
+    """Holds the number of spheres, and the family and concentration of the posterior."""
 
     spheres: Spheres = 1
     family: ZonalFamily = "von-mises-fisher"

@@ -21,22 +21,30 @@ if TYPE_CHECKING:
     from ..conditionals import Conditional
 
 Words = Annotated[
-    int, Field(ge=3, le=1 << 20, description="most frequent words to know, <unk> and the end among them")
+    int,
+    Field(ge=3, le=1 << 20, description="vocabulary: the most frequent words, <unk> and the end among them"),
 ]
 SentenceLength = Annotated[
-    int, Field(ge=2, le=256, description="words of a sentence, the end among them; the rest is cut")
+    int, Field(ge=2, le=256, description="longest sentence in words, the end among them; the rest is cut")
 ]
-Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="features of a word")]
+Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="dimensions of the word embedding")]
 LstmUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
 StepSkip = Annotated[
-    bool, Field(description="let z enter every step and every prediction, not the first state alone")
+    bool,
+    Field(
+        description="skip connections from z to every step and every prediction, not the first state alone"
+    ),
 ]
 WordDropout = Annotated[
     float,
-    Field(ge=0, le=1, description="share of words hidden from the decoder in training; 1 hides them always"),
+    Field(
+        ge=0,
+        le=1,
+        description="word dropout: share of words hidden from the decoder in training; 1 hides them always",
+    ),
 ]
 SentenceDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
+    float, Field(ge=0, lt=1, description="dropout rate of word embeddings and of states")
 ]
 SentencePosterior = Annotated[
     Literal["diagonal", "delta-vae", "bn-vae", "von-mises-fisher"],
@@ -69,7 +77,7 @@ class SentenceNetworks:
 
 @dataclass(frozen=True)
 class SentenceParts:
-    """Holds which posterior and which prior the code of a sentence has.
+    """Holds the posterior and the prior of the code of a sentence.
 
     Raises:
         RunError: If they do not go together.
@@ -156,7 +164,7 @@ def text_vae(
 
 
 def check_directions(latent: int, remedies: Remedies) -> None:
-    """Refuses what codes on a sphere cannot have."""
+    """Refuses options that codes on a sphere exclude."""
     odd = {
         "latent": latent < 2,
         "free_bits": remedies.free_bits,

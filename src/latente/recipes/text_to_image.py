@@ -1,4 +1,4 @@
-"""The recipes of text to image with a code of one group: a conditional VAE, and codes that a transformer writes."""
+"""The recipes of text to image with a code of one group: a conditional VAE, and codes with an autoregressive prior."""
 
 from __future__ import annotations
 
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 TokeniserSteps = Annotated[
-    int, Field(ge=1, description="steps for which the tokeniser is trained, before the transformer is")
+    int, Field(ge=1, description="training steps of the tokeniser (VQ-VAE), before those of the transformer")
 ]
-TransformerFeatures = Annotated[int, Field(ge=2, le=1 << 13, description="features of the transformer")]
+TransformerFeatures = Annotated[int, Field(ge=2, le=1 << 13, description="width of the transformer")]
 TransformerDepth = Annotated[int, Field(ge=1, le=128, description="blocks of the transformer")]
-TransformerDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of features dropped in the transformer")
-]
+TransformerDropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the transformer")]
 CaptionDropout = Annotated[
     float,
     Field(ge=0, lt=1, description="probability of dropping the caption in training, needed for --guidance"),
@@ -40,7 +38,7 @@ __all__ = ["Transformer", "caption_vae", "refiner", "text_to_image"]
 
 @dataclass(frozen=True)
 class Transformer:
-    """Holds what writes codes for a caption."""
+    """Holds the transformer, an autoregressive prior over codes given a caption."""
 
     features: TransformerFeatures = 96
     depth: TransformerDepth = 4
@@ -58,7 +56,7 @@ def text_to_image(
     captions: Captions = Captions("transformer"),
     flip: Mirror = False,
 ) -> Plan:
-    """Text to image: a VQ-VAE turns images into codes, and a transformer writes codes for a caption; the one to try first."""
+    """Text to image: a VQ-VAE, and a transformer as prior over its codes given a caption; the one to try first."""
     from ..data.augmentation import Flip
     from ..models import VQVAE
     from ..models.vq import Written
@@ -135,7 +133,7 @@ SharpnessWeight = Annotated[
 ]
 
 
-NEVER = 100_000  # steps between validations: the last weights are kept, since no distance tells how sharp they are
+NEVER = 100_000  # steps between validations: the last weights are kept, since no distance measures how sharp they are
 
 
 @recipe(reads="captions", steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
@@ -146,7 +144,7 @@ def refiner(
     adversary: SharpnessWeight = 3.0,
     captions: Captions = Captions("bilstm", 32),
 ) -> Plan:
-    """A second stage that sharpens what a run of captioned images draws, against a critic; the run stays as it is."""
+    """A second stage that sharpens the images of a frozen run of captions by an adversarial loss, as LAPGAN does."""
     from torch import nn
 
     from .. import conditionals
@@ -157,7 +155,7 @@ def refiner(
     name, shape = of.recipe, about.shape
     if find(name).reads != "captions" or of.base is not None:
         raise RunError(
-            f"a refiner sharpens what a run draws of captions, and {name} draws none: build on another run"
+            f"a refiner sharpens images drawn for captions, and {name} draws none: build on another run"
         )
     if of.about["shape"] != shape:
         raise RunError(

@@ -131,7 +131,7 @@ def deep_vae(
     binarise: Binarise = "auto",
     dropout: BlockDropout = 0.0,
 ) -> Plan:
-    """A VAE of residual blocks with averaged weights and warm-up: the best likelihood that minutes on a CPU buy."""
+    """A VAE of residual blocks with averaged weights and KL warm-up: the best likelihood within minutes on a CPU."""
     return vae(
         about,
         latent,
@@ -157,7 +157,7 @@ def prior_for(
 
 
 def check_draws(parts: Parts, remedies: Remedies) -> None:
-    """Refuses several draws of categories."""
+    """Refuses several importance samples of a categorical posterior."""
     if parts.is_categorical and remedies.k > 1:
         raise RunError(
             f"posterior is categorical and k {remedies.k}: relaxed samples have no importance weights; leave k out"
@@ -165,7 +165,7 @@ def check_draws(parts: Parts, remedies: Remedies) -> None:
 
 
 def check_flow(parts: Parts, latent: int, remedies: Remedies) -> None:
-    """Refuses what takes the parameters of a posterior, or its density at other codes than its own draws."""
+    """Refuses options that need the parameters of a posterior, or its density elsewhere than at its own draws."""
     posterior = parts.posterior
     if latent > FLOW:
         raise RunError(
