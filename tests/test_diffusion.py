@@ -103,7 +103,7 @@ def test_log_weights_draws_and_the_rule_agree():
         many = kl(model(x, size=(5000, 4)).latents["z0"])
     se = many.std(0) / math.sqrt(5000)
     assert ((kl(again).mean(0) - many.mean(0)).abs() < 7 * se).all()
-    with pytest.raises(NotImplementedError, match="no known density"):
+    with pytest.raises(NotImplementedError, match="no tractable density"):
         model(size=2).latents["z0"].p.log_prob(torch.zeros(2, 3))
 
 

@@ -73,7 +73,7 @@ def test_the_learned_similarity_is_the_distortion_of_a_normal_in_the_layer():
     plan = recipes.make("vae-gan", shape=(5,), latent=3, hidden=[6])
     objective, model, x = plan.objective, plan.model, torch.randn(8, 5)
     made = model(x).likelihood.mean
-    h = objective.opponent.critic.features
+    h = objective.critic.net.features
     unit = torch.distributions.Normal(h(made), 1.0)
     constant = 3 * math.log(2 * math.pi)  # of the six features
     assert_close(objective.error(x, made), -unit.log_prob(h(x)).sum(1) - constant)
@@ -92,7 +92,7 @@ def test_the_losses_are_those_of_the_papers():
     made = plan.model(size=6).likelihood.mean
     odds, others = critic(x).sigmoid(), critic(made).sigmoid()
     assert_close(terms["critic"].value, -odds.log() - (1 - others).log())
-    assert terms["slope"].weight == 3.0 / 2 * 4
+    assert terms["r1"].weight == 3.0 / 2 * 4
     torch.manual_seed(6)
     _, terms = next(turns)
     torch.manual_seed(6)

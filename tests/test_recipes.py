@@ -465,7 +465,7 @@ def test_a_critic_is_a_player_of_its_own():
     x = torch.rand(16, 4)
     plan = recipes.make("vae", shape=(4,), latent=2, beta=0.0, adversary=3.0)
     terms = plan.objective.terms(plan.model, x, None, CLOCK)
-    assert (terms["doubt"].weight, terms["rate/z"].weight) == (3.0, 0.0)
+    assert (terms["adversarial"].weight, terms["rate/z"].weight) == (3.0, 0.0)
     assert set(plan.objective.players(plan.model)) == {"model", "critic"}
 
 

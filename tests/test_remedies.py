@@ -175,7 +175,7 @@ def test_a_distortion_target_is_reached_at_the_least_rate(gaussian):
 
 def test_a_capacity_holds_the_rate(gaussian):
     x, vectors = gaussian
-    last = settled(vae_of(x, vectors, 0.5), ELBO(beta=Capacity(linear(500, end=2.5), price=5.0)), x)
+    last = settled(vae_of(x, vectors, 0.5), ELBO(beta=Capacity(linear(500, end=2.5), gamma=5.0)), x)
     assert last["rate/z"] == pytest.approx(2.5, rel=0.05)
 
 
@@ -358,9 +358,9 @@ def test_critic_and_model_take_turns():
     assert all(p.grad is None for p in plan.model.parameters())
     assert all(p.grad is not None for p in objective.critic.parameters())
     player, terms = turns.send(lambda: 0.0)
-    assert player == "model" and set(terms) == {"distortion", "rate/z", "doubt"}
+    assert player == "model" and set(terms) == {"distortion", "rate/z", "adversarial"}
     assert terms["rate/z"].weight == 0.0
-    terms["doubt"].value.mean().backward()
+    terms["adversarial"].value.mean().backward()
     assert any(p.grad is not None and p.grad.ne(0).any() for p in plan.model.posterior.parameters())
     players = objective.players(plan.model)
     assert not {id(p) for p in players["model"]} & {id(p) for p in players["critic"]}

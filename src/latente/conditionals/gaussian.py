@@ -164,13 +164,13 @@ class FixedNormal(Conditional):
 class SharedScale(Conditional):
     r"""Reads a mean, and learns standard deviations that do not depend on :math:`z`.
 
-    Adam moves a parameter by about the learning rate a step, which for a lone :math:`\log \sigma` would take thousands; so the
+    Adam moves a parameter by about the learning rate per step, which for a lone :math:`\log \sigma` would take thousands; so the
     parameter is a tenth of it.
 
     Arguments:
         net: A network from the context to :math:`\mu`.
         shape: The shape of the standard deviations, broadcast over the event: `()` for a single one, the
-            event's shape for one a pixel or a column.
+            event's shape for one per pixel or column.
         event_dim: The number of event dimensions.
         floor: The least standard deviation.
     """

@@ -1,6 +1,6 @@
 r"""Many Bernoulli variables as one event, scored fast.
 
-Half of what a small network's loss costs on a CPU is one logarithm a pixel. But
+Half of what a small network's loss costs on a CPU is one logarithm per pixel. But
 
 .. math:: \sum_i \log(1 + e^{l_i}) = \sum_i \max(l_i, 0) - \sum_i \log m_i, \qquad
     m_i = \max(\sigma(l_i), \sigma(-l_i)) \in [\tfrac{1}{2}, 1),

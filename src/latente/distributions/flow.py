@@ -1,4 +1,4 @@
-r"""What an invertible map makes of a Normal: a normalising flow as a distribution.
+r"""A normalising flow as a distribution: the image of a Normal under an invertible map.
 
 For :math:`u = T(\epsilon)` with :math:`\epsilon \sim \mathcal{N}(0, I)` and :math:`z = \mu + \sigma \odot u`, the change of
 variables gives
@@ -27,7 +27,7 @@ __all__ = ["Flow"]
 
 
 class Invertible(Protocol):
-    """A map of vectors that tells its volume: what `zuko` makes of PyTorch's transforms."""
+    """A map of vectors with its log-determinant: what `zuko` makes of PyTorch's transforms."""
 
     @property
     def inv(self) -> Invertible: ...
@@ -95,7 +95,7 @@ class Flow(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        r"""The image of the noise's mean, :math:`\mu + \sigma \odot T(0)`: the centre, for the mean itself is not known."""
+        r"""The image of the noise's mean, :math:`\mu + \sigma \odot T(0)`: the centre, for the mean itself has no closed form."""
         return self.loc + self.scale * self.transform(torch.zeros_like(self.loc))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:

@@ -1,8 +1,8 @@
-r"""A density times the odds that a classifier gives.
+r"""A density times the odds of a classifier: a noise-contrastive energy.
 
-Let a classifier tell draws of :math:`q` from as many of :math:`p_0`. The best one says :math:`q / (p_0 + q)`, so its odds are the
-ratio :math:`r = q / p_0`, and :math:`p_0(z) \, r(z)` is :math:`q`. With the odds :math:`e^{h(z)}` of a classifier that is not the
-best one it is no density yet:
+Let a classifier discriminate draws of :math:`q` from as many of :math:`p_0`. The best one is :math:`q / (p_0 + q)`, so its odds
+are the ratio :math:`r = q / p_0`, and :math:`p_0(z) \, r(z)` is :math:`q`. With the odds :math:`e^{h(z)}` of a classifier that is
+not the best one it is no density yet:
 
 .. math:: p(z) = \frac{1}{Z} \, p_0(z) \, e^{h(z)}, \qquad Z = \mathbb{E}_{p_0} [e^{h(z)}] \approx \frac{1}{n} \sum_i e^{h(z_i)} .
 
@@ -90,7 +90,7 @@ class Reweighted(Distribution):
 
     @torch.no_grad()
     def partition(self, n: int) -> Tensor:
-        r"""Estimates :math:`\log Z` anew from n draws of :math:`p_0`."""
+        r"""Estimates :math:`\log Z` from n fresh draws of :math:`p_0`."""
         parts = [self.log_odds(self.base.sample((min(ROWS, n - i),))) for i in range(0, n, ROWS)]
         return torch.cat(parts).double().logsumexp(0).to(self.log_z.dtype) - math.log(n)
 

@@ -28,7 +28,7 @@ gradient. The angle that has :math:`F_\kappa(\theta) = u` for a fixed :math:`u` 
 is: 20 Gauss–Legendre nodes over the part of it that is not negligible leave a relative error below 1e-7 (von Mises–Fisher;
 for power spherical, whose tilt has a pole at the antipode, 1e-5, and 1e-3 on the circle where it is almost uniform).
 
-All figures of one number an example are computed in float64, whatever the dtype of the directions.
+All figures of one number per example are computed in float64, whatever the dtype of the directions.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def turned(loc: Tensor, theta: Tensor, across: Tensor) -> Tensor:
 class Spheres(Independent):
     r"""Joins independent directions on several spheres to one vector, :math:`z = (z_1, \dots, z_g) \in \mathbb{R}^{g m}`.
 
-    One concentration for all of a code says how sure all of it is; a product of small spheres has one for each part.
+    One sphere has one concentration for the whole code; a product of small spheres has one for each part.
 
     References:
         | Increasing Expressivity of a Hyperspherical VAE (Davidson et al., 2019)

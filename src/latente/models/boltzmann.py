@@ -17,7 +17,7 @@ For a bit :math:`E_0 = 0` and :math:`A` is the softplus; for a Gaussian unit of 
 
 Read as a latent-variable model it has the prior :math:`p(h) \propto e^{-F(h)}`, the likelihood :math:`p(v | h)`, and what no
 autoencoder has: the *exact* posterior :math:`p(h | v)`. Hence :math:`\log p(v | h) + \log p(h) - \log p(h | v) = \log p(v)` for
-every :math:`h`, and the ELBO is the log-likelihood itself. The price is the prior. It is sampled by Gibbs chains, and
+every :math:`h`, and the ELBO is the log-likelihood itself. The difficulty is the prior. It is sampled by Gibbs chains, and
 :math:`Z` is a sum over all states: exact where the smaller layer has few enough bits to list them, estimated otherwise.
 """
 
@@ -51,7 +51,7 @@ REACH = 8  # standard deviations: the end of the line on which a Gaussian unit i
 
 
 class Units(abc.ABC):
-    r"""Says what the units of a layer are: :math:`p(s | f) = e^{s f - E_0(s) - A(f)}`, given the field. Abstract."""
+    r"""Defines the law of the units of a layer: :math:`p(s | f) = e^{s f - E_0(s) - A(f)}`, given the field. Abstract."""
 
     @abc.abstractmethod
     def energy(self, s: Tensor) -> Tensor:
@@ -197,8 +197,8 @@ class RBM(Model):
     Arguments:
         visible: The shape of an example.
         hidden: The number of hidden units.
-        visible_units: What the visible units are.
-        hidden_units: What the hidden units are.
+        visible_units: The law of the visible units.
+        hidden_units: The law of the hidden units.
         steps: The Gibbs steps of a fresh chain until it is used as a draw from the model.
 
     Attributes:
@@ -341,7 +341,7 @@ class RBM(Model):
         return min(binary, key=lambda side: len(side[0]), default=None)
 
     def is_listable(self) -> bool:
-        """Tells whether the smaller layer has few enough bits for its states to be listed."""
+        """Returns whether the smaller layer has few enough bits for its states to be listed."""
         bits = self.bits()
         return bits is not None and len(bits[0]) <= LISTED
 

@@ -11,24 +11,24 @@ guesses :math:`x`. With ever more layers the bound becomes
     \mathrm{KL}(q(z_1 | x) \,\|\, \mathcal{N}(0, I)) + \frac{1}{2} \mathbb{E}_{t, \epsilon} \Big[ \gamma'_t e^{-\gamma_t}
     \lVert x - \hat x(z_t, t) \rVert^2 \Big]}_{\text{rate of } z_0},
 
-and :math:`e^{-\gamma_t} \lVert x - \hat x \rVert^2 = \lVert \epsilon - \hat\epsilon \rVert^2`, so it is the familiar loss of
-noise guessed, with the weight that makes nats of it. The integral is over the ratio alone: the path from one end to the other
-does not matter.
+and :math:`e^{-\gamma_t} \lVert x - \hat x \rVert^2 = \lVert \epsilon - \hat\epsilon \rVert^2`, so it is the familiar
+noise-prediction loss, with the weight that makes nats of it. The integral is over the ratio alone: the path from one end to the
+other does not matter.
 
 The choices made here:
 
-* One group, :math:`z_0`, whose prior is what denoising leads to (:class:`~latente.distributions.Diffused`); its divergence is the
-  estimate above, by one :math:`t` and one :math:`\epsilon` an example. Its mean is a bound, but it is no log density ratio:
+* One group, :math:`z_0`, whose prior is the end of denoising (:class:`~latente.distributions.Diffused`); its divergence is the
+  estimate above, by one :math:`t` and one :math:`\epsilon` per example. Its mean is a bound, but it is no log density ratio:
   averaging the exponentials of several would give no bound, so there is no importance-weighted one. It is the bound of endless
   steps; a sample takes a few dozen, and so comes from a slightly different model.
 * The times of a batch are spread evenly, :math:`t_i = (u + i / n) \bmod 1`: each is uniform, and their mean is steadier.
 * :math:`p(x | z_0)` is Bayes' rule for the levels that data has, without a parameter. Since it knows the noise of a pixel
-  exactly, so does :math:`\hat x`: the network's output :math:`f` is only what *other* pixels say. Of two levels :math:`\pm 1`,
+  exactly, so does :math:`\hat x`: the network's output :math:`f` is evidence of *other* pixels only. Of two levels :math:`\pm 1`,
 
   .. math:: \hat x = \tanh(f + \alpha z / \sigma^2),
 
   where :math:`f = 0` is the best guess for a pixel of a fair coin, and a guess at little noise is certain, as it should be. Of
-  many levels the same is said for a Normal of standard deviation :math:`s`,
+  many levels the same holds for a Normal of standard deviation :math:`s`,
   :math:`\hat x = (\alpha s^2 z + s \sigma \sqrt{v} f) / v`, :math:`v = \alpha^2 s^2 + \sigma^2`.
 """
 
@@ -50,7 +50,7 @@ __all__ = ["Bits", "Bytes", "Diffusion", "Reading", "Reals"]
 
 
 class Reading(abc.ABC):
-    r"""Says how data enters a diffusion, and is read at its end. Abstract: a reading defines all of it.
+    r"""Defines how data enters a diffusion, and is read at its end. Abstract: a reading defines all of it.
 
     Attributes:
         ends: :math:`\gamma_0, \gamma_1`.
@@ -64,7 +64,7 @@ class Reading(abc.ABC):
 
     @abc.abstractmethod
     def guess(self, f: Tensor, z: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        r"""Returns :math:`\hat x` from what the network says."""
+        r"""Returns :math:`\hat x` from the output of the network."""
 
     @abc.abstractmethod
     def likelihood(self, z: Tensor, alpha: float, sigma: float, event_dim: int) -> Distribution:
@@ -134,8 +134,8 @@ class Diffusion(Model):
 
     Arguments:
         shape: The shape of an example.
-        net: Says :math:`f` of :math:`z_t` and of the guess without it, side by side along the first event dimension, with shape
-            :math:`(N, 2 C, *)`, and of :math:`t`, with shape :math:`(N)`.
+        net: Predicts :math:`f` from :math:`z_t` and the guess without it, side by side along the first event dimension, with
+            shape :math:`(N, 2 C, *)`, and of :math:`t`, with shape :math:`(N)`.
         reading: How data enters, and is read.
         steps: The steps in which it denoises.
 
@@ -152,15 +152,15 @@ class Diffusion(Model):
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         alpha, sigma = (float(c) for c in coefficients(torch.tensor(self.reading.ends[0], device="cpu")))
-        q = price = None
+        q = rate = None
         if x is not None:
             entered = self.reading.enter(x)
             scale = torch.full_like(entered, sigma)
             q = Independent(
                 Normal(alpha * entered, scale, validate_args=False), len(self.shape), validate_args=False
             )
-            price = self.price(entered.expand(*trace.size, *self.shape))
-        p = Diffused(self.denoise, self.bound, trace.size, self.shape, q, price)
+            rate = self.rate(entered.expand(*trace.size, *self.shape))
+        p = Diffused(self.denoise, self.bound, trace.size, self.shape, q, rate)
         z = trace.latent("z0", p=p, q=q)
         return self.reading.likelihood(z, alpha, sigma, len(self.shape))
 
@@ -176,15 +176,15 @@ class Diffusion(Model):
         return self.reading.guess(f.to(z.dtype), z, alpha, sigma)
 
     def beside(self, c: Tensor) -> Tensor:
-        """Lays numbers, one an example, beside events."""
+        """Lays numbers, one per example, beside events."""
         return c.view(-1, *(1 for _ in self.shape))
 
     def bound(self, q: Distribution) -> Tensor:
         """Estimates the rate of a posterior of this model, which is around the data."""
         alpha, _ = coefficients(torch.tensor(self.reading.ends[0], device="cpu"))
-        return self.price(q.mean / float(alpha))
+        return self.rate(q.mean / float(alpha))
 
-    def price(self, x: Tensor) -> Tensor:
+    def rate(self, x: Tensor) -> Tensor:
         r"""Estimates :math:`\mathrm{KL}(q(z_1 | x) \,\|\, \mathcal{N}(0, I))` and the way to it, with shape :math:`(B)`."""
         batch = x.shape[: x.dim() - len(self.shape)]
         x = x.reshape(-1, *self.shape)

@@ -2,12 +2,12 @@ r"""A hierarchy of latent groups, passed from the top down.
 
 .. math:: p(x, z) = p(x | z_1, \dots, z_L) \prod_i p(z_i | z_{<i}), \qquad q(z | x) = \prod_i q(z_i | z_{<i}, x)
 
-Both run in the same direction, so each posterior can be told relative to the prior of its own group, and the KL of each is
-exact given the groups above it. The first groups tend to settle what an image is of, the last ones its details; which of them
-say anything is what the rates by group tell.
+Both run in the same direction, so each posterior can be parametrised relative to the prior of its own group, and the KL of each
+is exact given the groups above it. The first groups tend to settle what an image is of, the last ones its details; which of them
+are used is shown by the rates by group.
 
-One state carries everything down, so the likelihood may depend on all groups through it. A group that says nothing,
-:math:`q = p`, costs nothing and does not stand in the way of the others.
+One state carries everything down, so the likelihood may depend on all groups through it. A group without information,
+:math:`q = p`, has no rate and does not stand in the way of the others.
 """
 
 from __future__ import annotations

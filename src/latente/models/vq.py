@@ -1,8 +1,8 @@
 r"""Autoencoders with discrete codes, and a prior over them that may read captions.
 
 An encoder gives planes, which a quantiser rounds to a grid of codes :math:`z`; a decoder reads the codewords. With a uniform
-prior this is the VQ-VAE, whose rate is the constant :math:`n \log K`. Its samples are noise: which codes go together only a
-learned prior knows. With one, :math:`p(z | y)` of a caption :math:`y`, it is a text-to-image model, and
+prior this is the VQ-VAE, whose rate is the constant :math:`n \log K`. Its samples are noise: the dependence between codes is
+left to a learned prior. With one, :math:`p(z | y)` of a caption :math:`y`, it is a text-to-image model, and
 
 .. math:: \log p(x | y) \geq \log p(x | z) + \log p(z | y), \qquad z = \mathrm{round}(f(x)) .
 """
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..conditionals import Conditional
-from ..distributions import Code, UniformCodes, WrittenCodes
+from ..distributions import AutoregressiveCodes, Code, UniformCodes
 from ..nn.captions import Caption, CaptionEncoder
-from ..nn.grid import GridWriter
+from ..nn.grid import CodePixelCNN
 from ..nn.quantisers import Quantiser
-from ..nn.writer import CodeWriter
+from ..nn.writer import CodeTransformer
 from ..trace import Model, Trace
 
-__all__ = ["VQVAE", "Uniform", "Written"]
+__all__ = ["VQVAE", "CodePrior", "Uniform"]
 
 
 class Uniform(nn.Module):
-    """Holds all grids of codes for equally likely.
+    """Is a uniform prior over grids of codes.
 
     Arguments:
         codes: The number of codes.
@@ -43,21 +43,21 @@ class Uniform(nn.Module):
         return UniformCodes(self.codes, self.shape, device=self.place.device)
 
 
-class Written(nn.Module):
-    """Lets a network write grids of codes one after the other.
+class CodePrior(nn.Module):
+    """Is an autoregressive prior over grids of codes.
 
     Arguments:
         net: The network.
         shape: The shape of a grid.
     """
 
-    def __init__(self, net: CodeWriter | GridWriter, shape: tuple[int, int]) -> None:
+    def __init__(self, net: CodeTransformer | CodePixelCNN, shape: tuple[int, int]) -> None:
         super().__init__()
         self.net, self.shape = net, shape
 
-    def forward(self, caption: Caption | None) -> WrittenCodes:
+    def forward(self, caption: Caption | None) -> AutoregressiveCodes:
         batch = () if caption is None else caption.mask.shape[:1]
-        return WrittenCodes(self.net, caption, self.shape, batch)
+        return AutoregressiveCodes(self.net, caption, self.shape, batch)
 
 
 class VQVAE(Model):
@@ -94,7 +94,7 @@ class VQVAE(Model):
         self,
         encoder: nn.Module,
         quantiser: Quantiser,
-        prior: Uniform | Written,
+        prior: Uniform | CodePrior,
         likelihood: Conditional,
         embed: CaptionEncoder | None = None,
         caption_dropout: float = 0.0,

@@ -8,7 +8,7 @@ from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
 from .context import Given, reads
 from .conv import ConvDecoder, ConvEncoder, ConvFromPlanes, ConvToPlanes
 from .critic import Critic
-from .grid import GridWriter
+from .grid import CodePixelCNN
 from .ladder import ConvLadder, DenseLadder, Ladder, Rung
 from .made import MADE
 from .minilm import MiniLM
@@ -21,7 +21,7 @@ from .strokes import StrokeDecoder, StrokeEncoder
 from .transformer import Block, heads_of
 from .unet import TimedMLP, UNet
 from .velocity import VelocityNet
-from .writer import CodeWriter
+from .writer import CodeTransformer
 
 __all__ = [
     "FSQ",
@@ -40,7 +40,8 @@ __all__ = [
     "CaptionEncoder",
     "CaptionTransformer",
     "Cell",
-    "CodeWriter",
+    "CodePixelCNN",
+    "CodeTransformer",
     "ConvDecoder",
     "ConvEncoder",
     "ConvFromPlanes",
@@ -51,7 +52,6 @@ __all__ = [
     "DropoutMLP",
     "Filters",
     "Given",
-    "GridWriter",
     "Heard",
     "HyperLSTM",
     "Ladder",

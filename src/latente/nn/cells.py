@@ -8,10 +8,10 @@ and of the last output,
 *Recurrent dropout* without loss of memory (Semeniuta et al., 2016) drops features of the candidate :math:`\tanh(g)` alone, so
 that what is dropped is never written, and nothing that was written is lost. *Layer normalisation* (Ba et al., 2016) brings
 each of the four pre-activations, and :math:`c_t` where it is read, to mean 0 and variance 1. In a *hypernetwork* (Ha et al.,
-2016) a second, smaller cell watches and scales the rows of the first one's weights at every step.
+2016) a second, smaller cell scales the rows of the first one's weights at every step.
 
-A cell reads a whole sequence, time first. What it makes of the inputs is one matrix product for all steps; what does not
-change within a sequence, its *context*, is multiplied once a sequence. A plain cell without dropout runs in the fused kernel.
+A cell reads a whole sequence, time first. The map of the inputs is one matrix product for all steps; that of the *context*, which
+does not change within a sequence, is multiplied once per sequence. A plain cell without dropout runs in the fused kernel.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def doubling(widths: Sequence[int], depth: int) -> nn.ModuleList:
 
 
 class ConvToPlanes(nn.Module):
-    r"""Maps images to smaller planes, that still know where they are.
+    r"""Maps images to smaller planes, which keep their place.
 
     Arguments:
         inputs: The shape of an image, :math:`(C, H, W)`.

@@ -1,6 +1,6 @@
-"""Networks that tell examples from what somebody made to look like them.
+"""Critics: networks that discriminate real examples from generated ones.
 
-There is no batch normalisation: what a critic says of an example must not depend on the examples beside it, or the penalty on its
+There is no batch normalisation: the log-odds of an example must not depend on the examples beside it, or the penalty on its
 gradient would have no meaning.
 """
 
@@ -59,7 +59,7 @@ class Critic(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
-        """Returns what the last layer is a weighted sum of, with shape (B, D)."""
+        """Returns the features that the last layer weighs, with shape (B, D)."""
         if self.is_of_images:
             x = x.contiguous(memory_format=torch.channels_last)
         return self.body(x).flatten(1)

@@ -3,7 +3,7 @@ r"""The gated PixelCNN: every pixel sees the pixels before it, and no others, in
 With the pixels of an image in reading order, :math:`p(x | z) = \prod_i p(x_i | x_{<i}, z)`. A convolution computes all
 factors at once if each of its outputs reads only what comes before it. Two stacks share this: at pixel :math:`(i, j)`
 the *vertical* one has read the rows above :math:`i`, the *horizontal* one the pixels of row :math:`i` to the left of
-:math:`j`, and what the vertical one found. No pixel before :math:`(i, j)` is out of sight, as it would be behind one
+:math:`j`, and what the vertical one found. No pixel before :math:`(i, j)` is in a blind spot, as it would be with one
 stack of masked kernels. In layer :math:`l`, with :math:`*` for a convolution that ends at the pixel itself
 (in the first layer: just before it),
 
@@ -13,7 +13,7 @@ stack of masked kernels. In layer :math:`l`, with :math:`*` for a convolution th
 
 A kernel of :math:`k` reaches :math:`(k - 1) / 2` pixels up, left and right; so layers of kernels :math:`k_l` see a field of
 :math:`1 + \sum_l (k_l - 1)` pixels, as one large kernel would. Beyond it pixels can only agree through :math:`z`: a small
-field leaves the code something to say.
+field leaves information to the code.
 
 The kernels hold no masked weights, since their lower and right parts are cut off, not zeroed. Convolutions have no biases of
 their own, whose gradient would cost as much as that of their weights on a CPU: all biases come from :math:`z`, and are added in
@@ -71,7 +71,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 class Convolution(nn.Conv2d):
-    """Convolves; a single window is a matrix product, which takes a fraction of the time: drawing asks for one a pixel."""
+    """Convolves; a single window is a matrix product, which takes a fraction of the time: sampling needs one per pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] == self.kernel_size:
@@ -83,8 +83,8 @@ class Layer(nn.Module):
     """Takes both stacks one layer further.
 
     Arguments:
-        inputs: The channels of what it reads.
-        channels: The channels of what it gives.
+        inputs: The channels of its input.
+        channels: The channels of its output.
         reach: How many pixels its kernels reach up, left and right.
         is_first: Whether the kernels end just before the pixel; they end at it in all layers but the first.
     """
@@ -174,7 +174,7 @@ class PixelCNN(nn.Module):
         super().__init__()
         if kernels[0] < 3 or any(k % 2 == 0 for k in kernels):
             raise ValueError(
-                f"kernels are {list(kernels)}: give odd sizes, the first 3 or more, since a pixel must not see itself"
+                f"kernels are {list(kernels)}: give odd sizes, the first 3 or more, since a pixel must not read itself"
             )
         self.shape, self.field = tuple(shape), 1 + sum(k - 1 for k in kernels)
         self.layers = nn.ModuleList(

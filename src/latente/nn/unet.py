@@ -1,8 +1,8 @@
-r"""A small U-Net that also hears a number, such as the noise level of its input.
+r"""A small U-Net conditioned on a number, such as the noise level of its input.
 
-An image goes down through ever smaller planes, and up again; on the way up each size is told what was there on the way down, so
-that nothing fine is lost while the small planes see the whole. Here the first halving moves pixels into channels and the last
-doubling moves them back, so that no convolution runs at full size: on a CPU that is most of the cost, for little. Sizes are
+An image goes down through ever smaller planes, and up again; on the way up skip connections bring each size its planes of the way
+down, so that nothing fine is lost while the small planes see the whole. Here the first halving moves pixels into channels and the
+last doubling moves them back, so that no convolution runs at full size: on a CPU that is most of the cost, for little. Sizes are
 halved rounding up and cut off again, so that images may have any size.
 """
 
@@ -67,7 +67,7 @@ def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class UNet(nn.Module):
-    r"""Maps planes to planes of the same size, given a number an image.
+    r"""Maps planes to planes of the same size, given a number per image.
 
     References:
         | U-Net: Convolutional Networks for Biomedical Image Segmentation (Ronneberger et al., 2015)

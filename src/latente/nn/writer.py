@@ -1,11 +1,11 @@
-r"""A transformer that writes grids of codes, each given those before it and a caption.
+r"""A transformer as autoregressive prior over grids of codes, given a caption.
 
-The words of the caption, as states of any :class:`~latente.nn.CaptionEncoder`, come first and look at each other; then a start
-and the codes in reading order, each of which looks at the words and at the codes before it. All predictions are made in one pass.
-To write, keys and values are kept: each code costs one pass of a single position.
+The words of the caption, as states of any :class:`~latente.nn.CaptionEncoder`, come first and attend to each other; then a start
+and the codes in reading order, each of which attends to the words and the codes before it. All predictions are made in one pass.
+In sampling, keys and values are kept: each code costs one pass of a single position.
 
-*Guidance.* A model that now and then was shown no caption also knows what is likely without one. Written codes can then be
-pushed from there towards what the caption makes likely, and beyond (:class:`~latente.distributions.codes.Sampling`).
+*Guidance.* A model trained with caption dropout also predicts codes without one. Log-odds can then be extrapolated from there
+along the direction to those of the caption (classifier-free guidance, :class:`~latente.distributions.codes.Sampling`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..distributions.codes import Sampling
 from .captions import SCALE, Caption
 from .transformer import Block, Kept, heads_of
 
-__all__ = ["CodeWriter"]
+__all__ = ["CodeTransformer"]
 
 
-class CodeWriter(nn.Module):
+class CodeTransformer(nn.Module):
     r"""Predicts each code of a grid, :math:`p(z_i | z_{<i}, y)`.
 
     Arguments:
@@ -36,7 +36,7 @@ class CodeWriter(nn.Module):
 
     Example:
         >>> from latente.nn import Bag
-        >>> net, captions = CodeWriter(codes=7, positions=6, words=4, features=8), Bag(9, 4)
+        >>> net, captions = CodeTransformer(codes=7, positions=6, words=4, features=8), Bag(9, 4)
         >>> caption = captions(torch.tensor([[3, 9, 0], [5, 0, 0]]))
         >>> written = net.write(caption, 2, Sampling())
         >>> written.shape, net(caption, written).shape
@@ -94,7 +94,7 @@ class CodeWriter(nn.Module):
 
     @torch.no_grad()
     def write(self, caption: Caption | None, n: int, draw: Sampling) -> Tensor:
-        """Writes n grids of codes, (n, positions)."""
+        """Draws n grids of codes, (n, positions)."""
         guided = draw.guidance != 1 and caption is not None and self.hear is not None
         if guided:
             assert caption is not None

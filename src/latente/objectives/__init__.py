@@ -1,4 +1,4 @@
-"""Objectives: what is minimised, by whom, in which order."""
+"""Objectives: losses, the players that minimise them, and their order."""
 
 from .adversarial import Adversarial, prior_draws, shuffled
 from .base import Batches, Objective, Term, Turns

@@ -1,7 +1,8 @@
-r"""The bounds of models with discrete codes: of the tokeniser that makes them, and of the prior that writes them.
+r"""The bounds of models with discrete codes: of the tokeniser that makes them, and of the prior over them.
 
-A tokeniser is trained by its bound, whose rate is the constant :math:`n \log K`, and by the price of rounding. Whether its
-codes are used is told beside it: how many of them a batch meets, and :math:`\exp H` of how often, the *perplexity*. A prior is
+A tokeniser is trained by its bound, whose rate is the constant :math:`n \log K`, and by the commitment and codebook losses. The
+*codebook usage* is reported beside it: the codes that occur in a batch, and :math:`\exp H` of their frequencies, the
+*perplexity*. A prior is
 then trained on the codes alone, by the rate :math:`-\log p(z | y)`, which is its exact negative log-likelihood.
 """
 
@@ -21,7 +22,7 @@ __all__ = ["FitCodes", "TokeniserLoss", "perplexity"]
 
 
 def perplexity(codes: Tensor) -> Tensor:
-    """Returns the exponential of the entropy of how often each code occurs: the number of codes, were they equally frequent.
+    """Returns the exponential of the entropy of code frequencies: the number of codes, were they equally frequent.
 
     Example:
         >>> perplexity(torch.tensor([[0, 1], [2, 2]])).item()
@@ -32,7 +33,7 @@ def perplexity(codes: Tensor) -> Tensor:
 
 
 class TokeniserLoss(ELBO):
-    """Minimises the bound of a model with codes and the price of rounding; tells how codes are used."""
+    """Minimises the bound of a model with codes and its codebook losses; reports the codebook usage."""
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
         terms = super().bound(trace, x, clock, learn)

@@ -59,8 +59,8 @@ def text_to_image(
     """Text to image: a VQ-VAE, and a transformer as prior over its codes given a caption; the one to try first."""
     from ..data.augmentation import Flip
     from ..models import VQVAE
-    from ..models.vq import Written
-    from ..nn import CodeWriter
+    from ..models.vq import CodePrior
+    from ..nn import CodeTransformer
     from ..objectives import FitCodes
 
     if len(about.shape) != 3:
@@ -69,7 +69,7 @@ def text_to_image(
     images = tokeniser.model(about.shape)
     rounds, size = images.quantiser, images.prior.shape
     embed = captions.encoder(about)
-    writer = CodeWriter(
+    writer = CodeTransformer(
         rounds.codes,
         size[0] * size[1],
         embed.features,
@@ -77,7 +77,7 @@ def text_to_image(
         transformer.depth,
         transformer.dropout,
     )
-    written = Written(writer, size)
+    written = CodePrior(writer, size)
     model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.caption_dropout)
     images.requires_grad_(False)
     augment = Flip() if flip else None

@@ -130,8 +130,8 @@ def continuous_prior(kind: str, features: int, components: int) -> nn.Module:
 def written(of: Base, shape: list[int]) -> Plan:
     """Plans an autoregressive prior over the discrete codes of a run."""
     from ..models import VQVAE
-    from ..models.vq import Written
-    from ..nn import GridWriter
+    from ..models.vq import CodePrior
+    from ..nn import CodePixelCNN
     from ..objectives import FitCodes
 
     name = of.recipe
@@ -145,7 +145,7 @@ def written(of: Base, shape: list[int]) -> Plan:
     if model.embed is not None:
         raise RunError(f"kind is pixelcnn, which reads no captions, and {name} has a prior that reads them")
     model.requires_grad_(False)
-    model.prior = Written(GridWriter(model.quantiser.codes, model.prior.shape), model.prior.shape)
+    model.prior = CodePrior(CodePixelCNN(model.quantiser.codes, model.prior.shape), model.prior.shape)
 
     def adopt(trained: Model) -> None:
         kept = {n: t for n, t in trained.state_dict().items() if not n.startswith("prior.")}

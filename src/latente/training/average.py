@@ -1,6 +1,6 @@
 r"""An exponential moving average of the weights, :math:`\bar\theta \leftarrow d \bar\theta + (1 - d) \theta`.
 
-Its decay rises from 0.1 to the one that is asked for, so that the random start is soon forgotten.
+Its decay rises from 0.1 to the given one, so that the random start is soon forgotten.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-r"""An encoder that knows its data before there is a rate to save.
+r"""An encoder pretrained as an autoencoder's, before there is a rate to save.
 
 A decoder that has learnt to do without the code gives its encoder nothing to learn from. So the order is turned round: encoder
-and decoder are first trained as an autoencoder, then the decoder is thrown away, and a fresh one meets codes that already tell
-the examples apart. With a floor under the rate (:class:`~latente.divergences.FreeBits`), which keeps the encoder from giving
+and decoder are first trained as an autoencoder, then the decoder is thrown away, and a fresh one meets codes that already
+separate the examples. With a floor under the rate (:class:`~latente.divergences.FreeBits`), which keeps the encoder from giving
 them up at once, this is one of the cheapest remedies for posterior collapse, and one of the strongest.
 """
 

@@ -26,7 +26,7 @@ class Keeper:
         model: The model.
         out: The folder of the run; None for memory.
         patience: The validations without a better one after which training stops; None for no end.
-        progress: Where it is said that weights cannot be written.
+        progress: Where a message goes if weights cannot be written.
 
     Attributes:
         best: The lowest loss of a validation so far.

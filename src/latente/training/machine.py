@@ -127,7 +127,7 @@ def free_memory() -> int | None:
 def keep_freed_memory() -> None:
     """Tells glibc to keep freed blocks of up to 32 MB for the next step, in place of asking the kernel for new pages.
 
-    A training step frees and takes the same blocks over and over, and page faults are what taking them anew costs.
+    A training step frees and takes the same blocks over and over, and taking them again costs page faults.
     It is a setting of the process; elsewhere than on glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):

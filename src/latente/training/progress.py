@@ -1,4 +1,4 @@
-"""What a user sees while a run trains: a bar with the time left and the newest figures, or plain lines in a log file."""
+"""The progress of a run: a bar with the time left and the newest figures, or plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Progress"]
 
 
 def figures(line: Mapping[str, Any]) -> str:
-    """Says the figures of a line in few words: losses in nats, without what hardly anyone watches."""
+    """Formats the figures of a line in few words: losses in nats, without minor ones."""
     parts = [
         f"{name} {value:.4g}"
         for name, value in line.items()
@@ -24,7 +24,7 @@ def figures(line: Mapping[str, Any]) -> str:
 
 
 class Progress:
-    """Shows how far a run is; silent where it is not wanted, one line a validation where the output is no terminal."""
+    """Shows how far a run is; silent where it is not wanted, one line per validation where the output is no terminal."""
 
     def __init__(self, wanted: bool) -> None:
         self.wanted = wanted

@@ -96,7 +96,7 @@ class Streams:
         return iter(self.streams)
 
     def share(self, mean: Tensor) -> Tensor:
-        """Returns what the mean over a micro-batch counts for in the mean over the batch."""
+        """Returns the weight of a micro-batch's mean in the mean over the batch."""
         return mean if self.micro_batches == 1 else mean / self.micro_batches
 
     @property

@@ -1,4 +1,4 @@
-r"""A tokeniser is trained before there is a prior to write its codes."""
+r"""Trains a tokeniser before the prior over its codes."""
 
 from __future__ import annotations
 

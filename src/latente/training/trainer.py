@@ -54,7 +54,7 @@ class Trainer:
 
     Arguments:
         model: The model; its weights are the best ones when `fit` returns.
-        objective: What is minimised; `ELBO()` by default.
+        objective: The objective to minimise; `ELBO()` by default.
         out: The folder for checkpoints and logs; None to keep nothing but the returned history.
         progress: Whether to show a progress bar.
         settings: The fields of :class:`~latente.settings.Settings`, e.g. `steps=2000, lr=1e-3, batch=128`.
@@ -101,7 +101,7 @@ class Trainer:
 
         Raises:
             TrainingError: If losses or gradients stay non-finite, no validation is finite, or the data is less than a batch.
-            RunError: If the run was interrupted or cannot be written; what is saved is said in the message.
+            RunError: If the run was interrupted or cannot be written; the message names what is saved.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())

@@ -25,7 +25,7 @@ def validate(
 
     Arguments:
         model: The model, in evaluation mode.
-        objective: What gives the terms.
+        objective: The objective that gives the terms.
         examples: The held-out examples; the same ones, in the same order, each time.
         clock: How far training is.
         settings: The seed and the precision.
