@@ -14,7 +14,7 @@ from latente.data.examples import Examples
 from latente.distributions import AutoregressiveCodes, Code, Sampling, UniformCodes
 from latente.evaluation.bounds import draw, log_weights
 from latente.nn import FSQ, VQ, Bag, CaptionTransformer, CodeTransformer, ConvFromPlanes, ConvToPlanes
-from latente.objectives import FitCodes, TokeniserLoss, perplexity
+from latente.objectives import FitCodes, TokeniserLoss, codebook_perplexity
 from latente.schedules import Clock
 from latente.settings import settings
 from latente.trace import Latent, kl
@@ -282,8 +282,8 @@ def test_a_bound_with_codes_is_distortion_and_written_rate():
 
 
 def test_a_tokeniser_tells_how_its_codes_are_used():
-    assert perplexity(torch.tensor([0, 0, 0, 0])).item() == 1
-    assert_close(perplexity(torch.arange(7)).item(), 7.0)
+    assert codebook_perplexity(torch.tensor([0, 0, 0, 0])).item() == 1
+    assert_close(codebook_perplexity(torch.arange(7)).item(), 7.0)
     for quantiser in ("fsq", "vq", "vq-ema"):
         plan = model_of(quantiser)
         x = torch.rand(4, 1, 8, 8)

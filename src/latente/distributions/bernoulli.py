@@ -21,7 +21,7 @@ from torch.distributions import Bernoulli, Independent
 
 __all__ = ["BernoulliEvent"]
 
-SHARED = 16  # pixels to one logarithm
+PIXELS_TO_A_LOG = 16  # pixels to one logarithm
 
 
 class LogMass(torch.autograd.Function):
@@ -31,7 +31,7 @@ class LogMass(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
         probs = logits.sigmoid()
         larger = torch.maximum(probs, 1 - probs)
-        larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], SHARED), -1)).prod(-2)
+        larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], PIXELS_TO_A_LOG), -1)).prod(-2)
         ctx.save_for_backward(logits, x, x - probs)
         return torch.linalg.vecdot(x, logits) - logits.relu().sum(-1) + larger.log().sum(-1)
 

@@ -174,7 +174,7 @@ class Sampling:
         return logits
 
 
-class Writer(Protocol):
+class PredictsCodes(Protocol):
     """Predicts each code of grids from a context and the codes before it."""
 
     codes: int
@@ -207,7 +207,7 @@ class AutoregressiveCodes(Distribution):
 
     def __init__(
         self,
-        net: Writer,
+        net: PredictsCodes,
         context: Any,
         shape: Sequence[int],
         batch_shape: Sequence[int] = (),

@@ -37,7 +37,7 @@ from .traits import (
 
 __all__ = ["Diffused", "NoisyLevels"]
 
-REACH = 7.0  # standard deviations beyond which a level has less than 1e-10 of the mass of the nearest
+LEVEL_SDS = 7.0  # standard deviations beyond which a level has less than 1e-10 of the mass of the nearest
 
 
 class Diffused(Distribution):
@@ -126,7 +126,7 @@ class NoisyLevels(Distribution):
     def nearby(self) -> tuple[Tensor, Tensor]:
         """Returns the levels that count and their log-probabilities, each with a last dimension of them."""
         last = self.levels - 1
-        reach = min(last, math.ceil(REACH * self.scale * last) + 1)
+        reach = min(last, math.ceil(LEVEL_SDS * self.scale * last) + 1)
         offsets = torch.arange(-reach, reach + 1, device=self.loc.device)
         near = (self.loc * last).round().clamp(0, last).unsqueeze(-1) + offsets
         values = near / last

@@ -104,7 +104,7 @@ class Flow(Distribution):
         )  # as `Normal` draws it
         u, log_volume = self.transform.call_and_ladj(noise)
         z = self.loc + self.scale * u
-        self.memory.put(z, normal(noise) - log_volume - self.scale.log().sum(-1))
+        self.memory.put(z, standard_log_prob(noise) - log_volume - self.scale.log().sum(-1))
         return z
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -113,10 +113,10 @@ class Flow(Distribution):
             return found
         u = (value.to(self.loc.dtype) - self.loc) / self.scale
         noise, log_volume = self.transform.inv.call_and_ladj(u)
-        return normal(noise) + log_volume - self.scale.log().sum(-1)
+        return standard_log_prob(noise) + log_volume - self.scale.log().sum(-1)
 
 
-def normal(noise: Tensor) -> Tensor:
+def standard_log_prob(noise: Tensor) -> Tensor:
     """Scores standard normal noise, with shape (*, d)."""
     return -0.5 * (noise.square().sum(-1) + noise.shape[-1] * math.log(2 * math.pi))
 

@@ -26,7 +26,7 @@ from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, tell
 
 __all__ = ["Reweighted"]
 
-ROWS = 1 << 14  # draws of p_0 looked at together
+PROPOSED = 1 << 14  # draws of p_0 looked at together
 
 
 class Reweighted(Distribution):
@@ -79,7 +79,7 @@ class Reweighted(Distribution):
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
         left = shape.numel() // max(1, self.event_shape.numel())
-        most, parts = max(1, ROWS // self.proposals), []
+        most, parts = max(1, PROPOSED // self.proposals), []
         with torch.no_grad():
             while left > 0:
                 z = self.base.sample((min(left, most), self.proposals))
@@ -91,7 +91,7 @@ class Reweighted(Distribution):
     @torch.no_grad()
     def partition(self, n: int) -> Tensor:
         r"""Estimates :math:`\log Z` from n fresh draws of :math:`p_0`."""
-        parts = [self.log_odds(self.base.sample((min(ROWS, n - i),))) for i in range(0, n, ROWS)]
+        parts = [self.log_odds(self.base.sample((min(PROPOSED, n - i),))) for i in range(0, n, PROPOSED)]
         return torch.cat(parts).double().logsumexp(0).to(self.log_z.dtype) - math.log(n)
 
 

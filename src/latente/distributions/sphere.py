@@ -50,8 +50,8 @@ from .traits import double, is_uniform, on_spheres, parts, tell, yes
 
 __all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto", "zonal_of"]
 
-NODES = 20  # of the quadrature
-REACH = 6.5  # standard deviations, at the least, that it spans
+QUADRATURE_NODES = 20  # of the quadrature
+SPANNED_SDS = 6.5  # standard deviations, at the least, that it spans
 EDGE = 1e-9  # radians: angles this near to 0 or pi count as there
 NUDGE = 1e-15  # a draw of exactly 0, about one in 2^24, has no direction
 
@@ -248,8 +248,8 @@ def speed(concentration: Tensor, mean: Tensor, theta: Tensor, m: int, tilt: Any)
     side = torch.where(here > mean, -theta, math.pi - theta)
     # the curvature of the log-density is at least this where its mass is, in both families
     curvature = (concentration * theta.cos().clamp_min(0) / 2 + m - 2).detach()
-    span = side.sign() * torch.minimum(side.abs(), REACH * curvature.rsqrt())
-    nodes, weights = quadrature(NODES, theta.device)
+    span = side.sign() * torch.minimum(side.abs(), SPANNED_SDS * curvature.rsqrt())
+    nodes, weights = quadrature(QUADRATURE_NODES, theta.device)
     t = theta.unsqueeze(-1) + span.unsqueeze(-1) * nodes
     there = tilt(t)
     exponent = concentration.unsqueeze(-1) * (there - here.unsqueeze(-1))

@@ -36,7 +36,7 @@ from .traits import LIKELIEST, family, has_mean, is_autoregressive, no, no_bits,
 __all__ = [
     "FINISHED",
     "LIFTED",
-    "Drawer",
+    "PredictsPoints",
     "Strokes",
     "as_strokes",
     "drawn_points",
@@ -50,7 +50,7 @@ LIFTED, FINISHED = 1, 2
 SHARPEST, WIDEST, TILTED = -12.0, 8.0, 8.0
 
 
-class Drawer(Protocol):
+class PredictsPoints(Protocol):
     """Predicts each point of drawings from a code and the points before it."""
 
     def __call__(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
         (tensor([-1.8379]), -1.8378...)
     """
     logits, mx, my, sx, sy, r = parameters.chunk(6, -1)
-    sx, sy, r = bounded(sx, sy, r)
+    sx, sy, r = bounded_shape(sx, sy, r)
     u, v = (xy[:, :1] - mx) * (-sx).exp(), (xy[:, 1:] - my) * (-sy).exp()
     up, down = r.exp(), (-r).exp()
     cosh, across = (up + down) / 2, ((u - v) * up + (u + v) * down) / 2  # u cosh r - v sinh r
@@ -97,7 +97,7 @@ def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
     return (logits.log_softmax(-1) + density).logsumexp(-1) - math.log(2 * math.pi)
 
 
-def bounded(sx: Tensor, sy: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def bounded_shape(sx: Tensor, sy: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return sx.clamp(SHARPEST, WIDEST), sy.clamp(SHARPEST, WIDEST), r.clamp(-TILTED, TILTED)
 
 
@@ -125,7 +125,7 @@ def drawn_points(
     )
     spread = temperature if linear else math.sqrt(temperature)
     e1, e2 = (torch.randn_like(mx) * spread for _ in range(2))
-    sx, sy, r = bounded(sx, sy, r)
+    sx, sy, r = bounded_shape(sx, sy, r)
     dx, dy = mx + sx.exp() * e1, my + sy.exp() * (r.tanh() * e1 + e2 / r.cosh())
     state = chosen(pen).to(dx.dtype)
     goes_on = state < FINISHED
@@ -155,7 +155,7 @@ class Strokes(Distribution):
     support = constraints.independent(constraints.real, 2)
     has_rsample = False
 
-    def __init__(self, net: Drawer, z: Tensor, longest: int) -> None:
+    def __init__(self, net: PredictsPoints, z: Tensor, longest: int) -> None:
         self.net, self.z, self.longest = net, z, longest
         super().__init__(z.shape[:-1], torch.Size((longest, 3)), validate_args=False)
 

@@ -43,11 +43,11 @@ from .ais import Partition, annealed
 __all__ = ["RBM", "BernoulliUnits", "GaussianUnits", "HiddenMarginal", "Units"]
 
 LISTED = 20  # bits of a layer whose states are listed one by one
-SHARED = 16  # units to one logarithm
-NUMBERS = 1 << 20  # of one piece of that list: on a CPU it stays in the cache
+UNITS_TO_A_LOG = 16  # units to one logarithm
+LISTED_AT_ONCE = 1 << 20  # of one piece of that list: on a CPU it stays in the cache
 CHAINS = 128  # that run side by side for draws from the prior
 APART = 20  # of a chain's length, what lies between two draws of one chain
-REACH = 8  # standard deviations: the end of the line on which a Gaussian unit is summed
+SUMMED_SDS = 8  # standard deviations: the end of the line on which a Gaussian unit is summed
 
 
 class Units(abc.ABC):
@@ -90,7 +90,7 @@ class BernoulliUnits(Units):
     def log_partition(self, f: Tensor) -> Tensor:
         # log(1 + e^f) = max(f, 0) - log σ(|f|), and a few factors share a logarithm: none is below a half
         size = f.abs()
-        larger = size.sigmoid().unflatten(-1, (math.gcd(f.shape[-1], SHARED), -1)).prod(-2)
+        larger = size.sigmoid().unflatten(-1, (math.gcd(f.shape[-1], UNITS_TO_A_LOG), -1)).prod(-2)
         return 0.5 * (f.sum(-1) + size.sum(-1)) - larger.log().sum(-1)
 
     def mean(self, f: Tensor) -> Tensor:
@@ -127,7 +127,9 @@ class GaussianUnits(Units):
 
     def states(self, mean: Tensor) -> Tensor:
         # of a function as wide as a Normal of variance 1 a sum in steps of 1 is the integral to 5e-9
-        return mean.unsqueeze(-1) + torch.arange(-REACH, REACH + 1, dtype=mean.dtype, device=mean.device)
+        return mean.unsqueeze(-1) + torch.arange(
+            -SUMMED_SDS, SUMMED_SDS + 1, dtype=mean.dtype, device=mean.device
+        )
 
     def distribution(self, f: Tensor, event_dim: int) -> Independent:
         return Independent(Normal(f, torch.ones_like(f), validate_args=False), event_dim, validate_args=False)
@@ -356,7 +358,7 @@ class RBM(Model):
             s = (numbers.unsqueeze(1) >> place & 1).double()
             return (s @ own + bits[3].log_partition(F.linear(s, weight, other))).logsumexp(0)
 
-        pieces = torch.arange(1 << len(own), device=own.device).split(max(1, NUMBERS // len(other)))
+        pieces = torch.arange(1 << len(own), device=own.device).split(max(1, LISTED_AT_ONCE // len(other)))
         found = [checkpoint(piece, numbers, use_reentrant=False) for numbers in pieces]
         return torch.stack(found).logsumexp(0)
 

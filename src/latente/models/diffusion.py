@@ -46,10 +46,10 @@ from torch.distributions import Distribution, Independent, Normal
 from ..distributions import BernoulliEvent, Diffused, NoisyLevels
 from ..trace import Model, Trace
 
-__all__ = ["Bits", "Bytes", "Diffusion", "Reading", "Reals"]
+__all__ = ["Bits", "Bytes", "Diffusion", "Reals", "ValueKind"]
 
 
-class Reading(abc.ABC):
+class ValueKind(abc.ABC):
     r"""Defines how data enters a diffusion, and is read at its end. Abstract: a reading defines all of it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Reading(abc.ABC):
         r"""Returns :math:`p(x | z_0)`."""
 
 
-class Bits(Reading):
+class Bits(ValueKind):
     """Reads 0 and 1, as -1 and 1."""
 
     ends = (-4.0, 9.0)
@@ -91,7 +91,7 @@ def nearly_normal(f: Tensor, z: Tensor, alpha: Tensor, sigma: Tensor, spread: fl
     return (alpha * spread**2 * z + spread * sigma * variance.sqrt() * f) / variance
 
 
-class Bytes(Reading):
+class Bytes(ValueKind):
     """Reads 256 levels of [0, 1], as numbers from -1 to 1."""
 
     ends = (-13.3, 7.0)
@@ -106,7 +106,7 @@ class Bytes(Reading):
         return NoisyLevels((z / alpha + 1) / 2, sigma / alpha / 2, 256, event_dim)
 
 
-class Reals(Reading):
+class Reals(ValueKind):
     """Reads numbers of mean 0 and variance 1; what is left of the noise is the likelihood's."""
 
     ends = (-7.0, 7.0)
@@ -146,12 +146,12 @@ class Diffusion(Model):
         (torch.Size([5, 4]), ['z0'])
     """
 
-    def __init__(self, shape: Sequence[int], net: nn.Module, reading: Reading, steps: int = 64) -> None:
+    def __init__(self, shape: Sequence[int], net: nn.Module, reading: ValueKind, steps: int = 64) -> None:
         super().__init__()
         self.shape, self.net, self.reading, self.steps = torch.Size(shape), net, reading, steps
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
-        alpha, sigma = (float(c) for c in coefficients(torch.tensor(self.reading.ends[0], device="cpu")))
+        alpha, sigma = (float(c) for c in signal_and_noise(torch.tensor(self.reading.ends[0], device="cpu")))
         q = rate = None
         if x is not None:
             entered = self.reading.enter(x)
@@ -170,7 +170,7 @@ class Diffusion(Model):
 
     def guess(self, z: Tensor, t: Tensor) -> Tensor:
         r"""Returns :math:`\hat x(z_t, t)`, with shape :math:`(N, *)`, for times with shape :math:`(N)`."""
-        alpha, sigma = (self.beside(c) for c in coefficients(self.gamma(t)))
+        alpha, sigma = (self.beside(c) for c in signal_and_noise(self.gamma(t)))
         alone = self.reading.guess(torch.zeros_like(z), z, alpha, sigma)
         f = self.net(torch.cat([z, alone], 1), t)
         return self.reading.guess(f.to(z.dtype), z, alpha, sigma)
@@ -181,7 +181,7 @@ class Diffusion(Model):
 
     def bound(self, q: Distribution) -> Tensor:
         """Estimates the rate of a posterior of this model, which is around the data."""
-        alpha, _ = coefficients(torch.tensor(self.reading.ends[0], device="cpu"))
+        alpha, _ = signal_and_noise(torch.tensor(self.reading.ends[0], device="cpu"))
         return self.rate(q.mean / float(alpha))
 
     def rate(self, x: Tensor) -> Tensor:
@@ -191,12 +191,12 @@ class Diffusion(Model):
         n = len(x)
         t = (torch.rand((), device=x.device, dtype=x.dtype) + torch.arange(n, device=x.device) / n) % 1
         gamma = self.gamma(t)
-        alpha, sigma = (self.beside(c) for c in coefficients(gamma))
+        alpha, sigma = (self.beside(c) for c in signal_and_noise(gamma))
         z = alpha * x + sigma * torch.randn_like(x)
         miss = (x - self.guess(z, t)).square().flatten(1).sum(1)
         first, last = self.reading.ends
         way = 0.5 * (last - first) * torch.exp(-gamma) * miss
-        a, s = coefficients(torch.tensor(last, device="cpu"))
+        a, s = signal_and_noise(torch.tensor(last, device="cpu"))
         signal = float(a.square()) * x.square().flatten(1).sum(1)
         variance = float(s.square())
         end = 0.5 * (signal + self.shape.numel() * (variance - 1 - math.log(variance)))
@@ -209,7 +209,7 @@ class Diffusion(Model):
         times = torch.linspace(1, 0, self.steps + 1, dtype=z.dtype, device=z.device)
         for t, s in pairwise(times):
             now, then = self.gamma(t), self.gamma(s)
-            (alpha, _), (alpha_s, sigma_s) = coefficients(now), coefficients(then)
+            (alpha, _), (alpha_s, sigma_s) = signal_and_noise(now), signal_and_noise(then)
             x = self.guess(z, t.expand(len(z)))
             kept = torch.exp(then - now)  # of q(z_s | z_t, x): how much of the noise of z_t is that of z_s
             mean = alpha_s * x + kept * alpha_s / alpha * (z - alpha * x)
@@ -217,6 +217,6 @@ class Diffusion(Model):
         return z.view(*size, *self.shape)
 
 
-def coefficients(gamma: Tensor) -> tuple[Tensor, Tensor]:
+def signal_and_noise(gamma: Tensor) -> tuple[Tensor, Tensor]:
     r"""Returns :math:`\alpha` and :math:`\sigma`."""
     return torch.sigmoid(-gamma).sqrt(), torch.sigmoid(gamma).sqrt()

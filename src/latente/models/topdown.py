@@ -55,19 +55,19 @@ class TopDown(Model):
             s = self.ladder.enlarged(i, s)
             loc, log_scale, extra = rung.prior(s)
             scale = log_scale.exp()
-            p, q = normal(loc, scale, trace), None
+            p, q = normal_of_trace(loc, scale, trace), None
             if read is not None:
                 h = read[i]
                 if len(trace.size) > 1:
                     h = h.expand(*trace.size, *h.shape[1:]).flatten(0, len(trace.size) - 1)
                 shift, log_ratio = rung.posterior(s, h)
-                q = normal(loc + scale * shift, (log_scale + log_ratio).exp(), trace)
+                q = normal_of_trace(loc + scale * shift, (log_scale + log_ratio).exp(), trace)
             z = trace.latent(f"z{i + 1}", p, q)
             s = rung.pass_by(s, extra, z.reshape(-1, *rung.event).to(s.dtype))
         return self.likelihood(s.unflatten(0, trace.size))
 
 
-def normal(loc: Tensor, scale: Tensor, trace: Trace) -> Independent:
+def normal_of_trace(loc: Tensor, scale: Tensor, trace: Trace) -> Independent:
     """Makes a Normal whose batch has the shape of a trace; its numbers are at least float32, also under autocast."""
     if loc.dtype in (torch.bfloat16, torch.float16):
         loc, scale = loc.float(), scale.float()

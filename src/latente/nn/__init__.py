@@ -12,7 +12,7 @@ from .grid import CodePixelCNN
 from .ladder import ConvLadder, DenseLadder, Ladder, Rung
 from .made import MADE
 from .minilm import MiniLM
-from .mlp import MLP, ResidualMLP, join
+from .mlp import MLP, ResidualMLP, with_context
 from .normalised import NormalisedMeans
 from .pixelcnn import PixelCNN
 from .quantisers import FSQ, VQ, Quantiser, Rounded
@@ -81,6 +81,6 @@ __all__ = [
     "Writer",
     "bound_columns",
     "heads_of",
-    "join",
     "reads",
+    "with_context",
 ]

@@ -34,7 +34,7 @@ from .captions import Caption
 
 __all__ = ["Aligned", "AroundMean", "Filters", "Heard", "MeanOfWords", "Reader", "Window", "Writer"]
 
-FIRST = 0.01  # standard deviation of the first weights that place a window
+FIRST_SCALE = 0.01  # standard deviation of the first weights that place a window
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Window(nn.Module):
         _, height, width = shape
         self.size, self.height, self.width = size, height, width
         self.place = nn.Linear(features, 5)
-        nn.init.normal_(self.place.weight, std=FIRST)
+        nn.init.normal_(self.place.weight, std=FIRST_SCALE)
         nn.init.zeros_(self.place.bias)
         self.register_buffer("down", torch.arange(height, dtype=torch.float32), persistent=False)
         self.register_buffer("across", torch.arange(width, dtype=torch.float32), persistent=False)

@@ -147,15 +147,15 @@ class BiLSTM(CaptionEncoder):
         state = h, torch.zeros_like(h)
         with torch.autocast(words.device.type, enabled=False):  # no kernel of a CPU takes half of the bits
             forth, _ = self.forth(embedded, state)
-            back, _ = self.back(embedded.gather(1, at(mirrored, embedded)), state)
+            back, _ = self.back(embedded.gather(1, at_places(mirrored, embedded)), state)
         last = (lengths - 1).clamp_min(0)
         inside = mask.unsqueeze(-1)
-        states = torch.cat([forth, back.gather(1, at(mirrored, back))], -1) * inside
-        pooled = torch.cat([side.gather(1, at(last, side)) for side in (forth, back)], -1)
+        states = torch.cat([forth, back.gather(1, at_places(mirrored, back))], -1) * inside
+        pooled = torch.cat([side.gather(1, at_places(last, side)) for side in (forth, back)], -1)
         return Caption(states, mask, (pooled * inside[:, :1]).squeeze(1))
 
 
-def at(index: Tensor, x: Tensor) -> Tensor:
+def at_places(index: Tensor, x: Tensor) -> Tensor:
     """Shapes places in a sequence, (B, T), to gather whole states from `x`, (B, L, D)."""
     return index.unsqueeze(-1).expand(-1, -1, x.shape[-1])
 

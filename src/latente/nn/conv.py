@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import join
+from .mlp import with_context
 
 __all__ = ["ConvDecoder", "ConvEncoder", "ConvFromPlanes", "ConvToPlanes"]
 
@@ -200,7 +200,7 @@ class ConvDecoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        z = join(z, y)
+        z = with_context(z, y)
         h = self.stem(z)
         batch = h.shape[:-1]
         h = h.reshape(-1, h.shape[-1]).unflatten(-1, (-1, *self.sizes[0]))

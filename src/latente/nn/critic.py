@@ -19,7 +19,7 @@ from .mlp import MLP
 
 __all__ = ["Critic"]
 
-SLOPE = 0.2  # of leaky units: DCGAN's
+CRITIC_SLOPE = 0.2  # of leaky units: DCGAN's
 
 
 class Critic(nn.Module):
@@ -46,12 +46,12 @@ class Critic(nn.Module):
             layers = [
                 layer
                 for before, after in pairwise([inputs[0], *hidden])
-                for layer in (nn.Conv2d(before, after, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE))
+                for layer in (nn.Conv2d(before, after, 5, stride=2, padding=2), nn.LeakyReLU(CRITIC_SLOPE))
             ]
             size = hidden[-1] * math.prod(halved(inputs, len(hidden))[-1])
         else:
-            layers = [MLP(inputs, (hidden[-1],), hidden[:-1], activation=lambda: nn.LeakyReLU(SLOPE))]
-            layers += [nn.LeakyReLU(SLOPE)]
+            layers = [MLP(inputs, (hidden[-1],), hidden[:-1], activation=lambda: nn.LeakyReLU(CRITIC_SLOPE))]
+            layers += [nn.LeakyReLU(CRITIC_SLOPE)]
             size = hidden[-1]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(size, 1)

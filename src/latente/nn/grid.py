@@ -23,7 +23,7 @@ from .pixelcnn import PixelCNN
 
 __all__ = ["CodePixelCNN"]
 
-MAPS = 8  # planes of the place
+PLACE_PLANES = 8  # planes of the place
 
 
 class Places(nn.Module):
@@ -69,8 +69,8 @@ class CodePixelCNN(nn.Module):
             (features, *shape),
             codes,
             1,
-            Places(MAPS, shape),
-            MAPS,
+            Places(PLACE_PLANES, shape),
+            PLACE_PLANES,
             (7, *[3] * deeper),
             2 * features,
         )

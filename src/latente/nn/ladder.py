@@ -35,7 +35,7 @@ __all__ = ["ConvLadder", "DenseLadder", "Ladder", "Rung"]
 BOUND = 5.0  # of the logarithm of a scale
 
 
-def bounded(log_scale: Tensor) -> Tensor:
+def bounded_scale(log_scale: Tensor) -> Tensor:
     return BOUND * torch.tanh(log_scale / BOUND)
 
 
@@ -113,12 +113,12 @@ class Rung(nn.Module):
         n = self.event[0]
         output = self.before(s)
         loc, log_scale, extra = output.split([n, n, output.shape[self.axis] - 2 * n], self.axis)
-        return loc, bounded(log_scale), extra
+        return loc, bounded_scale(log_scale), extra
 
     def posterior(self, s: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns :math:`\delta` and :math:`\log \tau`."""
         shift, log_ratio = self.seen(torch.cat([s, h], self.axis)).chunk(2, self.axis)
-        return shift, bounded(log_ratio)
+        return shift, bounded_scale(log_ratio)
 
     def pass_by(self, s: Tensor, extra: Tensor, z: Tensor) -> Tensor:
         """Returns the state below."""

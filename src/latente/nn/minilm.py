@@ -37,8 +37,8 @@ __all__ = ["MiniLM"]
 
 SHIFT = 997  # from our numbers to BERT's: 0 is <pad>, 1 is <unk>, 2 is "!" (see data.vocabulary)
 UNKNOWN, BEGIN, END = 100, 101, 102  # [UNK], [CLS] and [SEP] of BERT
-LONGEST = 128  # wordpieces; what it was trained on
-WIDTH = 384
+WORDPIECES = 128  # wordpieces; what it was trained on
+MINILM_WIDTH = 384
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -104,14 +104,14 @@ class Bert:
         return F.layer_norm(x, weight.shape, weight, bias, self.eps)
 
 
-KEPT: dict[torch.device, Bert] = {}  # not functools.cache, which torch.compile looks through
+LOADED: dict[torch.device, Bert] = {}  # not functools.cache, which torch.compile looks through
 
 
 def frozen(device: torch.device) -> Bert:
     """Returns the net on a device, read when it is first asked for; it serves all models of a process."""
-    if device not in KEPT:
-        KEPT[device] = bert(device)
-    return KEPT[device]
+    if device not in LOADED:
+        LOADED[device] = bert(device)
+    return LOADED[device]
 
 
 def bert(device: torch.device) -> Bert:
@@ -157,12 +157,12 @@ class MiniLM(CaptionEncoder):
     """
 
     def __init__(self, features: int = 64) -> None:
-        super().__init__(features, LONGEST)
+        super().__init__(features, WORDPIECES)
         folder()
-        self.project = nn.Linear(WIDTH, features)
+        self.project = nn.Linear(MINILM_WIDTH, features)
 
     def read(self, words: Tensor, mask: Tensor) -> Caption:
-        words, mask = words[:, :LONGEST], mask[:, :LONGEST]
+        words, mask = words[:, :WORDPIECES], mask[:, :WORDPIECES]
         ends = 1 + mask.sum(1, keepdim=True)
         ids = F.pad(torch.where(words > 1, words + SHIFT, UNKNOWN), (1, 1), value=BEGIN)
         ids = ids.scatter(1, ends, END)

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import join
+from .mlp import with_context
 
 __all__ = ["PixelCNN"]
 
@@ -79,7 +79,7 @@ class Convolution(nn.Conv2d):
         return channels_last(super().forward(x))
 
 
-class Layer(nn.Module):
+class GatedLayer(nn.Module):
     """Takes both stacks one layer further.
 
     Arguments:
@@ -178,7 +178,7 @@ class PixelCNN(nn.Module):
             )
         self.shape, self.field = tuple(shape), 1 + sum(k - 1 for k in kernels)
         self.layers = nn.ModuleList(
-            Layer(channels if i else shape[0], channels, k // 2, is_first=i == 0)
+            GatedLayer(channels if i else shape[0], channels, k // 2, is_first=i == 0)
             for i, k in enumerate(kernels)
         )
         wide = 4 * channels * len(kernels)
@@ -196,7 +196,7 @@ class PixelCNN(nn.Module):
 
     def conditions(self, z: Tensor, y: Tensor | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Returns what is added in each layer, (N, 2 C, 1, 1) and (N, 2 C, H or 1, W or 1), and before the output."""
-        code = join(z, y).flatten(0, -2)
+        code = with_context(z, y).flatten(0, -2)
         seen = [] if self.planes is None else [self.planes(z, y).flatten(0, -4)]
         if self.maps is not None:
             seen += self.maps(code).unflatten(-1, (len(self.layers), -1, *self.shape[1:])).unbind(1)
@@ -230,10 +230,10 @@ class PixelCNN(nn.Module):
         """
         conditions, seen = self.conditions(z, y)
         channels, height, width = self.shape
-        layers, n = cast(list[Layer], list(self.layers)), len(conditions[0][0])
+        layers, n = cast(list[GatedLayer], list(self.layers)), len(conditions[0][0])
         images = z.new_empty(n, channels, height, width)
 
-        def room(layer: Layer, rows: int, columns: int) -> Tensor:
+        def room(layer: GatedLayer, rows: int, columns: int) -> Tensor:
             return channels_last(z.new_zeros(n, layer.left.in_channels, rows, columns))
 
         above = [room(layer, layer.reach + height, width) for layer in layers]  # what each layer reads
@@ -251,14 +251,14 @@ class PixelCNN(nn.Module):
                     if k:
                         left[k][..., j + layer.reach] = h[..., 0]
                     columns, down = left[k][..., j : j + layer.size], pushed[k][..., j : j + 1]
-                    h = layer.rightward(columns, h, down, at(bias, i, j))
-                pixel = pick(self.read(h, at(seen, i, j)))
+                    h = layer.rightward(columns, h, down, at_pixel(bias, i, j))
+                pixel = pick(self.read(h, at_pixel(seen, i, j)))
                 images[:, :, i : i + 1, j : j + 1] = pixel
                 left[0][..., j + layers[0].reach] = 2 * pixel[..., 0] - 1
             above[0][:, :, i + layers[0].reach] = left[0][:, :, 0, layers[0].reach :]
         return images.unflatten(0, z.shape[:-1])
 
 
-def at(planes: Tensor, i: int, j: int) -> Tensor:
+def at_pixel(planes: Tensor, i: int, j: int) -> Tensor:
     """Takes one pixel of planes, or what is the same for all of them."""
     return planes if planes.shape[-2:] == (1, 1) else planes[..., i : i + 1, j : j + 1]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..distributions.strokes import FINISHED, lengths_of, mixture_log_prob, outputs
-from .cells import CELLS
+from .cells import CELL_KINDS
 from .recurrent import by_length
 
 __all__ = ["StrokeDecoder", "StrokeEncoder", "five"]
@@ -54,7 +54,7 @@ class StrokeEncoder(nn.Module):
 
     def __init__(self, latent: int, cell: str = "lstm", units: int = 256, dropout: float = 0.0) -> None:
         super().__init__()
-        self.forwards, self.backwards = (CELLS[cell](5, units, dropout=dropout) for _ in range(2))
+        self.forwards, self.backwards = (CELL_KINDS[cell](5, units, dropout=dropout) for _ in range(2))
         self.head = faint(2 * units, 2 * latent)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -103,7 +103,7 @@ class StrokeDecoder(nn.Module):
         start: str = "pen",
     ) -> None:
         super().__init__()
-        self.cell = CELLS[cell](5, units, latent, dropout)
+        self.cell = CELL_KINDS[cell](5, units, latent, dropout)
         self.first = faint(latent, sum(self.cell.sizes)) if latent else None
         self.head = nn.Linear(units, outputs(components))
         nn.init.xavier_uniform_(self.head.weight)

@@ -18,14 +18,14 @@ from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
 from .elbo import ELBO
 
-__all__ = ["FitCodes", "TokeniserLoss", "perplexity"]
+__all__ = ["FitCodes", "TokeniserLoss", "codebook_perplexity"]
 
 
-def perplexity(codes: Tensor) -> Tensor:
+def codebook_perplexity(codes: Tensor) -> Tensor:
     """Returns the exponential of the entropy of code frequencies: the number of codes, were they equally frequent.
 
     Example:
-        >>> perplexity(torch.tensor([[0, 1], [2, 2]])).item()
+        >>> codebook_perplexity(torch.tensor([[0, 1], [2, 2]])).item()
         2.828427...
     """
     share = torch.bincount(codes.flatten()).double() / codes.numel()
@@ -42,7 +42,7 @@ class TokeniserLoss(ELBO):
                 continue
             if g.q.far is not None:
                 terms[f"far/{name}"] = Term(g.q.far)
-            met = perplexity(g.z).to(x.dtype).expand(len(x))
+            met = codebook_perplexity(g.z).to(x.dtype).expand(len(x))
             terms[f"perplexity/{name}"] = Term(met, monitor=True)
             terms[f"used/{name}"] = Term(torch.full_like(met, len(g.z.unique())), monitor=True)
         return terms

@@ -24,7 +24,7 @@ from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
 
-LEAST = 0.1  # nats added to every group, so that none has a weight of 0
+LEAST_NATS = 0.1  # nats added to every group, so that none has a weight of 0
 
 
 def identity(x: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class ELBO(Objective):
         if not self.balance or not isinstance(beta, float | int) or beta >= 1:
             return [beta] * len(rates)
         means = torch.stack([rate.mean() for rate in rates]).detach()
-        return list(beta * (means + LEAST) / (means.mean() + LEAST))
+        return list(beta * (means + LEAST_NATS) / (means.mean() + LEAST_NATS))
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}

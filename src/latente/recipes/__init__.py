@@ -28,7 +28,7 @@ from . import (
     two_stage,
     vaes,
 )
-from .about import About, Answers, Base, Captioned, Sentences
+from .about import About, AboutText, Answers, Base, Captioned
 from .catalogue import (
     RECIPES,
     Plan,
@@ -48,13 +48,13 @@ from .loading import LoadingOptions
 __all__ = [
     "RECIPES",
     "About",
+    "AboutText",
     "Answers",
     "Base",
     "Captioned",
     "LoadingOptions",
     "Plan",
     "Recipe",
-    "Sentences",
     "base_of",
     "check",
     "describe",

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from ..data.examples import Data
 
-__all__ = ["About", "Answers", "Base", "Captioned", "Sentences"]
+__all__ = ["About", "AboutText", "Answers", "Base", "Captioned"]
 
 Shape = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(min_length=1, max_length=3, description="shape of an example: (C, H, W), or (D,)"),
 ]
-Classes = Annotated[int, Field(ge=0, le=1 << 20, description="number of classes of the labels")]
+ClassesNumber = Annotated[int, Field(ge=0, le=1 << 20, description="number of classes of the labels")]
 WordsKnown = Annotated[int, Field(ge=1, le=1 << 22, description="vocabulary size of the data")]
 CaptionWords = Annotated[int, Field(ge=2, le=1 << 22, description="vocabulary size of the captions")]
 CaptionLength = Annotated[
@@ -43,7 +43,7 @@ class About:
     """Holds the shape of an example, and how many classes the labels have."""
 
     shape: Shape
-    classes: Classes = 0
+    classes: ClassesNumber = 0
 
     @classmethod
     def read_off(cls, data: Data) -> Self:
@@ -51,7 +51,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Sentences:
+class AboutText:
     """Holds the longest sentence as a shape, and how many words the data has."""
 
     shape: Shape

@@ -11,7 +11,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import BlockDropout, Hidden, Latent, Network, Scale
+from .options import BlockDropout, Hidden, LatentSize, Network, Scale
 from .parts import Networks, encoding, likelihood_of
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ SparsityWeight = Annotated[
     ),
 ]
 
-EXACT = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
-WIDEST = 2048  # codes of a sparse autoencoder by default
-SPREAD = 2.0  # standard deviations of a table's column, for salt and pepper
+EXACT_UP_TO = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
+MOST_CODES = 2048  # codes of a sparse autoencoder by default
+COLUMN_RANGE = 2.0  # standard deviations of a table's column, for salt and pepper
 
 __all__ = ["Decoded", "autoencoder", "contractive", "denoising", "sparse"]
 
@@ -126,7 +126,7 @@ class Decoded:
 @recipe()
 def autoencoder(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     decoded: Decoded = Decoded(),
@@ -148,7 +148,7 @@ def autoencoder(
 @recipe()
 def denoising(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     noise: InputNoise = "gaussian",
@@ -165,7 +165,7 @@ def denoising(
 @recipe()
 def contractive(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Layers = [400],  # noqa: B006
     network: Network = "mlp",
     code: EncoderActivation = "linear",
@@ -192,7 +192,9 @@ def contractive(
     encoder = encoding(nets, about.shape, latent)
     is_one = network == "mlp" and not hidden and code == "sigmoid"
     layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_one else None
-    model = bounded(SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely)
+    model = bounded_autoencoder(
+        SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely
+    )
     return Plan(model, ELBO(penalties={"contraction": contraction_of(way, weight, probes, latent, layer)}))
 
 
@@ -219,19 +221,21 @@ def sparse(
 
     check_layers(network, hidden)
     shape, nets = about.shape, Networks(network, hidden, dropout=decoded.dropout)
-    codes = min(2 * math.prod(shape), WIDEST) if latent is None else latent
+    codes = min(2 * math.prod(shape), MOST_CODES) if latent is None else latent
     encoder = encoding(nets, shape, codes)
     likely = decoded.after(nets, codes, shape, "gaussian-fixed")
     if kind == "l1":  # the Laplace prior of scale 1/2 has -log p(z) = 2 |z|, without a constant
-        model = bounded(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
+        model = bounded_autoencoder(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
         return Plan(model, ELBO(weight / 2))
     if kind == "kl":
-        model = bounded(SigmoidCode(encoder, active), Flat(codes), likely)
+        model = bounded_autoencoder(SigmoidCode(encoder, active), Flat(codes), likely)
         return Plan(model, ELBO(penalties={"sparsity": Sparsity(weight, active)}))
-    return Plan(bounded(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO())
+    return Plan(
+        bounded_autoencoder(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO()
+    )
 
 
-def bounded(encoder: nn.Module, prior: nn.Module, likelihood: nn.Module) -> VAE:
+def bounded_autoencoder(encoder: nn.Module, prior: nn.Module, likelihood: nn.Module) -> VAE:
     """Makes an autoencoder whose decoder cannot make up for small codes."""
     from ..conditionals import Point
     from ..models.vae import VAE
@@ -259,7 +263,7 @@ def contraction_of(way: NormWay, weight: float, probes: int, latent: int, layer:
         )
     if layer is not None and way in ("auto", "closed-form"):
         return SigmoidJacobian(weight, layer)
-    if way == "exact" or (way == "auto" and latent <= EXACT):
+    if way == "exact" or (way == "auto" and latent <= EXACT_UP_TO):
         return Jacobian(weight)
     return Hutchinson(weight, probes)
 
@@ -275,5 +279,5 @@ def corruption_of(noise: InputNoise, amount: float, is_image: bool) -> Gaussian 
         )
     if noise == "masking":
         return corruptions.Masking(amount)
-    low, high = (0.0, 1.0) if is_image else (-SPREAD, SPREAD)
+    low, high = (0.0, 1.0) if is_image else (-COLUMN_RANGE, COLUMN_RANGE)
     return corruptions.SaltAndPepper(amount, low, high)

@@ -9,7 +9,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Binarise, Gibbs, Persistent
+from .options import BinariseChoice, Gibbs, Persistent
 from .parts import grey_levels
 
 __all__ = ["rbm"]
@@ -41,7 +41,7 @@ def rbm(
     persistent: Persistent = 100,
     decay: LinkDecay = 2e-4,
     chain: ChainLength = 1000,
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The restricted Boltzmann machine, an energy-based model: persistent contrastive divergence of Tieleman (2008)."""
     from ..models.boltzmann import RBM, BernoulliUnits, GaussianUnits

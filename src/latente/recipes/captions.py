@@ -24,7 +24,7 @@ CaptionWidth = Annotated[int, Field(ge=2, le=1 << 12, description="features per 
 Mirror = Annotated[
     bool, Field(description="augmentation: random horizontal flips; not where captions name left and right")
 ]
-LONGEST = 512  # tokens that a transformer reads
+LONGEST_CAPTION = 512  # tokens that a transformer reads
 
 __all__ = ["Captions", "Mirror"]
 
@@ -59,5 +59,5 @@ class Captions(LoadingOptions):
             )
         if kind == "bilstm":
             return nn.BiLSTM(words, features, features)
-        longest = min(about.caption_length, LONGEST)
+        longest = min(about.caption_length, LONGEST_CAPTION)
         return nn.CaptionTransformer(words, features, heads=nn.heads_of(features), longest=longest)

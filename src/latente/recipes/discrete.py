@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Binarise
+from .options import BinariseChoice
 from .parts import grey_levels, reading, usual_likelihood
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Tokeniser:
 def vq_vae(
     about: About,
     tokeniser: Tokeniser = Tokeniser("vq-ema", codes=128, channels=[16, 32]),
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The VQ-VAE of van den Oord et al. (2017): images as grids of codes; then fit a prior, --kind pixelcnn."""
     from ..objectives import TokeniserLoss

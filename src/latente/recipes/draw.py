@@ -12,7 +12,7 @@ from .about import About, Captioned
 from .captions import Captions
 from .catalogue import Plan, recipe
 from .loading import CaptionOptions
-from .options import Binarise, Latent
+from .options import BinariseChoice, LatentSize
 from .parts import grey_levels, usual_likelihood
 from .remedies import Annealing
 
@@ -66,11 +66,11 @@ AlignUnits = Annotated[
 ]
 
 
-__all__ = ["Alignments", "Canvas", "Steps", "align_draw", "draw"]
+__all__ = ["Alignments", "Canvas", "DrawNetworks", "align_draw", "draw"]
 
 
 @dataclass(frozen=True)
-class Steps:
+class DrawNetworks:
     """Holds the number of glimpses, and the attention windows of reading and writing."""
 
     glimpses: Glimpses = 10
@@ -84,7 +84,7 @@ class Canvas:
     """Holds the initial canvas and the likelihood of images given the final one."""
 
     likelihood: CanvasLikelihood = "auto"
-    binarise: Binarise = "auto"
+    binarise: BinariseChoice = "auto"
     blank: Blank = None
 
 
@@ -99,8 +99,8 @@ class Alignments:
 @recipe(steps=6000, batch=100, clip=5.0)
 def draw(
     about: About,
-    latent: Latent = 100,
-    steps: Steps = Steps(),
+    latent: LatentSize = 100,
+    steps: DrawNetworks = DrawNetworks(),
     canvas: Canvas = Canvas(),
     annealing: Annealing = Annealing(),
 ) -> Plan:
@@ -116,8 +116,8 @@ def draw(
 def align_draw(
     about: Captioned,
     loading: CaptionOptions = CaptionOptions(),
-    latent: Latent = 24,
-    steps: Steps = Steps(glimpses=8, units=192, read=7, write=7),
+    latent: LatentSize = 24,
+    steps: DrawNetworks = DrawNetworks(glimpses=8, units=192, read=7, write=7),
     alignments: Alignments = Alignments(),
     captions: Captions = Captions(),
     canvas: Canvas = Canvas(binarise="none"),
@@ -142,7 +142,7 @@ def align_draw(
 def drawer(
     shape: list[int],
     latent: int,
-    steps: Steps,
+    steps: DrawNetworks,
     canvas: Canvas,
     hands: tuple[Reader, Writer],
     embed: CaptionEncoder | None = None,
@@ -184,7 +184,7 @@ def blank_of(blank: float | None, shape: list[int]) -> float:
     return -5.0 if shape[0] == 1 else 0.0
 
 
-def hands(shape: list[int], steps: Steps) -> tuple[Reader, Writer]:
+def hands(shape: list[int], steps: DrawNetworks) -> tuple[Reader, Writer]:
     from ..nn import Reader, Window, Writer
 
     units, read, write = steps.units, steps.read, steps.write

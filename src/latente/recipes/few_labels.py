@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About, Base
 from .catalogue import Plan, recipe
-from .options import Binarise, Hidden, Latent, LikelihoodName
+from .options import BinariseChoice, Hidden, LatentSize, LikelihoodName
 from .parts import Networks, grey_levels, likelihood_of, usual_likelihood
 from .two_stage import vae_of
 
@@ -83,10 +83,10 @@ class LabelNet:
 def m2(
     about: About,
     labels: FewLabelsNumber = 100,
-    latent: Latent = 5,
+    latent: LatentSize = 5,
     hidden: Hidden = [200],  # noqa: B006
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
     alpha: LabelWeight = 1.0,
     pull: GradientShare = 0.05,
     label_net: LabelNet = LabelNet(),
@@ -113,7 +113,7 @@ def m1_m2(
     about: About,
     of: Base,
     labels: FewLabelsNumber = 100,
-    latent: Latent = 5,
+    latent: LatentSize = 5,
     hidden: Hidden = [200],  # noqa: B006
     alpha: LabelWeight = 1.0,
     pull: GradientShare = 0.05,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Hidden, Latent
+from .options import Hidden, LatentSize
 from .parts import Networks, encoding, likelihood_of
 
 CriticHidden = Annotated[
@@ -48,7 +48,7 @@ __all__ = ["gan", "vae_gan"]
 @recipe(steps=20000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def gan(
     about: About,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
     r1: R1 = 1.0,
@@ -70,7 +70,7 @@ def gan(
 @recipe(steps=10000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def vae_gan(
     about: About,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
     likelihood: PixelLikelihood = "gaussian-optimal",

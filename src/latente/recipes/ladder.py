@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Beta, BlockDropout, Reading, Warmup
+from .options import BetaWeight, BlockDropout, Reading, Warmup
 from .parts import grey_levels, usual_likelihood
 from .parts import reading as read_as
 from .remedies import Remedies
@@ -69,7 +69,7 @@ __all__ = ["GroupAnnealing", "ladder"]
 class GroupAnnealing:
     """Holds KL annealing, free nats and balancing of the latent groups."""
 
-    beta: Beta = "linear"
+    beta: BetaWeight = "linear"
     warmup: Warmup = 0.1
     free_nats: FreeNatsOfGroups = 0.0
     balance: Balance = False

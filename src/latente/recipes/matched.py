@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Hidden, Latent, Likelihood, Network, Reading
+from .options import Hidden, LatentSize, Likelihood, Network, Reading
 from .parts import Networks, encoding, likelihood_of
 from .remedies import critic
 from .vaes import vae
@@ -44,7 +44,7 @@ DependenceWeight = Annotated[
 @recipe(lr=3e-4, momentum=0.5)
 def adversarial_autoencoder(
     about: About,
-    latent: Latent = 8,
+    latent: LatentSize = 8,
     hidden: Hidden = [1000, 1000],  # noqa: B006
     network: Network = "mlp",
     likelihood: Likelihood = Likelihood(),
@@ -60,7 +60,7 @@ def adversarial_autoencoder(
 @recipe(momentum=0.5)
 def wasserstein_autoencoder(
     about: About,
-    latent: Latent = 8,
+    latent: LatentSize = 8,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     likelihood: Likelihood = Likelihood(),
@@ -76,7 +76,7 @@ def wasserstein_autoencoder(
 @recipe()
 def info_vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),
@@ -94,7 +94,7 @@ def info_vae(
 @recipe()
 def beta_tc_vae(
     about: About,
-    latent: Latent = 10,
+    latent: LatentSize = 10,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),
@@ -111,7 +111,7 @@ def beta_tc_vae(
 @recipe()
 def factor_vae(
     about: About,
-    latent: Latent = 10,
+    latent: LatentSize = 10,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),

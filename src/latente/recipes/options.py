@@ -16,7 +16,7 @@ __all__ = [
     "Reading",
 ]
 
-Latent = Annotated[int, Field(ge=1, le=1 << 16, description="dimensions of the latent code z")]
+LatentSize = Annotated[int, Field(ge=1, le=1 << 16, description="dimensions of the latent code z")]
 Hidden = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(
@@ -69,13 +69,13 @@ LikelihoodName = Annotated[
 Scale = Annotated[
     float, Field(gt=0, le=1e6, description="gaussian-fixed: standard deviation σ of the likelihood")
 ]
-Binarise = Annotated[
+BinariseChoice = Annotated[
     Literal["auto", "none", "static", "dynamic"],
     Field(
         description="binarisation of grey levels; dynamic: resampled at every pass; auto: dynamic for bernoulli, else none"
     ),
 ]
-Conditional = Annotated[
+OnLabels = Annotated[
     bool, Field(description="condition prior, posterior and likelihood on the labels, as in CVAE")
 ]
 PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="VampPrior: number of pseudo-inputs")]
@@ -91,7 +91,7 @@ Kernels = Annotated[
     ),
 ]
 PixelChannels = Annotated[int, Field(ge=1, le=1 << 12, description="pixelcnn: channels of each layer")]
-Delta = Annotated[
+LeastDelta = Annotated[
     float,
     Field(gt=0, le=10, description="delta-vae: δ, least rate in nats per dimension of the δ-VAE posterior"),
 ]
@@ -99,7 +99,7 @@ Gamma = Annotated[
     float,
     Field(gt=0, lt=10, description="bn-vae: γ, standard deviation of the means over a batch, as in BN-VAE"),
 ]
-Categories = Annotated[
+CategoriesNumber = Annotated[
     int, Field(ge=2, le=1 << 12, description="categorical: number of categories K of each latent variable")
 ]
 Temperature = Annotated[
@@ -121,7 +121,7 @@ Persistent = Annotated[
         description="chains of persistent contrastive divergence (PCD); 0 starts chains at the data (CD)",
     ),
 ]
-Beta = Annotated[
+BetaWeight = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
     Field(description="weight β of the KL term (rate): a number, or an annealing schedule from 0 to 1"),
 ]
@@ -141,13 +141,13 @@ ImportanceSamples = Annotated[
         description="importance samples k of z per example; more than 1 trains the bound of the IWAE",
     ),
 ]
-FreeNats = Annotated[
+FreeNatsFloor = Annotated[
     float, Field(ge=0, le=1e6, description="free nats: KL of the whole code, in nats, that is not penalised")
 ]
-FreeBits = Annotated[
+FreeBitsFloor = Annotated[
     float, Field(ge=0, le=1e6, description="free bits λ: KL per dimension, in nats, that is not penalised")
 ]
-Capacity = Annotated[
+RateCapacity = Annotated[
     float | None,
     Field(
         ge=0,
@@ -173,7 +173,7 @@ class Reading:
 
     likelihood: LikelihoodName = "auto"
     scale: Scale = 0.1
-    binarise: Binarise = "auto"
+    binarise: BinariseChoice = "auto"
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,11 @@ class Parts:
 
     posterior: PosteriorName = "diagonal"
     prior: PriorName = "auto"
-    conditional: Conditional = False
+    conditional: OnLabels = False
     components: PseudoInputs = 500
-    categories: Categories = 10
+    categories: CategoriesNumber = 10
     temperature: Temperature = 0.5
-    delta: Delta = 0.1
+    delta: LeastDelta = 0.1
     gamma: Gamma = 0.6
 
     def __post_init__(self) -> None:

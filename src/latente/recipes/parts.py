@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import RunError
-from .options import Binarise, Decoder, Hidden, Network, Parts
+from .options import BinariseChoice, Decoder, Hidden, Network, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ __all__ = [
 FLOW = 1024  # dimensions of z
 FEATURES = 32  # of the encoder, read by every transform of a flow
 LOGISTICS = 5  # of a mixture
-MAPS = 4  # planes made of z that a PixelCNN reads
+CODE_PLANES = 4  # planes made of z that a PixelCNN reads
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,14 @@ def likelihood_of(
     outputs, features = shape[0] if is_binary else mixture, latent + nets.context
     try:
         pixels = PixelCNN(
-            shape, outputs, features, planes(MAPS), MAPS, decoder.kernels, decoder.channels, decoder.skip
+            shape,
+            outputs,
+            features,
+            planes(CODE_PLANES),
+            CODE_PLANES,
+            decoder.kernels,
+            decoder.channels,
+            decoder.skip,
         )
     except ValueError as error:
         raise RunError(str(error)) from None
@@ -180,7 +187,7 @@ def usual_likelihood(likelihood: str, shape: Sequence[int]) -> str:
 
 
 def grey_levels(
-    binarise: Binarise, shape: Sequence[int], is_binary: bool
+    binarise: BinariseChoice, shape: Sequence[int], is_binary: bool
 ) -> Literal["none", "static", "dynamic"]:
     """Returns how grey levels are read, or what `auto` stands for: dynamic, where images are modelled as black and white.
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .options import Beta, Capacity, FreeBits, FreeNats, ImportanceSamples, LeastRate, Warmup
+from .options import (
+    BetaWeight,
+    FreeBitsFloor,
+    FreeNatsFloor,
+    ImportanceSamples,
+    LeastRate,
+    RateCapacity,
+    Warmup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +47,7 @@ LargestDistortion = Annotated[
         description="target distortion: largest distortion D in nats, reached at the least rate (GECO)",
     ),
 ]
-Information = Annotated[
+InformationWeight = Annotated[
     float,
     Field(
         ge=0,
@@ -86,16 +94,16 @@ class Remedies:
         RunError: If two options exclude each other.
     """
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
     k: ImportanceSamples = 1
     estimator: Estimator = "plain"
-    free_nats: FreeNats = 0.0
-    free_bits: FreeBits = 0.0
-    capacity: Capacity = None
+    free_nats: FreeNatsFloor = 0.0
+    free_bits: FreeBitsFloor = 0.0
+    capacity: RateCapacity = None
     rate: LeastRate = None
     distortion: LargestDistortion = None
-    information: Information = 0.0
+    information: InformationWeight = 0.0
     training: Training = "joint"
     encoder_steps: EncoderSteps = 0
     mmd: Mmd = 0.0
@@ -240,10 +248,10 @@ class Remedies:
 class Annealing:
     """Holds KL annealing and free bits: those remedies that any latent group may take."""
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
-    free_nats: FreeNats = 0.0
-    free_bits: FreeBits = 0.0
+    free_nats: FreeNatsFloor = 0.0
+    free_bits: FreeBitsFloor = 0.0
 
     def __post_init__(self) -> None:
         self.remedies()  # which refuse what excludes each other

@@ -11,15 +11,15 @@ from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
 from .options import (
-    Beta,
-    Capacity,
+    BetaWeight,
     Decoder,
-    FreeNats,
+    FreeNatsFloor,
     Hidden,
     ImportanceSamples,
     Kappa,
     LeastRate,
     Network,
+    RateCapacity,
     Reading,
     Warmup,
 )
@@ -33,7 +33,7 @@ Ambient = Annotated[
     int,
     Field(ge=2, le=1 << 16, description="ambient dimensions m of each sphere, one more than its own"),
 ]
-Spheres = Annotated[
+SpheresNumber = Annotated[
     int,
     Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each (product of spheres)"),
 ]
@@ -59,7 +59,7 @@ def refuse_targets(kappa: float | None, **targets: float | None) -> None:
 class Sphere:
     """Holds the number of spheres, and the family and concentration of the posterior."""
 
-    spheres: Spheres = 1
+    spheres: SpheresNumber = 1
     family: ZonalFamily = "von-mises-fisher"
     kappa: Kappa = "learned"
 
@@ -73,11 +73,11 @@ class Sphere:
 class SphericalRemedies:
     """Holds those remedies that codes on a sphere may take."""
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
     k: ImportanceSamples = 1
-    free_nats: FreeNats = 0.0
-    capacity: Capacity = None
+    free_nats: FreeNatsFloor = 0.0
+    capacity: RateCapacity = None
     rate: LeastRate = None
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from ..errors import RunError
 from ..settings import Settings
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Gibbs, Latent, Persistent
+from .options import Gibbs, LatentSize, Persistent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Layerwise:
 @recipe(steps=12000, lr=2e-3, lr_warmup=500)
 def deep_autoencoder(
     about: About,
-    latent: Latent = 30,
+    latent: LatentSize = 30,
     hidden: Widths = [1000, 500, 250],  # noqa: B006
     activation: Activation = "sigmoid",
     likelihood: StackLikelihood = "auto",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .about import Sentences
+from .about import AboutText
 from .catalogue import Plan, recipe
-from .options import Delta, Gamma, Kappa, Latent
+from .options import Gamma, Kappa, LatentSize, LeastDelta
 from .parts import prior_of
 from .remedies import Remedies
 from .spherical import refuse_targets
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..conditionals import Conditional
 
-Words = Annotated[
+VocabularySize = Annotated[
     int,
     Field(ge=3, le=1 << 20, description="vocabulary: the most frequent words, <unk> and the end among them"),
 ]
@@ -85,7 +85,7 @@ class SentenceParts:
 
     prior: SentencePrior = "normal"
     posterior: SentencePosterior = "diagonal"
-    delta: Delta = 0.1
+    delta: LeastDelta = 0.1
     gamma: Gamma = 0.6
     kappa: Kappa = "learned"
 
@@ -124,10 +124,10 @@ class SentenceParts:
 
 @recipe(reads="text", batch=32, clip=5.0)
 def text_vae(
-    about: Sentences,
-    words: Words = 10000,
+    about: AboutText,
+    words: VocabularySize = 10000,
     longest: SentenceLength = 100,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     networks: SentenceNetworks = SentenceNetworks(),
     parts: SentenceParts = SentenceParts(),
     remedies: Remedies = Remedies(),

@@ -13,7 +13,7 @@ from .captions import Captions, Mirror
 from .catalogue import Plan, find, recipe, remake
 from .discrete import Tokeniser
 from .loading import CaptionOptions
-from .options import Hidden, Latent, Likelihood, Network
+from .options import Hidden, LatentSize, Likelihood, Network
 from .parts import Networks, encoding, likelihood_of, prior_of, usual_likelihood
 from .remedies import Annealing
 
@@ -95,7 +95,7 @@ def text_to_image(
 def caption_vae(
     about: Captioned,
     loading: CaptionOptions = CaptionOptions(),
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
     captions: Captions = Captions(),

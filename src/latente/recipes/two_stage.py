@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..trace import Model
 
-CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
-BLOCK = 1024  # examples encoded at once
+FITTED_CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
+ENCODED_AT_ONCE = 1024  # examples encoded at once
 
 
 PriorKind = Annotated[
@@ -60,7 +60,7 @@ def prior(about: About, of: Base, kind: PriorKind = "mixture", components: Fitte
 
     shape, name = about.shape, of.recipe
     if kind == "pixelcnn":
-        return written(of, shape)
+        return prior_of_codes(of, shape)
     model, binarise, features, is_real = vae_of(of, shape, f"a prior of kind {kind} is fitted to the code")
     if not is_real:
         raise RunError(f"a prior is fitted to codes of real numbers, and those of {name} lie on a surface")
@@ -94,7 +94,9 @@ def prior(about: About, of: Base, kind: PriorKind = "mixture", components: Fitte
         if kind == "vamp":
             pseudo.start(examples.subset(components, run.seed).batch(slice(None))[0])
             return
-        codes = own.fit(codes_of(model.posterior, examples.subset(CODES, run.seed), rsample, run.seed))
+        codes = own.fit(
+            posterior_codes(model.posterior, examples.subset(FITTED_CODES, run.seed), rsample, run.seed)
+        )
         if isinstance(fitted, priors.Energy):
             fitted.fit(codes)
         if isinstance(fitted, priors.FullMixture):
@@ -127,7 +129,7 @@ def continuous_prior(kind: str, features: int, components: int) -> nn.Module:
     return prior_of(kind, features, 0)
 
 
-def written(of: Base, shape: list[int]) -> Plan:
+def prior_of_codes(of: Base, shape: list[int]) -> Plan:
     """Plans an autoregressive prior over the discrete codes of a run."""
     from ..models import VQVAE
     from ..models.vq import CodePrior
@@ -178,10 +180,10 @@ def classifier(about: About, of: Base, labels: ClassifierLabels = None) -> Plan:
         encoder.load_state_dict(trained.posterior.state_dict())
 
     def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        some = examples.subset(CODES, run.seed)
+        some = examples.subset(FITTED_CODES, run.seed)
         if some.y is not None:
             try:
-                z = codes_of(encoder, some, mean, run.seed)
+                z = posterior_codes(encoder, some, mean, run.seed)
             except NotImplementedError:
                 raise RunError(
                     f"a classifier reads the mean of the code, which {of.recipe} does not have: build on another run"
@@ -229,7 +231,7 @@ def same_shape(of: Base, shape: list[int]) -> None:
         )
 
 
-def codes_of(
+def posterior_codes(
     posterior: nn.Module, examples: Examples, choose: Callable[[Distribution], Tensor], seed: int
 ) -> Tensor:
     """Returns the code of each example, with shape (N, d); the global random generators are left as they were."""
@@ -238,5 +240,7 @@ def codes_of(
     posterior.eval()
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)
-        batches = (examples.batch(slice(i, i + BLOCK))[0] for i in range(0, len(examples), BLOCK))
+        batches = (
+            examples.batch(slice(i, i + ENCODED_AT_ONCE))[0] for i in range(0, len(examples), ENCODED_AT_ONCE)
+        )
         return torch.cat([choose(posterior(x, None)) for x in batches])

@@ -9,13 +9,13 @@ from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
 from .options import (
-    Beta,
-    Binarise,
+    BetaWeight,
+    BinariseChoice,
     BlockDropout,
     Decoder,
     Hidden,
     ImportanceSamples,
-    Latent,
+    LatentSize,
     LikelihoodName,
     Network,
     Parts,
@@ -43,7 +43,7 @@ __all__ = ["conditional_vae", "deep_vae", "iwae", "vae"]
 @recipe()
 def vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     dropout: BlockDropout = 0.0,
@@ -88,11 +88,11 @@ def vae(
 @recipe()
 def iwae(
     about: About,
-    latent: Latent = 50,
+    latent: LatentSize = 50,
     hidden: Hidden = [200, 200],  # noqa: B006
     k: ImportanceSamples = 50,
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The importance-weighted autoencoder of Burda et al. (2015): the VAE's networks, a tighter bound."""
     reading = Reading(likelihood, binarise=binarise)
@@ -102,12 +102,12 @@ def iwae(
 @recipe()
 def conditional_vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
-    beta: Beta = 1.0,
+    binarise: BinariseChoice = "auto",
+    beta: BetaWeight = 1.0,
     warmup: Warmup = 0.25,
 ) -> Plan:
     """The conditional VAE of Sohn et al. (2015): p(x|z,y), q(z|x,y) and p(z|y), to draw a chosen class."""
@@ -125,10 +125,10 @@ def conditional_vae(
 @recipe(steps=40000, ema=0.999, lr_warmup=500)
 def deep_vae(
     about: About,
-    latent: Latent = 40,
+    latent: LatentSize = 40,
     hidden: Hidden = [400, 400],  # noqa: B006
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
     dropout: BlockDropout = 0.0,
 ) -> Plan:
     """A VAE of residual blocks with averaged weights and KL warm-up: the best likelihood within minutes on a CPU."""

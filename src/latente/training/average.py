@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .tensors import place
+from .tensors import copy_into
 
 __all__ = ["Average"]
 
@@ -69,4 +69,4 @@ class Average:
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-        place(self.weights, tensors)
+        copy_into(self.weights, tensors)

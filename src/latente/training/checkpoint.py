@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 CHECKPOINTS, WEIGHTS = "checkpoints", "model.safetensors"
-KEPT = 2
+CHECKPOINTS_KEPT = 2
 
 
 class Part(Protocol):
@@ -167,7 +167,7 @@ def write_checkpoint(root: Path, step: int, tensors: Mapping[str, Tensor], about
             shutil.rmtree(final)
         part.rename(final)
         synchronise(root)
-        for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-KEPT]:
+        for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-CHECKPOINTS_KEPT]:
             shutil.rmtree(old)
 
     first = processes.rank() == 0

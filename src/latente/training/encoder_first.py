@@ -16,7 +16,7 @@ from ..data.examples import Examples
 from ..models import VAE
 from ..objectives import Reconstruction
 from ..settings import Settings
-from .machine import mixed
+from .machine import mixed_seed
 from .parts import fit_part
 from .trainer import Trainer
 
@@ -60,7 +60,7 @@ def train_encoder_first(
         ['posterior']
     """
     fresh = {part: copy.deepcopy(getattr(model, part).state_dict()) for part in ("likelihood", "prior")}
-    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed(settings.seed, 0))
+    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed_seed(settings.seed, 0))
     trainer = Trainer(model, Reconstruction(), out=folder, progress=progress, **vars(own))
     fit_part(trainer, examples, "the encoder first", None if folder is None else folder.parent)
     for part, weights in fresh.items():

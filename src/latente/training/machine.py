@@ -22,7 +22,7 @@ __all__ = [
     "free_cores",
     "free_memory",
     "keep_freed_memory",
-    "mixed",
+    "mixed_seed",
     "seed",
     "stop_signals",
     "threads",
@@ -148,7 +148,7 @@ def seed(number: int, on: torch.device) -> None:
         torch.get_device_module(on).manual_seed(number)
 
 
-def mixed(*parts: int) -> int:
+def mixed_seed(*parts: int) -> int:
     """Mixes a few small integers into one seed (splitmix64)."""
     state = 0
     for part in parts:

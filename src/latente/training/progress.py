@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 __all__ = ["Progress"]
 
 
-def figures(line: Mapping[str, Any]) -> str:
+def in_few_words(line: Mapping[str, Any]) -> str:
     """Formats the figures of a line in few words: losses in nats, without minor ones."""
     parts = [
         f"{name} {value:.4g}"
@@ -51,9 +51,9 @@ class Progress:
 
     def show(self, step: int, line: Mapping[str, Any]) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, completed=step, description=figures(line))
+            self.bar.update(self.task, completed=step, description=in_few_words(line))
         elif self.wanted and line["split"] == "validation":
-            self.console.print(f"step {step}: {figures(line)}")
+            self.console.print(f"step {step}: {in_few_words(line)}")
 
     def say(self, message: str) -> None:
         self.console.print(message)

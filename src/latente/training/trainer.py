@@ -36,7 +36,7 @@ from .average import Average
 from .checkpoint import CHECKPOINTS
 from .keeper import Keeper
 from .logs import Logbook
-from .machine import mixed
+from .machine import mixed_seed
 from .meter import Meter
 from .players import Players, learning_rate_factor
 from .progress import Progress
@@ -202,7 +202,7 @@ class Trainer:
         total: Tensor | None = None
         player = ""
         for part, run in zip(self.streams.mine, runs):
-            machine.seed(mixed(self.settings.seed, 0, self.step, turn, part), self.device)
+            machine.seed(mixed_seed(self.settings.seed, 0, self.step, turn, part), self.device)
             try:
                 with machine.autocast(self.device, self.settings.precision):
                     player, terms = run.send(answer)

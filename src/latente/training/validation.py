@@ -34,7 +34,7 @@ def validate(
     figures: dict[str, float] = {}
     loss: float | None = None
     for chunk, rows in enumerate(chunks(examples)):
-        machine.seed(machine.mixed(settings.seed, 2, chunk), on)
+        machine.seed(machine.mixed_seed(settings.seed, 2, chunk), on)
         x, y = examples.batch(rows)
         with machine.autocast(on, settings.precision):
             terms = objective.terms(model, x, y, clock)
