@@ -122,12 +122,13 @@ def held_out_nll(weights):
     """IW-NLL of 1,000 test images, binarised once, with 100 draws each: the estimator is the same for all."""
     from latente import recipes
     from latente.data.examples import Examples
+    from latente.data.looks import Pixels
     from latente.data.mnist import fashion as load
     from latente.evaluation.bounds import importance_weighted, log_weights
 
     model = recipes.make("vae", shape=[1, 28, 28]).model
     model.load_state_dict(weights)
-    test = Examples(torch.from_numpy(load().x[60000:].copy()), binarise="dynamic").fixed()
+    test = Examples(torch.from_numpy(load().x[60000:].copy()), look=Pixels("dynamic")).fixed()
     x, _ = test.subset(1000).batch(slice(None))
     return -importance_weighted(log_weights(model, x, None, 100)).bounds[-1].mean().item()
 

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from common import median, store
 from latente.data.examples import Examples
+from latente.data.looks import Pixels
 from latente.data.mnist import mnist
 from latente.models import RBM
 from latente.objectives import ContrastiveDivergence
@@ -126,7 +127,7 @@ if __name__ == "__main__":
     arguments.add_argument("--threads", type=int, default=machine.free_cores())
     options = arguments.parse_args()
     x = torch.from_numpy(mnist().x.copy())
-    test = Examples(x[60000:], binarise="dynamic").fixed().subset(1000)
+    test = Examples(x[60000:], look=Pixels("dynamic")).fixed().subset(1000)
     images = x[: min(options.images, 60000)]
     figures = {
         f"{hidden} hidden units": compare(images, test, hidden, options.threads, options.rounds)

@@ -13,14 +13,17 @@ from typer.testing import CliRunner
 import latente
 from latente import codes, data, runs
 from latente.cli import app
-from latente.data.examples import Data, Examples
+from latente.data import Data, Examples
 from latente.data.scenes import scenes_of
+from latente.data.table_files import read_table, write_table
+from latente.data.told import Told
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import alternatives, chooser, colour_flips, fidelity, generated, retrieval
 from latente.evaluation.fidelity import by_chance, hue, ranks
 from latente.evaluation.reader import SlotReader, train_reader
 from latente.evaluation.similarity import ssim
+from latente.kinds import KINDS
 from latente.trace import Model
 
 TINY = {"caption_features": 6, "caption_encoder": "bag"}
@@ -198,15 +201,11 @@ class Painter(Model):
             e,
             e,
             e,
-            "images",
+            KINDS["captions"],
             (),
-            (),
-            None,
-            None,
+            Told(self.vocabulary, "shapes"),
             "",
             {},
-            captions=self.vocabulary,
-            scenes="shapes",
         )
 
 
@@ -294,13 +293,13 @@ def test_hues_that_follow_words_are_found_to():
 
     texts = [f"a {c} bus" for c in paint] * 5
     e = Examples(torch.zeros(20, 3, 4, 4), torch.from_numpy(vocabulary.encode(texts)))
-    about = Data("walls", "walls", e, e, e, "images", (), (), None, None, "", {}, captions=vocabulary)
+    about = Data("walls", "walls", e, e, e, KINDS["captions"], (), Told(vocabulary), "", {})
     assert colour_flips(Wall(True), about).right == 1
     assert colour_flips(Wall(False), about).right == 0
     deaf = Wall(True)
     deaf.walk = lambda trace, x, y: Independent(Normal(torch.zeros(len(y), 3, 4, 4), 1.0), 3)
     assert colour_flips(deaf, about).right == 0.5  # a tie is a half
-    few = Data("walls", "walls", e, e, e.subset(5), "images", (), (), None, None, "", {}, captions=vocabulary)
+    few = Data("walls", "walls", e, e, e.subset(5), KINDS["captions"], (), Told(vocabulary), "", {})
     assert colour_flips(Wall(True), few) is None
     assert_close(hue(torch.eye(3)[..., None, None]), torch.tensor([0.0, 2.0, -2.0]).double() * torch.pi / 3)
 
@@ -382,8 +381,8 @@ def test_codes_go_out_and_come_back_with_their_captions(made, name, tmp_path):
     run = runs.Run.open(made / name)
     some = run.data.test.subset(6)
     table = codes.encode(run.model, some)
-    codes.write_table(tmp_path / "codes.csv", table)
-    decoded = codes.decode(run.model, codes.read_table(tmp_path / "codes.csv"), run.data)
+    write_table(tmp_path / "codes.csv", table)
+    decoded = codes.decode(run.model, read_table(tmp_path / "codes.csv"), run.data)
     x, y = some.batch(slice(None))
     assert_close(decoded, run.model(x, y, choose=lambda d: d.mean).likelihood.mean, rtol=1e-3, atol=1e-3)
     scores = codes.score(run.model, some, 3)
@@ -408,9 +407,9 @@ def test_images_and_captions_in_memory_are_fitted_and_opened_again(tmp_path):
     assert shown.argmax(1).tolist() == [0, 1, 2]
     again = runs.Run.open(tmp_path / "run")
     assert again.generate("a red thing", n=2).equal(run.generate("a red thing", n=2))
-    assert again.data.captions.words == run.data.captions.words and len(again.data.train) == len(
-        run.data.train
-    )
+    assert again.data.learned.vocabulary.words == run.data.learned.vocabulary.words and len(
+        again.data.train
+    ) == len(run.data.train)
     with pytest.raises(RunError, match="holds a run already"):
         latente.fit(images, captions, tmp_path / "run")
 
@@ -423,7 +422,7 @@ def test_images_and_captions_in_memory_are_fitted_and_opened_again(tmp_path):
         ({"captions": ["a"] * 59 + [" "]}, DataError, "a caption is empty"),
         ({"images": np.zeros((60, 8)), "captions": ["a"] * 60}, DataError, "shape \\(60, 8\\)"),
         ({"images": torch.full((60, 8, 8), torch.nan)}, DataError, "not finite"),
-        ({"images": np.zeros((4, 8, 8)), "captions": ["a"] * 4}, DataError, "4 rows"),
+        ({"images": np.zeros((4, 8, 8)), "captions": ["a"] * 4}, DataError, "4 images"),
         ({"captions": [["a", "b"]] * 59 + [["a"]]}, DataError, "not as many for each image"),
         ({"recipe": "vae"}, RunError, "reads no captions"),
         ({"steps": 0}, RunError, "steps"),
@@ -466,7 +465,7 @@ def test_recipes_of_captions_and_data_without_any_do_not_go_together(tmp_path):
     with pytest.raises(RunError, match="cannot learn from v, which is vectors"):
         runs.train("caption-vae", str(tmp_path / "v.npy"), tmp_path / "run", arguments=TINY, **FAST)
     assert not (tmp_path / "run").exists()
-    assert data.load("shapes").captions is not None
+    assert data.load("shapes").kind.name == "captions"
     with pytest.raises(RunError, match="conditional needs labels"):
         runs.train("vae", "shapes", tmp_path / "run", arguments={"conditional": True}, **FAST)
 

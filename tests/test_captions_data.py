@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from latente.data import Examples, from_arrays, load, read
+from latente.data.looks import Captioned, Pixels
 from latente.data.scenes import NUMBERS, DigitScenes, ShapeScenes, oracle, scenes_of
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError
+from latente.kinds import KINDS
 
 pytestmark = pytest.mark.skipif(
     find_spec("tokenizers") is None, reason="tokenizers (latente[captions]) is not installed"
@@ -173,7 +175,7 @@ def many_captions():
     y[:, 0] = torch.tensor([2, 3])
     y[:4, 1] = torch.tensor([4, 0])
     y[0, 2] = torch.tensor([5, 5])
-    return Examples(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), y)
+    return Examples(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), y, Captioned(Pixels()))
 
 
 def test_one_of_several_captions_is_picked_at_random_and_never_an_absent_one():
@@ -197,8 +199,8 @@ def test_one_of_several_captions_is_picked_at_random_and_never_an_absent_one():
 def test_fixed_keeps_the_first_caption():
     fixed = many_captions().fixed()
     assert fixed.y.tolist() == [[2, 3]] * 6 and fixed.fixed() is fixed
-    drawn = Examples(many_captions().x, many_captions().y, "dynamic").fixed(1)
-    assert drawn.y.tolist() == [[2, 3]] * 6 and drawn.binarise == "static"
+    drawn = Examples(many_captions().x, many_captions().y, Captioned(Pixels("dynamic"))).fixed(1)
+    assert drawn.y.tolist() == [[2, 3]] * 6 and drawn.look.pixels.binarise == "static"
 
 
 def test_captions_are_whole_numbers_of_32_bits():
@@ -209,7 +211,7 @@ def test_captions_are_whole_numbers_of_32_bits():
         Examples(x, torch.zeros(3, dtype=torch.int32))
 
 
-def composed(**kwargs):
+def composed(binarise="none", **kwargs):
     def redraw(n):
         x = torch.randint(0, 256, (n, 1, 4, 4), dtype=torch.uint8)
         return x, x[:, 0, 0, :2].int()
@@ -217,7 +219,7 @@ def composed(**kwargs):
     return Examples(
         torch.full((8, 1, 4, 4), 255, dtype=torch.uint8),
         torch.ones(8, 2, dtype=torch.int32),
-        redraw=redraw,
+        look=Captioned(Pixels(binarise), redraw),
         **kwargs,
     )
 
@@ -238,17 +240,25 @@ def test_redrawn_examples_follow_the_global_seed():
 
 def test_redrawn_examples_are_binarised_and_augmented_like_rows():
     torch.manual_seed(0)
-    assert set(composed(binarise="dynamic").batch(slice(None))[0].unique().tolist()) == {0.0, 1.0}
+    assert set(composed("dynamic").batch(slice(None))[0].unique().tolist()) == {0.0, 1.0}
     assert (composed(augment=lambda x: x.float() * 0 - 1).batch(slice(None))[0] == -1).all()
 
 
 def test_fixed_does_not_redraw():
     fixed = composed().fixed()
     before = torch.get_rng_state()
-    assert (fixed.batch(slice(None))[0] == 1).all() and (fixed.y == 1).all() and fixed.redraw is None
-    still = composed(binarise="dynamic").fixed(0)
-    assert (still.x == 255).all() and still.redraw is None
+    assert (fixed.batch(slice(None))[0] == 1).all() and (fixed.y == 1).all() and fixed.look.redraw is None
+    still = composed("dynamic").fixed(0)
+    assert (still.x == 255).all() and still.look.redraw is None
     assert torch.equal(before, torch.get_rng_state())
+
+
+CAPTIONS = KINDS["captions"]
+
+
+def captioned(data):
+    """The names of classes as captions."""
+    return CAPTIONS.taken(data, CAPTIONS.Options())
 
 
 # --- classes as captions ----------------------------------------------------------------------------------
@@ -261,29 +271,35 @@ def grey(n=20, h=6, w=6, seed=0):
 def test_classes_become_captions():
     names = np.array(["night_heron", "great-tit", "owl", "owl"] * 5)
     data = from_arrays(grey(), names)
-    told = data.captioned()
-    assert told.captions is not None and told.classes == () and told.captioned() is told
+    told = captioned(data)
+    assert (
+        told.kind.name == "captions"
+        and told.classes == ()
+        and CAPTIONS.taken(told, CAPTIONS.Options()) is told
+    )
     for a, b in ((data.train, told.train), (data.validation, told.validation), (data.test, told.test)):
         expected = [data.classes[i].replace("_", " ").replace("-", " ") for i in a.y.tolist()]
-        assert told.captions.decode(b.y) == expected
-    assert told.captions.unknown("owl heron tit night great") == [], "even the word of one class is known"
-    assert told.describe()["captions"] == told.captions.spec and data.describe()["captions"] is None
+        assert told.learned.vocabulary.decode(b.y) == expected
+    assert told.learned.vocabulary.unknown("owl heron tit night great") == [], (
+        "even the word of one class is known"
+    )
+    assert told.describe()["learned"]["captions"] == told.learned.vocabulary.spec
 
 
 def test_neither_labels_nor_captions():
     with pytest.raises(DataError, match="neither captions nor labels"):
-        from_arrays(grey()).captioned()
+        captioned(from_arrays(grey()))
     with pytest.raises(DataError, match="the class '_' is no caption"):
-        from_arrays(grey(), np.array(["_", "a"] * 10)).captioned()
+        captioned(from_arrays(grey(), np.array(["_", "a"] * 10)))
 
 
 def test_a_run_on_class_names_reads_labels_and_captions(tmp_path):
-    run = from_arrays(grey(), np.array(["red_cat", "dog"] * 10)).captioned()
+    run = captioned(from_arrays(grey(), np.array(["red_cat", "dog"] * 10)))
     np.savez(tmp_path / "new.npz", images=grey(2), labels=np.array(["dog", "red_cat"]))
     like = json.loads(json.dumps(run.describe()))
-    assert run.captions.decode(read(tmp_path / "new.npz", like=like).y) == ["dog", "red cat"]
+    assert run.learned.vocabulary.decode(read(tmp_path / "new.npz", like=like).y) == ["dog", "red cat"]
     np.savez(tmp_path / "told.npz", images=grey(2), captions=np.array(["a Dog", "red"]))
-    assert run.captions.decode(read(tmp_path / "told.npz", like=like).y) == ["<unk> dog", "red"]
+    assert run.learned.vocabulary.decode(read(tmp_path / "told.npz", like=like).y) == ["<unk> dog", "red"]
     np.save(tmp_path / "bare.npy", grey(2))
     assert read(tmp_path / "bare.npy", like=like).y is None
 
@@ -460,24 +476,30 @@ def test_all_digits_are_needed():
 @real
 def test_captions_mnist(at_home):
     data = load("captions-mnist")
-    assert data.shape == (1, 32, 32) and data.scenes == "captions-mnist" and data.kind == "images"
+    assert (
+        data.shape == (1, 32, 32) and data.learned.scenes == "captions-mnist" and data.kind.name == "captions"
+    )
     assert [len(e) for e in (data.train, data.validation, data.test)] == [10_000, 2_000, 2_000]
     assert (
-        data.train.y.shape == (10_000, 12) and data.train.y.dtype == torch.int32 and len(data.captions) == 24
+        data.train.y.shape == (10_000, 12)
+        and data.train.y.dtype == torch.int32
+        and len(data.learned.vocabulary) == 24
     )
     assert data.benchmark == "captions-mnist, no binarisation" and data.classes == ()
     scenes = scenes_of("captions-mnist", "train")
     for e in (data.train, data.validation, data.test):
-        assert set(data.captions.decode(e.y)) <= set(scenes.captions())
+        assert set(data.learned.vocabulary.decode(e.y)) <= set(scenes.captions())
     torch.manual_seed(0)
     x, y = data.train.batch(torch.arange(64))
     torch.manual_seed(0)
     again = data.train.batch(torch.arange(64))
     fresh = data.train.batch(torch.arange(64))
     assert torch.equal(x, again[0]) and torch.equal(y, again[1]) and not torch.equal(x, fresh[0])
-    assert set(data.captions.decode(y)) <= set(scenes.captions()), "what is held out is never composed"
+    assert set(data.learned.vocabulary.decode(y)) <= set(scenes.captions()), (
+        "what is held out is never composed"
+    )
     assert torch.equal(data.train.fixed().batch(slice(0, 9))[0], data.train.x[:9] / 255)
-    assert data.validation.redraw is None and data.test.redraw is None
+    assert data.validation.look.redraw is None and data.test.look.redraw is None
     dynamic = data.binarised("dynamic")
     assert set(dynamic.train.batch(slice(0, 9))[0].unique().tolist()) == {0.0, 1.0}
     assert (
@@ -489,7 +511,7 @@ def test_captions_mnist(at_home):
 @real
 def test_digits_of_one_split_are_in_no_other(at_home):
     def prints(split):
-        return {bytes(row) for row in scenes_of("captions-mnist-60", split)._digits.numpy()}
+        return {bytes(row) for row in scenes_of("captions-mnist-60", split).digits.numpy()}
 
     train, validation, test = map(prints, ("train", "validation", "test"))
     assert len(validation) == len(test) == 5000 and len(train) > 54_000
@@ -499,11 +521,11 @@ def test_digits_of_one_split_are_in_no_other(at_home):
 @real
 def test_tokens_and_a_recorded_vocabulary(at_home):
     chars = load("captions-mnist-60", tokens="char")
-    assert chars.shape == (1, 60, 60) and len(chars.captions) < 30 and chars.train.y.shape[1] > 40
+    assert chars.shape == (1, 60, 60) and len(chars.learned.vocabulary) < 30 and chars.train.y.shape[1] > 40
     y = chars.train.batch(slice(0, 5))[1]
     assert y.shape[1] == chars.train.y.shape[1] == chars.test.y.shape[1]
-    again = load("captions-mnist-60", vocabulary=chars.captions.spec)
-    assert again.captions == chars.captions and torch.equal(again.train.y, chars.train.y)
+    again = load("captions-mnist-60", reads="captions", learned=chars.describe()["learned"])
+    assert again.learned.vocabulary == chars.learned.vocabulary and torch.equal(again.train.y, chars.train.y)
     assert again.fingerprint == chars.fingerprint
 
 
@@ -511,7 +533,7 @@ def test_scenes_without_mnist_say_so(monkeypatch, tmp_path):
     from latente.data import scenes
 
     monkeypatch.setattr(scenes, "mnist", lambda: (_ for _ in ()).throw(DataError("no mnist here")))
-    scenes._grammar.cache_clear()
+    scenes.grammar.cache_clear()
     with pytest.raises(DataError, match="no mnist here"):
         load("captions-mnist")
     with pytest.raises(DataError, match="'circles' is no grammar"):
@@ -590,16 +612,18 @@ def test_two_ways_to_say_it_are_one_picture():
 
 def test_shapes_load_and_are_composed_afresh():
     data = load("shapes")
-    assert data.shape == (3, 32, 32) and data.scenes == "shapes" and len(data.train) == 10_000
+    assert data.shape == (3, 32, 32) and data.learned.scenes == "shapes" and len(data.train) == 10_000
     x, y = data.train.batch(slice(0, 200))
     scenes = scenes_of("shapes", "train")
-    told = torch.tensor([scenes.answers(c) for c in data.captions.decode(y)])
+    told = torch.tensor([scenes.answers(c) for c in data.learned.vocabulary.decode(y)])
     assert (oracle((x * 255).round().to(torch.uint8)) == told).all(1).double().mean() > 0.98, (
         "captions fit their images"
     )
-    told = torch.tensor([scenes.answers(c) for c in data.captions.decode(data.test.y)])
+    told = torch.tensor([scenes.answers(c) for c in data.learned.vocabulary.decode(data.test.y)])
     assert (oracle(data.test.x) == told).all(1).double().mean() > 0.98
-    assert data.describe()["scenes"] == "shapes" and not torch.equal(data.validation.x, data.test.x)
+    assert data.describe()["learned"]["scenes"] == "shapes" and not torch.equal(
+        data.validation.x, data.test.x
+    )
 
 
 # --- Flickr8k ---------------------------------------------------------------------------------------------
@@ -614,7 +638,7 @@ def test_flickr8k(at_home):
         1000,
     ]
     assert data.train.y.shape[1] == 5 and (data.train.y[..., 0] > 0).all()
-    first = data.captions.decode(data.train.y[0])
+    first = data.learned.vocabulary.decode(data.train.y[0])
     assert first[1] == "a girl going into a wooden building ."
     x, y = data.train.batch(torch.arange(4))
     assert x.shape == (4, 3, 32, 32) and y.shape == (4, data.train.y.shape[2])
@@ -649,7 +673,7 @@ def in_order(data):
     out = {}
     for e, rows in parts:
         for row, x, y in zip(rows.tolist(), e.x, e.y, strict=True):
-            captions = [t for t in data.captions.decode(y.reshape(-1, y.shape[-1])) if t]
+            captions = [t for t in data.learned.vocabulary.decode(y.reshape(-1, y.shape[-1])) if t]
             out[row] = (int(x[0, 0, 0]), captions)
     return [out[i] for i in range(len(out))]
 
@@ -733,7 +757,9 @@ def test_folders_called_train_and_test_are_the_split(tmp_path):
     rows = [f"{s}/{i:02}.png,a {s} {i}" for s, n in (("test", 4), ("train", 12)) for i in range(n)]
     lines(tmp_path / "captions.csv", ["file,caption", *rows])
     data = load(tmp_path, tokens="bpe")
-    assert len(data.test) == 4 and all(c.startswith("a test") for c in data.captions.decode(data.test.y))
+    assert len(data.test) == 4 and all(
+        c.startswith("a test") for c in data.learned.vocabulary.decode(data.test.y)
+    )
     rows = [row.split("/")[1] for row in rows]
     lines(tmp_path / "captions.csv", ["file,caption", *rows])
     with pytest.raises(DataError, match=r"00.png may be test/00.png, train/00.png: write the folder too"):
@@ -745,11 +771,11 @@ def test_the_vocabulary_is_that_of_the_training_split(tmp_path):
         tmp_path / "x.npz", images=grey(), captions=np.array([f"word {chr(0x3B1 + i)}" for i in range(20)])
     )
     data = load(tmp_path / "x.npz", tokens="char")
-    seen = {letter for text in data.captions.decode(data.train.y) for letter in text}
-    assert set(data.captions.words[2:]) == seen and len(seen) < 5 + 20
+    seen = {letter for text in data.learned.vocabulary.decode(data.train.y) for letter in text}
+    assert set(data.learned.vocabulary.words[2:]) == seen and len(seen) < 5 + 20
     assert (data.test.y == 1).any(1).all(), "letters of the test split are unknown"
     words = load(tmp_path / "x.npz")
-    assert words.captions.words == ("<pad>", "<unk>", "word")
+    assert words.learned.vocabulary.words == ("<pad>", "<unk>", "word")
 
 
 @pytest.mark.parametrize("as_bytes", [False, True])
@@ -761,7 +787,7 @@ def test_an_npz_with_captions(tmp_path, as_bytes):
     assert data.train.y.shape == (10, 2, 2) and data.classes == ()
     assert [c for _, c in in_order(data)] == [["a cat", "the cat"], ["a hat"]] * 6
     labelled = load(tmp_path / "cats.npz", label="labels")
-    assert labelled.captions is None and len(labelled.classes) == 12
+    assert labelled.kind.name == "images" and len(labelled.classes) == 12
     np.savez(
         tmp_path / "split.npz",
         x_train=grey(12),
@@ -770,7 +796,11 @@ def test_an_npz_with_captions(tmp_path, as_bytes):
         captions_test=captions[:3],
     )
     split = load(tmp_path / "split.npz")
-    assert len(split.test) == 3 and split.captions.decode(split.test.y[:, 0]) == ["a cat", "a hat", "a cat"]
+    assert len(split.test) == 3 and split.learned.vocabulary.decode(split.test.y[:, 0]) == [
+        "a cat",
+        "a hat",
+        "a cat",
+    ]
 
 
 def test_bad_captions_of_an_npz(tmp_path):
@@ -805,15 +835,13 @@ def test_reading_with_the_recorded_vocabulary(tmp_path):
     np.savez(tmp_path / "x.npz", images=grey(), captions=np.array(["a cat", "a dog"] * 10))
     like = json.loads(json.dumps(load(tmp_path / "x.npz").describe()))
     np.savez(tmp_path / "y.npz", images=grey(2), captions=np.array([["a dog", "dog"], ["the cat", ""]]))
-    v = Vocabulary(like["captions"])
+    v = Vocabulary(like["learned"]["captions"])
     y = read(tmp_path / "y.npz", like=like).y
     assert (
         y.shape == (2, 2, 2)
         and v.decode(y[:, 0]) == ["a dog", "<unk> cat"]
         and v.decode(y[:, 1]) == ["dog", ""]
     )
-    del like["captions"], like["scenes"]
-    assert read(tmp_path / "y.npz", like=like).y is None, "the record of an older run"
 
 
 # --- sides ------------------------------------------------------------------------------------------------
@@ -849,7 +877,7 @@ def test_side_is_for_folders_of_images_only(tmp_path):
     pictures(tmp_path)
     with pytest.raises(DataError, match=r"is no folder of images, which alone are resized.*--side"):
         load("shapes", side=32)
-    assert load(tmp_path).captions is None
+    assert load(tmp_path).kind.name == "images"
     assert load(tmp_path, side=32).shape[1:] == (32, 32)
 
 
@@ -922,7 +950,7 @@ def test_mistakes_in_a_coco_file(tmp_path):
     file.write_text('{"settings": 1}')
     with pytest.raises(DataError, match="no file of captions"):
         load(file)
-    assert load(tmp_path).captions is None, "a .json that is something else is left alone"
+    assert load(tmp_path).kind.name == "images", "a .json that is something else is left alone"
 
 
 def test_an_image_that_is_named_in_two_ways_is_one_example(tmp_path):
@@ -965,4 +993,4 @@ def test_a_label_beside_captions_is_refused(tmp_path):
 def test_a_table_with_an_image_column_stays_a_table(tmp_path):
     g = np.random.default_rng(0)
     lines(tmp_path / "t.csv", ["image,size", *(f"{i},{g.random()}" for i in range(20))])
-    assert load(tmp_path / "t.csv").kind == "table"
+    assert load(tmp_path / "t.csv").kind.name == "table"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from latente import cli
 from latente.cli.train import free_folder
-from latente.codes import read_table
+from latente.data.table_files import read_table
 from latente.runs import Run
 
 SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]

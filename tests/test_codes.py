@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from latente import codes, make
 from latente.data import Examples, from_arrays
+from latente.data.table_files import read_table, write_table
 from latente.errors import DataError, LatenteError
 from latente.trace import mean
 
@@ -56,8 +57,8 @@ def test_codes_of_many_blocks_keep_their_order(points, model):
 def test_tables_come_back_bit_for_bit(points, model, tmp_path, ending):
     skip_without(ending)
     table, file = codes.encode(model, points.test), tmp_path / f"deep/codes{ending}"
-    codes.write_table(file, table)
-    back = codes.read_table(file)
+    write_table(file, table)
+    back = read_table(file)
     assert list(back) == list(table)
     for name, column in table.items():
         assert (back[name].astype(column.dtype) == column).all()
@@ -67,8 +68,8 @@ def test_tables_come_back_bit_for_bit(points, model, tmp_path, ending):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_decoding_gives_the_likelihoods_mean_in_the_datas_units(points, model, tmp_path, ending):
     skip_without(ending)
-    codes.write_table(tmp_path / f"codes{ending}", codes.encode(model, points.test))
-    decoded = codes.decode(model, codes.read_table(tmp_path / f"codes{ending}"), points)
+    write_table(tmp_path / f"codes{ending}", codes.encode(model, points.test))
+    decoded = codes.decode(model, read_table(tmp_path / f"codes{ending}"), points)
     x, _ = points.test.batch(slice(None))
     assert_close(decoded, points.inverse(model(x, choose=mean).likelihood.mean.detach()))
     assert decoded[:, 2].mean() > 20
@@ -117,15 +118,15 @@ def test_scores_of_a_point_mass_have_no_bound(points):
 def test_only_tables_are_written_and_read(tmp_path, name):
     (tmp_path / name).write_text("z_0\n1\n")
     with pytest.raises(LatenteError, match=name):
-        codes.write_table(tmp_path / name, {"z_0": np.ones(1)})
+        write_table(tmp_path / name, {"z_0": np.ones(1)})
     with pytest.raises(DataError, match=name):
-        codes.read_table(tmp_path / name)
+        read_table(tmp_path / name)
 
 
 def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("kept")
     with pytest.raises(LatenteError, match="cannot be written"):
-        codes.write_table(tmp_path / "file" / "codes.csv", {"z_0": np.ones(1)})
+        write_table(tmp_path / "file" / "codes.csv", {"z_0": np.ones(1)})
     assert (tmp_path / "file").read_text() == "kept"
 
 
@@ -151,27 +152,27 @@ def test_damaged_tables_are_refused(tmp_path, ending, damage):
     file = tmp_path / f"codes{ending}"
     file.write_bytes(DAMAGED[damage])
     with pytest.raises(DataError, match=rf"codes\{ending}"):
-        codes.read_table(file)
+        read_table(file)
 
 
 def test_a_truncated_npz_is_refused(tmp_path):
     file = tmp_path / "codes.npz"
-    codes.write_table(file, {"z_0": np.arange(100.0)})
+    write_table(file, {"z_0": np.arange(100.0)})
     whole = file.read_bytes()
     for keep in range(0, len(whole), 17):
         file.write_bytes(whole[:keep])
         with pytest.raises(DataError, match=r"codes\.npz"):
-            codes.read_table(file)
+            read_table(file)
 
 
 def test_pickled_arrays_are_refused(tmp_path):
     file = tmp_path / "codes.npz"
     np.savez(file, z_0=np.array([{}], dtype=object))
     with pytest.raises(DataError, match=r"codes\.npz"):
-        codes.read_table(file)
+        read_table(file)
 
 
 def test_columns_of_unequal_length_are_refused(points, model, tmp_path):
     np.savez(tmp_path / "codes.npz", z_0=np.ones(3), z_1=np.ones(2), z_2=np.ones(3))
     with pytest.raises(DataError):
-        codes.decode(model, codes.read_table(tmp_path / "codes.npz"), points)
+        codes.decode(model, read_table(tmp_path / "codes.npz"), points)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from latente.data import SOURCES, Data, Examples, from_arrays, load, read
+from latente.data import Data, Examples, from_arrays, load, read
+from latente.data.looks import Pixels
 from latente.errors import DataError, LatenteError
 
 REAL = Path(os.environ.get("LATENTE_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -80,7 +81,7 @@ def test_dynamic_draw_has_the_grey_level_as_its_probability(as_float):
     x = levels.repeat(200_000 // 9, 1)
     p = levels.double() / 255
     torch.manual_seed(3)
-    drawn, _ = Examples(x / 255 if as_float else x, binarise="dynamic").batch(slice(None))
+    drawn, _ = Examples(x / 255 if as_float else x, look=Pixels("dynamic")).batch(slice(None))
     assert drawn.dtype == torch.float32 and set(drawn.unique().tolist()) == {0.0, 1.0}
     mean = drawn.double().mean(0)
     assert mean[0] == 0 and mean[-1] == 1, "black and white are certain"
@@ -90,7 +91,7 @@ def test_dynamic_draw_has_the_grey_level_as_its_probability(as_float):
 
 def test_dynamic_draw_is_independent_between_pixels_and_follows_the_global_seed():
     x = torch.full((20_000, 16), 128, dtype=torch.uint8)
-    examples = Examples(x, binarise="dynamic")
+    examples = Examples(x, look=Pixels("dynamic"))
     torch.manual_seed(0)
     a, b = examples.batch(slice(None))[0], examples.batch(slice(None))[0]
     torch.manual_seed(0)
@@ -102,16 +103,20 @@ def test_dynamic_draw_is_independent_between_pixels_and_follows_the_global_seed(
 @pytest.mark.parametrize("shape", [(3, 7), (1, 1), (5, 3, 2, 3)])
 def test_dynamic_draw_of_any_number_of_pixels(shape):
     x = torch.randint(0, 256, shape, dtype=torch.uint8)
-    assert Examples(x, binarise="dynamic").batch(slice(None))[0].shape == shape
+    assert Examples(x, look=Pixels("dynamic")).batch(slice(None))[0].shape == shape
 
 
 def test_fixed_is_one_seeded_draw_that_leaves_the_global_generator_alone():
-    examples = Examples(torch.from_numpy(grey(9000, 4, 4)), torch.zeros(9000, dtype=torch.long), "dynamic")
+    examples = Examples(
+        torch.from_numpy(grey(9000, 4, 4)), torch.zeros(9000, dtype=torch.long), Pixels("dynamic")
+    )
     before = torch.get_rng_state()
     one, again, other = examples.fixed(1), examples.fixed(1), examples.fixed(2)
     assert torch.equal(before, torch.get_rng_state())
     assert (
-        one.x.dtype == torch.uint8 and set(one.x.unique().tolist()) == {0, 255} and one.binarise == "static"
+        one.x.dtype == torch.uint8
+        and set(one.x.unique().tolist()) == {0, 255}
+        and one.look.binarise == "static"
     )
     assert torch.equal(one.x, again.x) and not torch.equal(one.x, other.x)
     assert torch.equal(one.batch(slice(0, 5))[0], one.x[:5] / 255) and one.fixed(7) is one
@@ -150,7 +155,7 @@ def test_three_binarisations_are_three_benchmarks():
     ]
     assert torch.equal(static.validation.x, dynamic.validation.x), "both are evaluated on the same draw"
     assert torch.equal(static.test.x, dynamic.test.x)
-    assert dynamic.train.binarise == "dynamic" and torch.equal(dynamic.train.x, data.train.x)
+    assert dynamic.train.look.binarise == "dynamic" and torch.equal(dynamic.train.x, data.train.x)
     assert set(static.train.x.unique().tolist()) == {0, 255}
     assert dynamic.binarised("dynamic") is dynamic and data.binarised("none") is data
     with pytest.raises(DataError, match="load it again"):
@@ -206,7 +211,7 @@ def test_binary_images_are_known_as_such_however_they_are_written(dtype, high):
 def test_channels_come_first(shape, expected):
     x = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     data = from_arrays(x)
-    assert data.shape == expected and data.kind == "images"
+    assert data.shape == expected and data.kind.name == "images"
     last = expected != shape[1:] and len(shape) == 4
     assert torch.equal(
         all_rows(data), torch.from_numpy(x.transpose(0, 3, 1, 2) if last else x.reshape(20, *expected))
@@ -223,13 +228,15 @@ def test_float_images_stay_fractions_and_whole_ones_become_bytes():
 def test_vectors_in_the_unit_interval_are_kept_and_others_standardised():
     rng = np.random.default_rng(0)
     kept = from_arrays(rng.random((30, 4)))
-    assert kept.location is None and torch.equal(kept.inverse(kept.train.x), kept.train.x)
+    assert kept.learned.location is None and torch.equal(kept.inverse(kept.train.x), kept.train.x)
     x = rng.normal(1e9, [1.0, 5.0, 0.0], (30, 3))
     data = from_arrays(x)
-    assert data.kind == "vectors" and data.train.x.dtype == torch.float32 and data.scale is not None
+    assert (
+        data.kind.name == "vectors" and data.train.x.dtype == torch.float32 and data.learned.scale is not None
+    )
     assert torch.allclose(data.train.x.mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(data.train.x[:, :2].std(0, correction=0), torch.ones(2), atol=1e-4)
-    assert data.scale[2] == 1 and bool((data.train.x[:, 2] == 0).all()), "a constant column"
+    assert data.learned.scale[2] == 1 and bool((data.train.x[:, 2] == 0).all()), "a constant column"
     rows = x[data.indices["test"]]
     assert np.allclose(data.inverse(data.test.x).numpy(), rows, rtol=0, atol=1e-5), "float64 keeps the digits"
 
@@ -238,7 +245,7 @@ def test_the_moments_are_those_of_the_training_split_alone():
     x = np.random.default_rng(1).normal(3, 2, (50, 2))
     data = from_arrays(x, test=0.5)
     train = x[data.indices["train"]]
-    assert np.allclose(data.location, train.mean(0)) and np.allclose(data.scale, train.std(0))
+    assert np.allclose(data.learned.location, train.mean(0)) and np.allclose(data.learned.scale, train.std(0))
 
 
 def test_a_split_takes_each_row_once_and_follows_the_seed():
@@ -311,7 +318,7 @@ BAD_ARRAYS = {
     "channels.npy": (lambda p: np.save(p, np.zeros((12, 5, 5, 2))), "1, 3 or 4 channels"),
     "one.npy": (lambda p: np.save(p, np.zeros(12)), r"shape \(12,\) is no data set"),
     "text.npy": (lambda p: np.save(p, np.array([["a", "b"]] * 12)), "holds no numbers"),
-    "few.npy": (lambda p: np.save(p, grey(9)), "9 rows: give at least 10"),
+    "few.npy": (lambda p: np.save(p, grey(9)), "9 images: give at least 10"),
     "none.npy": (lambda p: np.save(p, grey(0)), "empty"),
     "lengths.npz": (lambda p: _npz(p, x=grey(), y=np.zeros(19, int)), "20 rows but 19 labels"),
     "lonely.npz": (lambda p: _npz(p, y=np.zeros(20, int)), "no array called x.*holds y"),
@@ -377,7 +384,11 @@ def test_csv_is_standardised_by_column_and_comes_back(tmp_path, suffix, delimite
         packed.write_bytes(gzip.compress(path.read_bytes()))
         path = packed
     data = load(path, label="sex")
-    assert data.kind == "table" and data.columns == ("age", "height") and data.classes == ("f", "m", "x")
+    assert (
+        data.kind.name == "table"
+        and data.learned.columns == ("age", "height")
+        and data.classes == ("f", "m", "x")
+    )
     assert data.name == "people" and data.benchmark == "people"
     expected = np.array([[float(a), float(b)] for a, b, _ in rows])
     assert np.allclose(data.inverse(all_rows(data)), expected, atol=1e-4)
@@ -396,7 +407,7 @@ def test_csv_is_standardised_by_column_and_comes_back(tmp_path, suffix, delimite
 def test_a_header_is_told_from_numbers(tmp_path, first, columns):
     path = write_csv(tmp_path / "t.csv", [first, *[[i, i * i] for i in range(12)]])
     data = load(path)
-    assert data.columns == columns
+    assert data.learned.columns == columns
     assert sum(len(e) for e in (data.train, data.validation, data.test)) == 12 + (first == ["1", "2"])
 
 
@@ -414,7 +425,7 @@ def test_quoted_headers_byte_order_marks_blank_lines_and_numeric_labels(tmp_path
     path = tmp_path / "q.csv"
     path.write_bytes(b"\xef\xbb\xbf\r\n" + "\r\n".join(lines).encode() + b"\r\n\r\n")
     data = load(path, label="y")
-    assert data.columns == ("a, b", "line\nbreak") and data.classes == ("0", "1")
+    assert data.learned.columns == ("a, b", "line\nbreak") and data.classes == ("0", "1")
 
 
 GOOD = [[i, i * 2] for i in range(12)]
@@ -475,7 +486,7 @@ def test_parquet(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({**columns, "kind": pa.array(kinds).dictionary_encode()}), path)
     data = load(path, label="kind")
-    assert data.columns == ("a", "b", "ok") and data.classes == ("u", "v")
+    assert data.learned.columns == ("a", "b", "ok") and data.classes == ("u", "v")
     assert np.allclose(data.inverse(all_rows(data)), np.array(list(columns.values()), float).T, atol=1e-5)
     with pytest.raises(DataError, match=r"t.parquet: column 'kind' is not numeric.*--label"):
         load(path)
@@ -707,7 +718,10 @@ def test_read_takes_columns_by_name_and_the_recorded_scale(tmp_path):
     rows = people()
     run = load(write_csv(tmp_path / "run.csv", [["age", "height", "sex"], *rows]), label="sex")
     like = json.loads(json.dumps(run.describe()))
-    assert like["sizes"] == {"train": 20, "validation": 2, "test": 2} and like["columns"] == ["age", "height"]
+    assert like["sizes"] == {"train": 20, "validation": 2, "test": 2} and like["learned"]["columns"] == [
+        "age",
+        "height",
+    ]
     new = write_csv(
         tmp_path / "new.csv", [["sex", "id", "height", "age"], *[[s, "k", h, a] for a, h, s in rows[:3]]]
     )
@@ -729,7 +743,7 @@ def test_read_checks_shapes_and_ranges_and_binarises_as_the_run_did(tmp_path):
     np.save(tmp_path / "x.npy", grey(3))
     assert torch.equal(read(tmp_path / "x.npy", like=data.describe()).x[:, 0], torch.from_numpy(grey(3)))
     drawn = read(tmp_path / "x.npy", like=data.binarised("dynamic").describe())
-    assert set(drawn.x.unique().tolist()) == {0, 255} and drawn.binarise == "static"
+    assert set(drawn.x.unique().tolist()) == {0, 255} and drawn.look.binarise == "static"
     np.save(tmp_path / "y.npy", grey(3, w=7))
     with pytest.raises(
         DataError, match=r"y.npy holds images of shape \(1, 6, 7\) where the run .* \(1, 6, 5\)"
@@ -845,24 +859,22 @@ def test_sets_without_an_address_say_where_their_file_goes(monkeypatch, tmp_path
 def test_mnist_needs_little_memory():
     code = (
         "import resource, torch, numpy; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "from latente.data import loading; before = peak(); loading.load('mnist'); print((peak() - before) // 1024)"
+        "from latente.data.loading import load; before = peak(); load('mnist'); print((peak() - before) // 1024)"
     )
     env = {**os.environ, "LATENTE_DATA": str(REAL)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 150, "MB above the imports"
 
 
-def test_the_catalogue_imports_neither_torch_nor_numpy():
-    code = "import sys, latente.data.catalogue, latente.errors; print({'torch', 'numpy'} & set(sys.modules))"
+def test_kinds_and_their_sources_import_neither_torch_nor_numpy():
+    code = "import sys, latente.data, latente.errors; latente.data.SOURCES; print({'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_every_name_can_be_loaded_and_every_export_resolves():
     import latente.data
-    from latente.data.loading import _NAMED
 
-    assert set(SOURCES) == set(_NAMED)
     assert all(getattr(latente.data, name) is not None for name in latente.data.__all__)
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         latente.data.lod  # noqa: B018

@@ -11,6 +11,7 @@ from latente import recipes
 from latente.data import Data, Examples
 from latente.distributions import NoisyLevels
 from latente.evaluation import evaluate
+from latente.kinds import KINDS
 from latente.models.diffusion import Bits, Bytes, Diffusion, Reals, signal_and_noise
 from latente.trace import kl
 
@@ -175,8 +176,7 @@ def test_training_lowers_the_bound_and_evaluation_claims_no_other():
     assert rates(plan.model, x).mean() < 0.5 * before
 
     some = Examples(x)
-    zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    data = Data("bits", "", some, some, some, "images", (), (), zero, one, "", {})
+    data = Data("bits", "", some, some, some, KINDS["images"], (), None, "", {})
     found = evaluate(plan.model, data, k=4, examples=50)
     assert found.nll is None and "estimated draw by draw" in found.absent["nll"]
     assert not found.latents and list(found.rates) == ["z0"] and found.bits_per_dim is not None

@@ -1,11 +1,15 @@
-"""The pages of `docs/`: what they quote, run, call and show is what is there."""
+"""The README and the pages of `docs/`: what they quote, run, call, print and show is what is there."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import fnmatch
 import html.parser
+import importlib
 import importlib.util
 import io
+import pkgutil
 import re
 import shlex
 import sys
@@ -19,6 +23,7 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
+import latente
 from latente import cli, recipes
 from latente.cli.options import listed
 from latente.cli.train import check_early
@@ -26,6 +31,7 @@ from latente.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 PAGES = sorted(DOCS.rglob("*.md"))
 ENGLISH = [p for p in PAGES if not p.name.endswith(".es.md")]
 PAIRS = [(p, p.with_suffix(".es.md")) for p in ENGLISH]
@@ -48,7 +54,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def name(page: Path) -> str:
-    return str(page.relative_to(DOCS))
+    return str(page.relative_to(ROOT if page == README else DOCS))
 
 
 def quotes() -> Iterator[Any]:
@@ -58,15 +64,34 @@ def quotes() -> Iterator[Any]:
                 yield pytest.param(block, id=f"{name(page)}-{i}")
 
 
+def calls(page: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Goes through the commands of a page: the line, its words after `latente`, and the lines that are said to be printed."""
+    for block in blocks(page):
+        if block.language == "console":
+            for call in re.split(r"^\$ ", block.code.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+                line, *printed = call.splitlines()
+                words = shlex.split(line, comments=True)
+                if "latente" in words:
+                    yield line, words[words.index("latente") + 1 :], printed
+
+
 def commands() -> Iterator[Any]:
-    for page in PAGES:
-        for block in blocks(page):
-            if block.language == "console":
-                joined = block.code.replace("\\\n", " ")
-                for line in re.findall(r"^\$ (.*\blatente\b.*)$", joined, re.MULTILINE):
-                    words = shlex.split(line, comments=True)
-                    if "latente" in words:
-                        yield pytest.param(words[words.index("latente") + 1 :], id=f"{name(page)}: {line}")
+    for page in [README, *PAGES]:
+        for line, words, _ in calls(page):
+            yield pytest.param(words, id=f"{name(page)}: {line}")
+
+
+def is_cheap(words: list[str], printed: list[str]) -> bool:
+    """Tells whether a command answers at once: a list, help, or a mistake."""
+    is_list = words in (["recipes"], ["data"])
+    return bool(printed) and (is_list or "--help" in words or printed[0].startswith(("latente: ", "Usage: ")))
+
+
+def cheap() -> Iterator[Any]:
+    for page in [README, *PAGES]:
+        for line, words, printed in calls(page):
+            if is_cheap(words, printed):
+                yield pytest.param(words, printed, id=f"{name(page)}: {line}")
 
 
 def without_code(page: Path) -> str:
@@ -76,6 +101,7 @@ def without_code(page: Path) -> str:
 def test_there_are_pages() -> None:
     assert len(list(quotes())) >= 20
     assert len(list(commands())) >= 20
+    assert len(list(cheap())) >= 10
     assert sum(b.language == "python" and not b.title for p in ENGLISH for b in blocks(p)) >= 10
 
 
@@ -109,6 +135,55 @@ def test_commands_parse(words: list[str]) -> None:
         )
 
 
+def call(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["latente", *words])
+    with pytest.raises(SystemExit):
+        cli.main()
+
+
+@pytest.mark.parametrize(("words", "printed"), list(cheap()))
+def test_commands_print_what_the_page_says(
+    words: list[str],
+    printed: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A line "…" stands for lines that the page leaves out; the folder in which the command is given is left out too."""
+    (tmp_path / "README.md").write_text("# Not data")
+    monkeypatch.chdir(tmp_path)
+    if "runs/plain" in words:  # the autoencoder of the lecture
+        call(
+            [
+                "train",
+                "autoencoder",
+                "--hidden",
+                "8",
+                "--steps",
+                "2",
+                "--threads",
+                "1",
+                "--out",
+                "runs/plain",
+            ],
+            monkeypatch,
+        )
+        capfd.readouterr()
+    call(words, monkeypatch)
+    found = "".join(capfd.readouterr()).replace(f"{tmp_path}/", "")
+    expected = "".join(r"(?:.*\n)+" if line == "…" else f"{re.escape(line)}\n" for line in printed)
+    assert re.fullmatch(expected, found), found
+
+
+@pytest.fixture
+def catalogue() -> Iterator[None]:
+    """Takes the recipes that a page adds out of the catalogue again."""
+    before = dict(recipes.RECIPES)
+    yield
+    recipes.RECIPES.entries = before
+
+
+@pytest.mark.usefixtures("catalogue")
 @pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in ENGLISH])
 def test_python_prints_what_the_page_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,7 +202,7 @@ def test_python_prints_what_the_page_says(
         assert printed.getvalue() == expected, printed.getvalue()
 
 
-@pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in PAGES])
+@pytest.mark.parametrize("page", [pytest.param(p, id=name(p)) for p in [README, *PAGES]])
 def test_pictures_and_links_exist(page: Path) -> None:
     text = without_code(page)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -161,8 +236,8 @@ def test_spanish_follows_english(pair: tuple[Path, Path]) -> None:
     assert len(formulas[0]) == len(formulas[1])
 
 
-def hook(of: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(of, DOCS / "hooks" / f"{of}.py")
+def hook(of: str, folder: Path = DOCS / "hooks") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(of, folder / f"{of}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[of] = module
@@ -173,6 +248,79 @@ def hook(of: str) -> ModuleType:
 def test_command_reference_is_that_of_the_commands() -> None:
     made = hook("commands").page()
     assert (DOCS / "reference" / "commands.md").read_text() == made, "run: python docs/hooks/commands.py"
+
+
+def test_every_public_name_is_documented() -> None:
+    api = hook("api")
+    found = api.modules()
+    for module, names in found.items():
+        assert list(importlib.import_module(f"latente.{module}").__all__) == names
+        homes = api.homes(module, names)
+        assert sorted(name for own in homes.values() for name in own) == sorted(names)
+        assert all(
+            hasattr(importlib.import_module(path), name) for path, own in homes.items() for name in own
+        )
+        assert all(f"::: {path}\n" in api.section(module, names) for path in homes)
+    packages = {m.name for m in pkgutil.iter_modules(latente.__path__)} - api.HIDDEN
+    public = {m for m in packages if hasattr(importlib.import_module(f"latente.{m}"), "__all__")}
+    assert public == set(found)
+    assert all(f"`{n}`" in api.first() for n in latente.__all__)
+    page = (DOCS / "reference" / "api.md").read_text()
+    assert api.PLACE in page and "<!-- names -->" in page
+
+
+@pytest.mark.parametrize("page", hook("table", ROOT / "benchmarks").TARGETS)
+def test_figures_are_those_of_the_stored_results(page: str) -> None:
+    made = hook("table", ROOT / "benchmarks").page(page)
+    assert (ROOT / page).read_text() == made, "run: python benchmarks/table.py"
+
+
+def test_a_figure_follows_its_stored_result() -> None:
+    table = hook("table", ROOT / "benchmarks")
+    row = table.ROWS["mnist"]
+    better = dataclasses.replace(row, values=lambda r: {**row.values(r), "minutes": 21})
+    assert not row.missed() and better.missed()
+    assert "21.0 minutes" in better.cells("en")[1] and "21,0 minutos" in better.cells("es")[1]
+    assert better.cells("en")[2].endswith("**missed**")
+
+
+def test_every_stored_result_is_listed() -> None:
+    listed = (ROOT / "benchmarks" / "README.md").read_text()
+    patterns = [p.replace("results/", "") for p in re.findall(r"results/[\w*.-]+\.json", listed)]
+    results = [p.name for p in (ROOT / "benchmarks" / "results").iterdir()]
+    assert not [r for r in results if not any(fnmatch.fnmatch(r, p) for p in patterns)]
+
+
+@pytest.mark.parametrize("page", ["recipes.md", "recipes.es.md"])
+def test_each_recipe_is_in_one_group(page: str) -> None:
+    groups = recipes.grouped()
+    assert sorted(name for names in groups.values() for name in names) == sorted(recipes.RECIPES)
+    found: dict[str, list[str]] = {}
+    for line in (DOCS / "guides" / page).read_text().splitlines():
+        if line.startswith("## "):
+            found[line.removeprefix("## ")] = []
+        elif row := re.match(r"\| `([\w-]+)` \|", line):
+            found[list(found)[-1]].append(row[1])
+    assert list(found.values()) == list(groups.values())
+    if page == "recipes.md":
+        assert list(found) == list(groups)
+
+
+def test_the_readme_is_short() -> None:
+    """What has a letter or a digit is a word, also in code, tables and headings; where links lead to, and comments, are none."""
+    text = re.sub(r"<!--.*?-->", "", README.read_text())
+    words = [w for w in re.sub(r"\]\([^)]*\)", "]", text).split() if re.search(r"\w", w)]
+    assert len(words) <= 500
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [b.code for b in blocks(README) if b.language == "python"]
+    short = code.replace("steps=1500", "steps=20, threads=1").replace(
+        "(vae, data)", "(vae, data, k=5, examples=50)"
+    )
+    assert short.count("=20,") == short.count("k=5") == 1
+    exec(compile(short, "README.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.strip().endswith(".")
 
 
 class Resources(html.parser.HTMLParser):
@@ -220,3 +368,7 @@ def test_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
     for sheet in tmp_path.rglob("*.css"):
         assert not re.findall(r"(?:@import|url\()\s*[\"']?https?:", sheet.read_text()), sheet
     assert any("<math" in p.read_text() for p in pages)
+    anchors = set(re.findall(r'id="(latente\.[\w.]+)"', (tmp_path / "reference" / "api.html").read_text()))
+    for module, names in hook("api").modules().items():
+        homes = hook("api").homes(module, names)
+        assert {f"{path}.{n}" for path, own in homes.items() for n in own} <= anchors

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 from typer.testing import CliRunner
 
@@ -374,3 +375,42 @@ def test_what_has_no_code_to_diagnose(folder):
         doctor.diagnose(run)
     with pytest.raises(LatenteError, match="classifier"):
         doctor.compare([run])
+
+
+def test_remedies_of_a_run_that_builds_on_another_are_tried_on_that_one(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    how = {"steps": 4, "threads": 1, "batch": 16, "evaluate_every": 2}
+    vae = {"latent": 2, "hidden": [4]}
+    base = runs.train("vae", str(tmp_path / "x.npy"), tmp_path / "base", arguments=vae, **how)
+    made = runs.train("prior", None, tmp_path / "prior", of=base.path, arguments={"components": 2}, **how)
+    run = runs.Run.open(made.path)
+    (row,) = doctor.try_remedies(run, [], steps=4)
+    tried = runs.Run.open(run.path / "remedies" / "as-it-was")
+    assert row.name == "as it was" and tried.asked() == run.asked()
+    assert tried.record["of"] == run.record["of"] and tried.data.train.x.equal(run.data.train.x)
+
+
+def test_remedies_are_tried_on_the_data_as_it_was_loaded(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 9, 12, 3), dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "faces" / f"{i}.png")
+    run = runs.train(
+        "vae",
+        str(tmp_path / "faces"),
+        tmp_path / "run",
+        arguments={"latent": 2, "hidden": [4], "likelihood": "bernoulli"},
+        options={"side": 5, "grey": True},
+        validation=0.2,
+        test=0.3,
+        steps=4,
+        threads=1,
+        batch=8,
+    )
+    assert run.data.shape == (1, 5, 5)
+    list(doctor.try_remedies(run, [], steps=4))
+    tried = runs.Run.open(run.path / "remedies" / "as-it-was")
+    assert tried.asked() == run.asked() and tried.asked().options == {"side": 5, "grey": True}
+    assert tried.record["data"] == run.record["data"]
+    words = report.command(run).split()
+    assert words[words.index("--side") + 1] == "5" and "--grey" in words

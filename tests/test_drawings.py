@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from typer.testing import CliRunner
 from latente import cli, data, magenta, pictures, recipes, runs
 from latente.data import strokes, svg
 from latente.data.augmentation import StretchAndDrop, droppable, without
-from latente.data.loading import convert
+from latente.data.conversion import convert
+from latente.data.looks import Points
 from latente.data.pickled import arrays
 from latente.distributions import Strokes
 from latente.distributions.strokes import drawn_points, lengths_of, mixture_log_prob
@@ -542,7 +544,7 @@ def test_augmentation_is_of_training_alone(squares):
 
 def test_batches_are_of_nearly_one_length():
     x = padded([a_drawing(1 + i % 40, i) for i in range(2000)])
-    examples = data.Examples(x)
+    examples = data.Examples(x, look=Points())
     order = examples.shuffled(20, torch.Generator().manual_seed(0))
     assert sorted(order.tolist()) == list(range(2000))
     lengths = lengths_of(x[order]).view(-1, 20).double()
@@ -587,7 +589,7 @@ def test_files_of_sketch_rnn_are_read_without_their_pickle(tmp_path, dtype, monk
     monkeypatch.setattr(pickle, "load", never)
     monkeypatch.setattr(pickle, "loads", never)
     found = data.load(file)
-    assert found.kind == "drawings" and found.shape == (33, 3)
+    assert found.kind.name == "drawings" and found.shape == (33, 3)
     assert [len(e) for e in (found.train, found.validation, found.test)] == [20, 5, 5]
     assert_close(
         found.inverse(found.test.x[0, :28]),
@@ -667,7 +669,7 @@ def test_quick_draw_is_read(tmp_path):
     file = ndjson(tmp_path / "few.ndjson", [simple, raw] * 6)
     found = data.read(file)
     assert found.y.tolist() == [0, 1] * 6
-    scale = data.load(file).scale[0].item()
+    scale = data.load(file).learned.scale[0].item()
     rows = (found.x[0, :4] * torch.tensor([scale, scale, 1.0])).round(decimals=3)
     assert (rows[:, :2] / rows[0, 0] * 10).round().tolist() == [[10, 0], [0, 5], [-7, 3], [1, 0]]
     assert rows[:, 2].tolist() == [0, 1, 0, 1]
@@ -834,13 +836,13 @@ def test_files_that_do_not_fit_together_are_errors(tmp_path, members, says):
 
 def test_other_files_are_still_read_as_what_they_are(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(20, 3)), offsets=np.arange(20))
-    assert data.load(tmp_path / "x.npz").kind == "vectors"
+    assert data.load(tmp_path / "x.npz").kind.name == "vectors"
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(12):
         Image.new("L", (4, 4), 20 * i).save(folder / f"{i}.png")
     (folder / "logo.svg").write_text(SVG)
-    assert data.load(folder).kind == "images"
+    assert data.load(folder).kind.name == "images"
     for file in folder.glob("*.png"):
         file.unlink()
     (folder / "README.md").write_text("drawings of mine")
@@ -855,9 +857,7 @@ def test_what_has_no_size_or_no_deviation_is_an_error(tmp_path):
         data.load(tmp_path / "same.npz")
     bad = [np.zeros((0, 3))] * 3 + [a_drawing(5, i) for i in range(20)]
     raw = strokes.raw_of(bad, "bad", splits={"validation": np.arange(3), "train": np.arange(3, 23)})
-    strokes.write_strokes(
-        tmp_path / "bad.npz", data.loading.replace(raw, splits={**raw.splits, "test": np.arange(0)})
-    )
+    strokes.write_strokes(tmp_path / "bad.npz", replace(raw, splits={**raw.splits, "test": np.arange(0)}))
     with pytest.raises(DataError, match="no drawing of validation is left: 3 with no line"):
         data.load(tmp_path / "bad.npz")
 
@@ -905,7 +905,7 @@ def test_moves_have_unit_deviation_in_training(squares):
     inside = found.train.x[..., 2] < 2
     moves = found.train.x[inside][:, :2].double()
     assert moves.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-    assert found.scale[0] == found.scale[1] and found.scale[2] == 1
+    assert found.learned.scale[0] == found.learned.scale[1] and found.learned.scale[2] == 1
 
 
 def test_convert_writes_what_load_reads(tmp_path, squares):
@@ -921,7 +921,7 @@ def test_official_sets_have_their_published_scale(shared_data, monkeypatch):
     monkeypatch.setenv("LATENTE_DATA", str(shared_data))
     found = data.load("sheep")
     assert [len(e) for e in (found.train, found.validation, found.test)] == [7400, 300, 300]
-    assert found.scale[0].item() == pytest.approx(18.5198, abs=1e-4) and found.shape == (251, 3)
+    assert found.learned.scale[0].item() == pytest.approx(18.5198, abs=1e-4) and found.shape == (251, 3)
 
 
 # ----------------------------------------------------------------------------------------------------- magenta
@@ -1254,11 +1254,15 @@ def test_scores_tell_the_odd_drawing(trained, tmp_path):
 
 
 def test_a_resumed_run_is_the_run(trained, tmp_path):
-    arguments = {**TINY, "longest": 15}
-    how = {"steps": 4, "batch": 8, "checkpoint_every": 2, "evaluate_every": 2}
-    whole = runs.train(
-        "sketch-rnn", str(trained / "some.npz"), tmp_path / "whole", arguments=arguments, **how
-    )
+    how = {
+        "arguments": TINY,
+        "options": {"longest": 15},
+        "steps": 4,
+        "batch": 8,
+        "checkpoint_every": 2,
+        "evaluate_every": 2,
+    }
+    whole = runs.train("sketch-rnn", str(trained / "some.npz"), tmp_path / "whole", **how)
     shutil.copytree(whole.path, tmp_path / "killed")
     *_, last = sorted((tmp_path / "killed" / "checkpoints").iterdir())
     shutil.rmtree(last)  # as if it had been killed before the last one

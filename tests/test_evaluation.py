@@ -11,6 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from latente.conditionals import Bernoulli, Diagonal, FixedNormal, Point, Quantised
 from latente.data import Examples
+from latente.data.looks import Pixels
 from latente.errors import TrainingError
 from latente.evaluation import (
     Evaluation,
@@ -25,6 +26,7 @@ from latente.evaluation import (
     two_sample,
 )
 from latente.flows import import_zuko
+from latente.kinds import KINDS
 from latente.models import VAE
 from latente.models.vae import OneHot
 from latente.nn import MLP, ConvDecoder, ConvEncoder, ResidualMLP
@@ -225,7 +227,7 @@ def blobs(n=60, binary=True, labels=False):
 
 
 def data(examples, **other):
-    content = {"benchmark": "blobs", "shape": (1, 6, 6), "kind": "images", **other}
+    content = {"benchmark": "blobs", "shape": (1, 6, 6), "kind": KINDS["images"], **other}
     return SimpleNamespace(train=examples, validation=examples, test=examples, **content)
 
 
@@ -245,7 +247,7 @@ def test_score_does_not_depend_on_the_batch():
     batched = importance_weighted(log_weights(model, some.batch(slice(None))[0], None, 3000)).bounds[-1]
     assert (batched - score(model, some, 3000, 0).bound).abs().max() < 0.1
     with pytest.raises(ValueError, match="fixed"):
-        score(model, Examples(some.x, None, "dynamic"), 3, 0)
+        score(model, Examples(some.x, None, Pixels("dynamic")), 3, 0)
 
 
 def test_nothing_outside_is_touched():
@@ -332,7 +334,7 @@ def test_shuffled_codes():
     model, basis = linear()
     some = Examples(sample(basis, 2000).float())
     model = model.float()
-    e = evaluate(model, data(some, shape=(8,), kind="vectors"), k=2, examples=2000)
+    e = evaluate(model, data(some, shape=(8,), kind=KINDS["vectors"]), k=2, examples=2000)
     signal, total = SPECTRUM[:5] - NOISE, SPECTRUM[:5]
     own = NOISE * 5  # E|x − Wz|² in the five directions, z ~ q(z|x): the noise itself
     expected = ((total + signal).sum() - own).item() / (2 * NOISE)

@@ -15,7 +15,7 @@ from latente.cli import app
 from latente.data import load, read
 from latente.data.folders import fitted, survey
 from latente.errors import DataError
-from latente.pictures import preview, preview_of
+from latente.pictures import preview
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow (latente[plots]) is not installed")
 pytest.importorskip("matplotlib")
@@ -165,8 +165,8 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
     )
     assert "what the model sees" in said and "bad.png" in said and (out / "preview.png").exists()
     run = runs.Run.open(out)
-    assert run.record["data"]["side"] == 12 and run.data.shape == (3, 12, 12)
-    assert preview_of(run.record["data"]) is not None
+    assert run.record["data"]["options"] == {"side": 12} and run.data.shape == (3, 12, 12)
+    assert run.data.kind.preview_of(run.record["data"]) is not None
     assert "--side 12" in report.command(run)
     assert read(folder, like=run.record["data"]).x.shape == (32, 3, 12, 12)
     run.evaluate(k=5, examples=5)

@@ -14,6 +14,7 @@ from latente.data import from_arrays, load, read
 from latente.data import vocabulary as words_of
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, RunError
+from latente.kinds import KINDS
 from latente.nn import MiniLM, minilm
 
 pytestmark = pytest.mark.skipif(
@@ -257,16 +258,16 @@ def test_the_record_names_the_package_and_what_was_in_it():
 def test_captions_of_scenes_and_files_are_cut_into_wordpieces(tmp_path):
     v = Vocabulary.minilm()
     scenes = load("shapes", tokens="minilm")
-    assert scenes.captions == v and v.unknown(" ".join(v.decode(scenes.test.y[:99]))) == []
+    assert scenes.learned.vocabulary == v and v.unknown(" ".join(v.decode(scenes.test.y[:99]))) == []
     torch.manual_seed(0)
     _, y = scenes.train.batch(slice(0, 50))
     words = load("shapes")
     torch.manual_seed(0)
-    assert v.decode(y) == words.captions.decode(words.train.batch(slice(0, 50))[1])
+    assert v.decode(y) == words.learned.vocabulary.decode(words.train.batch(slice(0, 50))[1])
     np.savez(tmp_path / "x.npz", images=images(), captions=np.array([TOLD[:2], ["A snowboarder", ""]] * 10))
     data = load(tmp_path / "x.npz", tokens="minilm")
-    assert data.train.y.shape[1] == 2 and data.captions == v
-    again = load(tmp_path / "x.npz", vocabulary=json.loads(json.dumps(data.describe()))["captions"])
+    assert data.train.y.shape[1] == 2 and data.learned.vocabulary == v
+    again = load(tmp_path / "x.npz", learned=json.loads(json.dumps(data.describe()))["learned"])
     assert again.train.y.equal(data.train.y)
     assert read(tmp_path / "x.npz", like=data.describe()).y.equal(
         read(tmp_path / "x.npz", like=again.describe()).y
@@ -274,32 +275,35 @@ def test_captions_of_scenes_and_files_are_cut_into_wordpieces(tmp_path):
 
 
 def test_names_of_classes_are_cut_as_asked():
-    data = from_arrays(images(), ["night_heron", "owl"] * 10)
-    told = data.captioned(Vocabulary.minilm())
-    assert told.captions == Vocabulary.minilm() and set(told.captions.decode(told.test.y)) <= {
+    data, captions = from_arrays(images(), ["night_heron", "owl"] * 10), KINDS["captions"]
+    told = captions.taken(data, captions.Options("minilm"))
+    assert told.learned.vocabulary == Vocabulary.minilm() and set(
+        told.learned.vocabulary.decode(told.test.y)
+    ) <= {
         "night heron",
         "owl",
     }
-    assert len(data.captioned().captions) == 5
+    assert len(captions.taken(data, captions.Options()).learned.vocabulary) == 5
 
 
 @pytest.mark.parametrize("by", ["captions", "labels"])
 def test_a_run_reads_captions_by_minilm_and_is_found_again(tmp_path, by):
     told = np.array(TOLD if by == "captions" else ["night_heron", "owl"] * 10)
     np.savez(tmp_path / "x.npz", images=images(), **{by: told})
-    arguments = {**TINY, "tokens": "char"}  # which MiniLM does not read
     run = runs.train(
         "text-to-image",
         str(tmp_path / "x.npz"),
         tmp_path / "run",
-        arguments=arguments,
+        arguments=TINY,
+        options={"tokens": "char"},  # which MiniLM does not read
         label=None if by == "captions" else "labels",
         steps=2,
         batch=8,
         threads=1,
     )
     assert (
-        run.data.captions == Vocabulary.minilm() and (tmp_path / "run" / "run.json").stat().st_size < 10_000
+        run.data.learned.vocabulary == Vocabulary.minilm()
+        and (tmp_path / "run" / "run.json").stat().st_size < 10_000
     )
     assert (tmp_path / "run" / "model.safetensors").stat().st_size < 200_000
     again = runs.Run.open(tmp_path / "run")
@@ -329,7 +333,12 @@ def test_a_run_that_builds_on_another_reads_captions_as_numbered_there(tmp_path)
     for kind in ("bag", "minilm"):
         run = refined("minilm", kind)
         again = runs.Run.open(run.path)
-        assert again.vocabulary == run.data.captions == again.data.captions == Vocabulary.minilm()
+        assert (
+            again.vocabulary
+            == run.data.learned.vocabulary
+            == again.data.learned.vocabulary
+            == Vocabulary.minilm()
+        )
         assert again.data.train.y.equal(run.data.train.y)
     with pytest.raises(RunError, match="choose another caption_encoder, or build on a run of minilm"):
         refined("bag", "minilm")

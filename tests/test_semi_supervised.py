@@ -14,6 +14,7 @@ from latente import cli, codes, recipes, runs
 from latente.conditionals import Conditional
 from latente.data import Examples, from_arrays
 from latente.data.examples import mixed
+from latente.data.table_files import read_table
 from latente.distributions import BernoulliEvent
 from latente.errors import LatenteError, RunError
 from latente.evaluation import classify_by_bayes, log_joint
@@ -418,7 +419,7 @@ def test_classes_are_told_on_the_command_line(folder, capsys, tmp_path):
     file = tmp_path / "classes.csv"
     status, said = command(capsys, "classify", folder / "m2", "--data", tmp_path / "x.npy", "--out", file)
     assert status == 0 and "classes of 5 examples" in said
-    table = codes.read_table(file)
+    table = read_table(file)
     assert list(table)[:2] == ["class", "p_0"]
     assert sum(table[f"p_{k}"] for k in range(10)) == pytest.approx(np.ones(5), abs=1e-6)
     status, said = command(capsys, "classify", folder / "m1")

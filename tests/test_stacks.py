@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from latente import recipes, runs
 from latente.data.examples import Examples
+from latente.data.looks import Pixels
 from latente.errors import RunError
 from latente.models.boltzmann import RBM, BernoulliUnits, GaussianUnits
 from latente.models.stacks import Affine, Ways, affine_layers, unroll
@@ -223,7 +224,7 @@ def test_codes_are_those_of_one_draw_in_chunks_as_in_one_pass():
     torch.nn.init.normal_(rbm.weight)
     expected = torch.sigmoid(grey.flatten(1) / 255 @ rbm.weight + rbm.hidden_bias)
     assert_close(codes(rbm, Examples(grey), torch.device("cpu")).x, expected, rtol=1e-5, atol=1e-6)
-    drawn = [codes(model, Examples(grey, binarise="dynamic"), torch.device("cpu")).x for _ in range(2)]
+    drawn = [codes(model, Examples(grey, look=Pixels("dynamic")), torch.device("cpu")).x for _ in range(2)]
     assert drawn[0].equal(drawn[1]) and not drawn[0].allclose(found)
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from latente import cli, codes, data, pictures, recipes, runs
 from latente.cli.tables import read_like
+from latente.data.text import abridged, count_cut
 from latente.distributions import Words
 from latente.distributions.words import END, MARKS, UNKNOWN
 from latente.errors import DataError, LatenteError, RunError
@@ -64,9 +65,11 @@ def test_the_penn_treebank(treebank):
         73760,
         82430,
     ]  # the counts of the literature, ends included
-    assert len(treebank.words) - 1 == 10000 and treebank.words[:5] == (*MARKS, "the", "N")
-    assert treebank.benchmark == "text_ptb, 10,000 words" and treebank.shape == (83,) and not treebank.cut
-    assert treebank.sentences(treebank.train.x[1:2]) == [
+    assert len(treebank.learned.words) - 1 == 10000 and treebank.learned.words[:5] == (*MARKS, "the", "N")
+    assert (
+        treebank.benchmark == "text_ptb, 10,000 words" and treebank.shape == (83,) and not count_cut(treebank)
+    )
+    assert treebank.learned.sentences(treebank.train.x[1:2]) == [
         "pierre <unk> N years old will join the board as a nonexecutive director nov. N"
     ]
     counts = torch.bincount(treebank.train.x.flatten())
@@ -89,11 +92,11 @@ def test_the_vocabulary_is_of_the_training_split_alone(tmp_path):
     }.items():
         (tmp_path / f"my.{split}.txt").write_text("\n".join(lines))
     found = data.load(tmp_path)
-    assert found.words == (*MARKS, "a", "b", "once")  # by frequency
-    assert found.sentences(found.validation.x) == ["<unk> <unk> a"]
-    assert found.sentences(found.test.x) == ["<unk> once <unk> b"]
+    assert found.learned.words == (*MARKS, "a", "b", "once")  # by frequency
+    assert found.learned.sentences(found.validation.x) == ["<unk> <unk> a"]
+    assert found.learned.sentences(found.test.x) == ["<unk> once <unk> b"]
     (tmp_path / "my.train.txt").write_text("a b b\n" * 9 + "<unk> rare")
-    assert data.load(tmp_path).words == (*MARKS, "b", "a", "rare")  # it marks what is unknown itself
+    assert data.load(tmp_path).learned.words == (*MARKS, "b", "a", "rare")  # it marks what is unknown itself
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError, match="no images"):
         data.load(tmp_path)
@@ -107,9 +110,9 @@ def test_a_file_of_sentences(tmp_path, rhyme, pack):
     file.write_bytes(pack(b"\xef\xbb\xbf" + rhyme.read_bytes().replace(b"\n", b"\r\n")))
     found, plain = data.load(file, test=0.2), data.load(rhyme, test=0.2)
     assert found.fingerprint == plain.fingerprint and found.train.x.equal(plain.train.x)
-    assert found.name == "rhyme" and found.kind == "text" and found.train.x.dtype == torch.int32
+    assert found.name == "rhyme" and found.kind.name == "text" and found.train.x.dtype == torch.int32
     rows = torch.cat([found.train.x, found.validation.x, found.test.x])
-    written = sorted(found.sentences(rows))
+    written = sorted(found.learned.sentences(rows))
     assert [w for w in written if "<unk>" not in w] == [s for s in sorted(2 * RHYME) if s in written]
     assert len(written) == 2 * len(RHYME)
 
@@ -154,13 +157,17 @@ def test_a_damaged_file(tmp_path, name):
 
 def test_long_sentences_and_rare_words(rhyme):
     whole = data.load(rhyme)
-    assert not whole.cut and whole.shape == (1 + len(RHYME[-1].split()),)
-    found = whole.abridged(words=12, longest=9)
-    assert len(found.words) == 13 and found.words == whole.words[:13] and found.shape == (9,)
-    assert found.cut == sum(len(s.split()) > 8 for s in 2 * RHYME)
+    assert not count_cut(whole) and whole.shape == (1 + len(RHYME[-1].split()),)
+    found = abridged(whole, words=12, longest=9)
+    assert (
+        len(found.learned.words) == 13
+        and found.learned.words == whole.learned.words[:13]
+        and found.shape == (9,)
+    )
+    assert count_cut(found) == sum(len(s.split()) > 8 for s in 2 * RHYME)
     assert found.benchmark == "rhyme, 12 words, cut at 9" and found.train.x.dtype == torch.int32
     assert torch.cat([found.train.x, found.validation.x, found.test.x]).unique().tolist() == list(range(13))
-    assert any(s.endswith(" …") for s in found.sentences(found.train.x))
+    assert any(s.endswith(" …") for s in found.learned.sentences(found.train.x))
     ends = (whole.train.x[:, :9] == END).sum(1)
     assert (found.train.x == END).sum(1).equal(ends)
 
@@ -169,7 +176,7 @@ def test_a_very_long_line_is_cut(tmp_path):
     file = tmp_path / "long.txt"
     file.write_text("word " * 1000 + "\n" + "two words\n" * 20)
     found = data.load(file)
-    assert found.shape == (256,) and found.cut == 1
+    assert found.shape == (256,) and count_cut(found) == 1
 
 
 def test_batches_are_of_one_length(treebank):
@@ -191,11 +198,11 @@ def test_other_examples_are_shuffled_as_ever():
 
 
 def test_new_text_is_read_with_the_words_of_the_run(rhyme, tmp_path):
-    about = data.load(rhyme).abridged(30, 12).describe()
+    about = abridged(data.load(rhyme), 30, 12).describe()
     file = tmp_path / "new.txt"
     file.write_text("the rat that ate the zeppelin\n\n" + RHYME[-1])
     x = data.read(file, like=json.loads(json.dumps(about))).x
-    words = about["words"]
+    words = about["learned"]["words"]
     assert [words[i] for i in x[0] if i > END] == ["the", "rat", "that", "ate", "the", "<unk>"]
     assert x.shape == (2, 12) and int(x[1, -1]) > END
     for other, like in ((file, {**about, "kind": "vectors", "columns": []}), ("digits", about)):
@@ -373,7 +380,7 @@ def run(tmp_path_factory):
 
 def test_a_model_learns_a_rhyme(run):
     found = run.evaluate(k=20, examples=50, split="validation")
-    assert found.perplexity.elbo < 2 and math.log(len(run.data.words) - 1) > 3.6
+    assert found.perplexity.elbo < 2 and math.log(len(run.data.learned.words) - 1) > 3.6
     words = words_of(run.data.validation.x) / len(run.data.validation)
     assert found.perplexity.words == pytest.approx(words)
     assert found.perplexity.elbo == pytest.approx(math.exp(-found.elbo.mean / words))
@@ -394,13 +401,13 @@ def test_a_sentence_keeps_its_draws_in_any_company(run, monkeypatch):
 
 def test_a_run_is_opened_again(run, tmp_path):
     opened = runs.Run.open(run.path)
-    assert opened.data.words == run.data.words and len(opened.data.words) == 41
-    assert opened.data.shape == (60,) and opened.data.cut == run.data.cut > 0
+    assert opened.data.learned.words == run.data.learned.words and len(opened.data.learned.words) == 41
+    assert opened.data.shape == (60,) and count_cut(opened.data) == count_cut(run.data) > 0
     assert opened.data.test.x.equal(run.data.test.x)
     x, _ = opened.data.test.batch(slice(0, 4))
     assert log_weights(opened.model, x, None, 3).equal(log_weights(run.model, x, None, 3))
     file = tmp_path / "again.txt"
-    file.write_text("\n".join(opened.data.sentences(x)).replace(" …", " farmer"))
+    file.write_text("\n".join(opened.data.learned.sentences(x)).replace(" …", " farmer"))
     same = read_like(opened, str(file))
     kept = x[:, -1] <= END
     assert same.x[kept].equal(x[kept])
@@ -409,7 +416,7 @@ def test_a_run_is_opened_again(run, tmp_path):
     assert at_once(opened.model, x, None) == ELEMENTS["cpu"] // (words_of(x[:1]) * 40)
     table = codes.encode(opened.model, same)
     assert set(table) == {f"{n}_{j}" for n in ("z", "sd") for j in range(4)}
-    written = opened.data.sentences(codes.decode(opened.model, table, opened.data))
+    written = opened.data.learned.sentences(codes.decode(opened.model, table, opened.data))
     assert len(written) == 4 and all(line.startswith("this is the") for line in written)
 
 

@@ -225,7 +225,7 @@ def test_the_same_split(bases, fitted, tmp_path):
     for run in (fitted["vae"], named):
         for name, rows in base.split().items():
             assert np.array_equal(Run.open(run.path).split()[name], rows)
-        assert run.record["data"]["binarise"] == "dynamic" == base.record["data"]["binarise"]
+        assert run.record["data"]["learned"] == {"binarise": "dynamic"} == base.record["data"]["learned"]
 
 
 def test_a_flow(bases, tmp_path):
@@ -420,7 +420,9 @@ def test_data_unlike_that_of_the_base(tmp_path):
     with pytest.raises(RunError, match="components is 50, and there are 48 training examples"):
         runs.train("prior", None, tmp_path / "many", **how)
     run = runs.train("prior", None, tmp_path / "p", arguments=arguments, **how)
-    assert run.data.location.equal(base.data.location) and run.record["data"]["source"] == str(tables["a"])
+    assert run.data.learned.location.equal(base.data.learned.location) and run.record["data"][
+        "source"
+    ] == str(tables["a"])
 
 
 # ---------------------------------------------------------------------------------------------------- classifiers

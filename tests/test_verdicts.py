@@ -12,7 +12,9 @@ import torch
 
 from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale, Point
 from latente.data import Examples
+from latente.data.looks import Pixels
 from latente.evaluation import Estimate, evaluate, findings, verdict
+from latente.kinds import KINDS
 from latente.models import VAE
 from latente.nn import MLP
 from latente.priors import Flat, Standard
@@ -33,9 +35,17 @@ def digits():
 
 
 def data(digits, binarise="dynamic", n=4000):
-    train, test = Examples(digits[:n], None, binarise), Examples(digits[4000:], None, binarise)
+    train, test = (
+        Examples(digits[:n], None, Pixels(binarise)),
+        Examples(digits[4000:], None, Pixels(binarise)),
+    )
     return SimpleNamespace(
-        train=train, validation=test, test=test.fixed(1), benchmark="digits", shape=(1, 28, 28), kind="images"
+        train=train,
+        validation=test,
+        test=test.fixed(1),
+        benchmark="digits",
+        shape=(1, 28, 28),
+        kind=KINDS["images"],
     )
 
 

@@ -1,31 +1,27 @@
-"""Codes and scores as files: what `latente encode`, `decode` and `score` read and write.
+"""Codes, scores and classes as tables: what `latente encode`, `decode` and `score` read and write.
 
 A code is the posterior's mean, with its standard deviation beside it: the same for the same example up to rounding,
-whatever the batch. A file is a table with one row an example, as `.parquet` (extra `tables`), `.csv` or `.npz`.
+whatever the batch. A table has one row an example, see :mod:`latente.data.table_files`.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .data import Data, Examples
+from .data.kind import Kind
 from .distributions import onto
-from .distributions.strokes import lengths_of
 from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
 from .models import Classifier, Labelling
 from .trace import Model, mean
 
-__all__ = ["classify", "decode", "encode", "read_table", "score", "write_table"]
+__all__ = ["classify", "decode", "encode", "score"]
 
 BLOCK = 512
 
@@ -36,6 +32,7 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
 
     On a sphere a code is the direction of the mean. Of a flow it is the image of the noise's mean, without deviations.
     """
+    examples = examples.fixed()
     means: dict[str, list[Tensor]] = {}
     deviations: dict[str, list[Tensor]] = {}
     for start in range(0, len(examples), BLOCK):
@@ -52,7 +49,7 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
         table |= columns_of(name, torch.cat(means[name]))
         if name in deviations:
             table |= columns_of(spread(name), torch.cat(deviations[name]))
-    y = examples.fixed().y
+    y = examples.y
     if y is not None:
         table |= {"label": y.cpu().numpy()} if y.dim() == 1 else columns_of("caption", y)
     return table
@@ -78,9 +75,9 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
     words = [name for name in table if re.fullmatch(r"caption_\d+", name)]
-    if words and data.captions is not None:
+    if words and "captions" in data.kind.has:
         for name in words:
-            in_range(name, table[name], len(data.captions))
+            in_range(name, table[name], len(data.learned.vocabulary))
         words.sort(key=lambda name: int(name.removeprefix("caption_")))
         y = torch.tensor(np.stack([table[name] for name in words], 1)).int()
     example = data.test.batch(slice(0, 1))
@@ -131,16 +128,24 @@ def needs_code(groups: Mapping[str, object]) -> None:
         )
 
 
-def score(model: Model, examples: Examples, draws: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns the bounds of each example, in nats: up to rounding the same, whatever the other examples are."""
+def score(
+    model: Model, examples: Examples, draws: int, seed: int = 0, kind: Kind | None = None
+) -> dict[str, np.ndarray]:
+    """Returns the bounds of each example, in nats: up to rounding the same, whatever the other examples are.
+
+    Arguments:
+        model: The model.
+        examples: The examples.
+        draws: The draws of the importance-weighted bound.
+        seed: The seed of all draws.
+        kind: The kind of data that the examples are, which may add columns.
+    """
     from .evaluation import score
 
     found = score(model, examples.fixed(), draws, seed)
     table = {"elbo": found.elbo, "distortion": found.distortion, "rate": found.rate}
     table |= {} if found.bound is None else {"log_likelihood_bound": found.bound}
-    if examples.x.dim() == 3:  # drawings, whose nats grow with their points
-        points = lengths_of(examples.x).cpu()
-        table |= {"points": points, "nats_a_point": -found.elbo / (points + 1)}
+    table |= {} if kind is None else kind.columns_of_score(examples.x, found.elbo)
     return {name: values.numpy() for name, values in table.items()}
 
 
@@ -168,89 +173,3 @@ def classify(
     else:
         raise LatenteError("the model infers no labels: give the draws of Bayes' rule, e.g. 30")
     return {"class": p.argmax(1)} | {f"p_{name}": column for name, column in zip(classes, p.T)}
-
-
-def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:
-    """Writes columns of one length.
-
-    Raises:
-        LatenteError: If the extension is none of .parquet, .csv and .npz, or the file cannot be written.
-    """
-    writers: dict[str, Callable[[Path, Mapping[str, np.ndarray]], None]] = {
-        ".parquet": write_parquet,
-        ".csv": write_csv,
-        ".npz": write_npz,
-    }
-    if path.suffix not in writers:
-        raise LatenteError(f"{path} ends in {path.suffix or 'nothing'}: choose {', '.join(writers)}")
-    part = path.with_name(f".part.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LatenteError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        writers[path.suffix](part, table)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise LatenteError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def write_npz(path: Path, table: Mapping[str, np.ndarray]) -> None:
-    np.savez_compressed(path, **dict(table))  # type: ignore[arg-type]
-
-
-def write_csv(path: Path, table: Mapping[str, np.ndarray]) -> None:
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(table)
-        rows.writerows(zip(*(column.tolist() for column in table.values())))
-
-
-def write_parquet(path: Path, table: Mapping[str, np.ndarray]) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise LatenteError(
-            "parquet files need pyarrow: pip install 'latente[tables]', or choose .csv"
-        ) from None
-    pyarrow.parquet.write_table(pyarrow.table(dict(table)), path)
-
-
-def read_table(path: Path) -> dict[str, np.ndarray]:
-    """Reads what `write_table` wrote.
-
-    Raises:
-        DataError: If the file is missing, empty, damaged, or of another kind.
-    """
-    try:
-        if path.suffix == ".npz":
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                table = {name: file[name] for name in file.files}
-        elif path.suffix == ".parquet":
-            import pyarrow.parquet
-
-            table = {
-                name: column.to_numpy()
-                for name, column in zip(*parquet_columns(pyarrow.parquet.read_table(path)))
-            }
-        elif path.suffix == ".csv":
-            with path.open(newline="") as lines:
-                header, *rows = csv.reader(lines)
-            table = {name: np.array([float(row[j]) for row in rows]) for j, name in enumerate(header)}
-        else:
-            raise DataError(f"{path} is no table of codes: latente encode writes .parquet, .csv and .npz")
-    except ImportError:
-        raise DataError("parquet files need pyarrow: pip install 'latente[tables]'") from None
-    except (OSError, EOFError, ValueError, TypeError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as a table of codes: {error}") from None
-    if len({column.shape for column in table.values()}) > 1 or any(c.ndim != 1 for c in table.values()):
-        raise DataError(f"{path} is no table of codes: its columns differ in length")
-    if not table or not len(next(iter(table.values()))):
-        raise DataError(f"{path} has no rows")
-    return table
-
-
-def parquet_columns(table: object) -> tuple[list[str], list]:
-    return table.column_names, table.columns  # type: ignore[attr-defined]

@@ -171,7 +171,7 @@ def try_remedies(
         LatenteError: If the folder holds such runs already, or training is interrupted.
     """
     root = out or remedies_folder(run)
-    about = run.record["data"]
+    asked = run.asked()
     given = run.record["arguments"]
     how = {n: v for n, v in run.record["settings"].items() if n not in ("steps", "epochs")}
     every = max(1, min(how.pop("evaluate_every", 500), steps // 4))
@@ -180,13 +180,14 @@ def try_remedies(
         try:
             tried = runs.train(
                 run.record["recipe"],
-                about["source"],
+                asked.source,
                 root / (name.replace(" ", "-").replace(",", "") or "plain"),
-                of=run.record["of"]["path"] if run.recipe.builds else None,
+                of=asked.of,
                 arguments={**given, **change},
-                label=about["label"],
-                validation=about.get("validation", 0.1),
-                test=about.get("test", 0.1),
+                label=asked.label,
+                validation=asked.validation,
+                test=asked.test,
+                options=asked.options,
                 progress=progress,
                 **{**how, "steps": steps, "evaluate_every": every},
             )

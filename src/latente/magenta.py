@@ -69,12 +69,12 @@ def import_run(file: Path | str, out: Path | str) -> Run:
             "shape": [int(info["max_seq_len"]) + 1, 3],
             "sizes": {},
             "classes": [],
-            "columns": [],
-            "words": [],
-            "location": None,  # its units are those of files that are not public: others are scaled by their own moves
-            "scale": [scale, scale, 1.0],
+            "options": {},
+            "learned": {
+                "location": None,
+                "scale": [scale, scale, 1.0],
+            },  # its units are those of files that are not public
             "fingerprint": "",
-            "binarise": "none",
             "note": f"weights of Magenta, from {file.name}",
             "benchmark": f"{info.get('name', file.stem)}, Magenta's weights",
         },
@@ -118,7 +118,6 @@ def model_of(info: dict[str, Any], weights: Sequence[np.ndarray], file: Path) ->
         hidden, outputs = shapes[-5]
         arguments = {
             "shape": [int(info["max_seq_len"]) + 1, 3],
-            "longest": int(info["max_seq_len"]),
             "latent": code,
             "cell": "lstm",
             "encoder_cell": "lstm",
@@ -166,7 +165,7 @@ def export_run(run: Run, file: Path | str) -> Path:
         "version": 6,
         "max_seq_len": about["shape"][0] - 1,
         "name": about["name"],
-        "scale_factor": about["scale"][0],
+        "scale_factor": about["learned"]["scale"][0],
     }
     blobs = [
         base64.b64encode((w * (TOP / LARGEST)).round().astype("<i2").tobytes()).decode() for w in weights

@@ -56,11 +56,14 @@ def options(
 
 
 def list_recipes() -> None:
-    """Lists the recipes, a line each."""
-    show_table({name: recipes.describe(name) for name in sorted(recipes.RECIPES)})
+    """Lists the recipes by the question that they answer, a line each."""
+    width = max(map(len, recipes.RECIPES))
+    for i, (group, names) in enumerate(recipes.grouped().items()):
+        out.print(f"\n{group}" if i else group, markup=False)
+        show_table({name: recipes.describe(name) for name in names}, width)
 
 
-def show_table(lines: dict[str, str]) -> None:
-    width = max(map(len, lines))
+def show_table(lines: dict[str, str], width: int = 0) -> None:
+    width = max(width, *map(len, lines))
     for name, text in lines.items():
         out.print(f"{name:{width}}  {text}", markup=False)

@@ -30,7 +30,8 @@ def generate(
     top_p: TopP = 1.0,
 ) -> None:
     """Draws images of captions; those in one column share their noise, so that a changed word shows what it does."""
-    from .. import codes, pictures
+    from .. import pictures
+    from ..data.table_files import write_table
     from ..evaluation import alternatives
     from ..runs import Run
 
@@ -40,7 +41,7 @@ def generate(
     how = drawn_how(opened, guidance, temperature, top_k, top_p)
     if picture.suffix == ".npz":
         images = opened.generate(texts, n, seed=seed, **how)
-        codes.write_table(picture, {"x": images.cpu().numpy()})
+        write_table(picture, {"x": images.cpu().numpy()})
     else:
         note = ", ".join([opened.record["data"]["benchmark"], *said(how)])
         pictures.generations(

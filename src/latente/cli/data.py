@@ -3,53 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from ..data.catalogue import SOURCES
+from ..data.kind import sources
+from ..kinds import KINDS
 from .app import out, show_table
-from .options import Grey, RunPath, Side
+from .options import RunPath, with_options
 
 
 def show_data(
     source: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="a set with a name, or a file or folder of yours")
     ] = None,
-    side: Side = None,
-    grey: Grey = False,
     picture: Annotated[
         Path, typer.Option("--out", help="picture of images beside what a model sees of them")
     ] = Path("preview.png"),
+    **given: Any,
 ) -> None:
     """Lists the data sets that have a name; or says what one, a file or a folder holds, and shows what a model sees of it."""
+    known = sources()
     if source is None:
-        show_table(SOURCES)
+        show_table(known)
         return
-    from .. import data, pictures
-    from ..data.folders import survey
-    from ..data.loading import holds_images
+    from .. import data
+    from ..data.loading import chosen
 
+    options = {n: v for n, v in given.items() if v is not None}
     folder = Path(source).expanduser()
-    if source not in SOURCES and folder.is_dir() and holds_images(folder):
-        found = survey(folder)
-        for line in found.lines(side, grey):
-            out.print(line, markup=False)
-        pictures.preview(found.paths, side=side, grey=grey, name=folder.resolve().name).save(picture)
-    else:
-        loaded = data.load(source, side=side, grey=grey)
-        about = loaded.describe()
-        out.print(f"{loaded.benchmark}: {about['kind']} of shape {tuple(about['shape'])}", markup=False)
-        out.print(", ".join(f"{name} {size:,}" for name, size in about["sizes"].items()))
-        if loaded.classes:
-            out.print(f"{len(loaded.classes)} classes: {', '.join(loaded.classes[:20])}", markup=False)
-        if loaded.note:
-            out.print(loaded.note, markup=False)
-        if loaded.kind != "images" or loaded.shape[0] not in (1, 3):
+    for kind in KINDS.values() if source not in known and folder.exists() else ():
+        found = kind.survey(folder, chosen(kind, options))
+        if found is not None:
+            for line in found.lines:
+                out.print(line, markup=False)
+            out.print(f"what a model sees: {found.draw(picture)}")
             return
-        shown = loaded.train.fixed().subset(32).batch(slice(None))[0]
-        pictures.grid(shown, f"Images of {loaded.name}", loaded.benchmark).save(picture)
-    out.print(f"what a model sees: {picture}")
+    loaded = data.load(source, **options)
+    about = loaded.describe()
+    out.print(f"{loaded.benchmark}: {about['kind']} of shape {tuple(about['shape'])}", markup=False)
+    out.print(", ".join(f"{name} {size:,}" for name, size in about["sizes"].items()))
+    if loaded.classes:
+        out.print(f"{len(loaded.classes)} classes: {', '.join(loaded.classes[:20])}", markup=False)
+    if loaded.note:
+        out.print(loaded.note, markup=False)
+    draw = loaded.kind.preview(loaded)
+    if draw is not None:
+        draw(picture)
+        out.print(f"what a model sees: {picture}")
+
+
+show_data.__signature__ = with_options(show_data, KINDS.values())  # type: ignore[attr-defined]
 
 
 def convert(

@@ -275,8 +275,8 @@ def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
         needs_decoder(opened, kind)
     if kind not in OF_NOISE:
         needs_encoder(opened, kind)
-    trained_on = opened.data.kind
-    own = {"text": pictures.texts, "drawings": pictures.sketches}.get(trained_on, pictures)
+    trained_on = opened.data.kind.name
+    own = opened.data.kind.shows() or pictures
     draws = own if kind in own.__all__ else pictures
     for of, options in OWN.items():
         if trained_on != of and (odd := how.keys() & options):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 import typing
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from pydantic.fields import FieldInfo
+
+from ..data.kind import Kind
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Picture = Annotated[
@@ -36,16 +40,6 @@ Rescale = Annotated[
     bool, typer.Option("--rescale", help="bring them to the size of the moves that the model has learnt")
 ]
 Label = Annotated[str | None, typer.Option(help="class, by name or number, for conditional models")]
-Side = Annotated[
-    int | None,
-    typer.Option(
-        min=4,
-        max=1024,
-        help="pixels a side: images of a folder are cropped to the square in their middle and brought to this size",
-        show_default=False,
-    ),
-]
-Grey = Annotated[bool, typer.Option("--grey", help="make the images of a folder grey")]
 DataFile = Annotated[
     str, typer.Option("--data", help="file, folder or data set with examples like those of the run")
 ]
@@ -85,6 +79,24 @@ def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
         default=None,
         annotation=Annotated[plain | None, typer.Option(flag, help=help_text, show_default=False)],
     )
+
+
+def loading_options(kinds: Iterable[Kind], taken: Iterable[str] = ()) -> list[inspect.Parameter]:
+    """Makes options of how data of some kinds is loaded, each once, but for those whose names are taken."""
+    found: dict[str, inspect.Parameter] = {}
+    for kind in kinds:
+        hints = typing.get_type_hints(kind.Options, include_extras=True)
+        for field in dataclasses.fields(kind.Options):
+            if field.name not in (*taken, *found):
+                found[field.name] = option(field.name, hints[field.name], field.default)
+    return list(found.values())
+
+
+def with_options(command: Callable[..., Any], kinds: Iterable[Kind]) -> inspect.Signature:
+    """Returns the signature of a command with the options of loading in place of its last parameter."""
+    signature = inspect.signature(command, eval_str=True)
+    *own, _ = signature.parameters.values()
+    return signature.replace(parameters=[*own, *loading_options(kinds)])
 
 
 def listed(value: Any, annotation: Any) -> Any:

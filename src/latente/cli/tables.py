@@ -24,12 +24,13 @@ def encode(
 ) -> None:
     """Writes the posterior mean and standard deviation of each example."""
     from .. import codes
+    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
     needs_encoder(opened, "codes")
     examples = read_like(opened, data)
-    codes.write_table(file, codes.encode(opened.model, examples))
+    write_table(file, codes.encode(opened.model, examples))
     out.print(f"codes of {len(examples)} examples: {file}")
 
 
@@ -49,29 +50,13 @@ def decode(
 ) -> None:
     """Decodes a table of codes to the likelihood's means, or to the likeliest words or drawings."""
     from .. import codes
+    from ..data.table_files import read_table
     from ..runs import Run
 
     opened = Run.open(run)
     needs_decoder(opened, "decoded codes")
-    x = codes.decode(opened.model, codes.read_table(table), opened.data)
-    if file.suffix == ".txt" and opened.data.kind == "text":
-        file.write_text("\n".join([*opened.data.sentences(x), ""]))
-    elif opened.data.kind == "drawings":
-        from .. import pictures
-
-        shown = [pictures.Drawing(rows) for rows in x.numpy()]
-        pictures.Sheet(
-            "Decoded", f"{opened.title}, {table}", [shown[i : i + 10] for i in range(0, len(shown), 10)]
-        ).save(file)
-    elif file.suffix == ".png":
-        from .. import pictures
-
-        pictures.grid(x).save(file)
-    elif file.suffix == ".npz":
-        codes.write_table(file, {"x": x.numpy()})
-    else:
-        names = opened.data.columns or [f"x_{j}" for j in range(x[0].numel())]
-        codes.write_table(file, dict(zip(names, x.flatten(1).numpy().T)))
+    x = codes.decode(opened.model, read_table(table), opened.data)
+    opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}")
     out.print(f"{len(x)} decoded examples: {file}")
 
 
@@ -85,15 +70,16 @@ def score(
 ) -> None:
     """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from .. import codes
+    from ..data.table_files import write_table
     from ..models import Classifier
     from ..runs import Run
 
     opened = Run.open(run)
     examples = read_like(opened, data)
     if isinstance(opened.model, Classifier):
-        codes.write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
+        write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
     else:
-        codes.write_table(file, codes.score(opened.model, examples, draws))
+        write_table(file, codes.score(opened.model, examples, draws, kind=opened.data.kind))
     out.print(f"scores of {len(examples)} examples: {file}")
 
 
@@ -124,13 +110,14 @@ def tell_classes(
 ) -> None:
     """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
     from .. import codes
+    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
     classes, draws = opened.record["data"]["classes"], drawn_to_classify(opened, draws)
     if data is not None:
         table = codes.classify(opened.model, read_like(opened, data), classes, draws, seed)
-        codes.write_table(file, table)
+        write_table(file, table)
         out.print(f"classes of {len(table['class'])} examples: {file}")
         return
     opened.needs_examples()
@@ -211,8 +198,8 @@ def read_like(run: Run, source: str) -> Examples:
     """Reads examples as the run saw its own, and refuses those that its model cannot take, e.g. without labels."""
     from ..data import read
 
-    about = run.record["data"]
-    examples = read(source, about["label"] if about["columns"] else None, about)
+    about, kind = run.record["data"], run.data.kind
+    examples = read(source, about["label"] if kind.read_columns(about) else None, about)
     try:
         run.model(*examples.batch(slice(0, 1)))
     except ValueError as error:

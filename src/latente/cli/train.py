@@ -17,24 +17,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import recipes
-from ..data.catalogue import SOURCES
+from ..data.kind import Kind, check_values, sources
 from ..errors import LatenteError, RunError
+from ..kinds import KINDS
 from ..settings import Settings, settings
 from .app import out
 from .judge import report, show_evaluation
-from .options import Grey, RunPath, Side, listed, option
+from .options import RunPath, listed, loading_options, option
 
 if TYPE_CHECKING:
+    from ..recipes import Recipe
     from ..runs import Run
 
 
 training = typer.Typer(
     no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
 )
-STANDARD = {
-    "drawings": "kanji",
-    "captions": "captions-mnist",
-}  # data of recipes that read it; others read digits
 Of = Annotated[
     str | None,
     typer.Option(
@@ -55,7 +53,9 @@ def command(name: str) -> None:
         chosen = {n: v for n, v in given.items() if v is not None}
         arguments = {n: listed(v, own[n].annotation) for n, v in chosen.items() if n in own}
         how = {n: listed(v, hints[n]) for n, v in chosen.items() if n in hints}
+        options = {n: given[n] for n in loaded_by if given.get(n) is not None}
         check_early(name, arguments, how)
+        check_values(options, kinds)
         train(
             name,
             given["data"],
@@ -66,17 +66,19 @@ def command(name: str) -> None:
             arguments,
             how,
             of=given.get("of"),
-            fitted={n: given[n] for n in ("side", "grey") if n not in own and given.get(n)},
+            options=options,
         )
 
-    fitted = {"side": (Side, None), "grey": (Grey, False)} if recipe.reads is None else {}
+    kinds = kinds_of(recipe)
+    by_kind = loading_options(kinds)
+    loaded_by = [option.name for option in by_kind]
     data_options = [
         inspect.Parameter(
             "data",
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if recipe.builds else STANDARD.get(recipe.reads or "", "digits"),
+            default=None if recipe.builds else kinds[0].usual["data"],
             annotation=Annotated[
-                str | None, typer.Option(help=f"{', '.join(SOURCES)}, or a file or folder of yours")
+                str | None, typer.Option(help=f"{', '.join(sources())}, or a file or folder of yours")
             ],
         ),
         inspect.Parameter(
@@ -114,15 +116,18 @@ def command(name: str) -> None:
     parameters = parameters if recipe.builds else []
     parameters += [option(n, p.annotation, p.default) for n, p in own.items()]
     parameters += data_options
-    parameters += [
-        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for n, (kind, default) in fitted.items()
-        if n not in own
-    ]
+    parameters += by_kind
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipe.summary
     training.command(name)(run)
+
+
+def kinds_of(recipe: Recipe[...]) -> list[Kind]:
+    """Returns the kinds of data that a recipe reads, and whose options it has."""
+    if recipe.reads is not None:
+        return [KINDS.find(recipe.reads)]
+    return [kind for kind in KINDS.values() if kind.is_general]
 
 
 def check_early(name: str, arguments: dict[str, Any], how: dict[str, Any]) -> None:
@@ -154,7 +159,7 @@ def train(
     arguments: dict[str, Any],
     how: dict[str, Any],
     of: str | None = None,
-    fitted: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Run:
     from .. import runs
 
@@ -168,9 +173,9 @@ def train(
         label=label,
         validation=validation,
         test=test,
+        options=options,
         progress=True,
         begun=show_folder,
-        **(fitted or {}),
         **how,
     )
     finish(run)
@@ -179,9 +184,8 @@ def train(
 
 def show_folder(run: Run) -> None:
     """Shows, before training, what a model sees of a folder of the user's images; without matplotlib that is left out."""
-    from .. import pictures
-
-    shown = pictures.preview_of(run.record["data"])
+    about = run.record["data"]
+    shown = KINDS[about["kind"]].preview_of(about)
     if shown is None:
         return
     try:
@@ -211,12 +215,11 @@ def finish(run: Run) -> None:
     best = best_validation(lines) or lines[-1]
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
-    unit = "nats a point of the longest drawing" if run.data.kind == "drawings" else "nats"
     out.print(
-        f"best validation loss {best['loss']:.2f} {unit} at step {best['step']}{shown} on {run.data.benchmark}"
+        f"best validation loss {best['loss']:.2f} {run.data.kind.unit} at step {best['step']}{shown} on {run.data.benchmark}"
     )
-    if run.data.kind == "text":
-        out.print(run.data.census())
+    for remark in run.data.kind.remarks(run.data):
+        out.print(remark, markup=False)
     if run.data.note:
         out.print(f"{run.data.name}: {run.data.note}", markup=False)
     out.print(f"the run is in {run.path}; next: latente report {run.path}")

@@ -1,8 +1,7 @@
 """Data: from a name, a file or a folder to three splits of examples.
 
 `load` reads a named set or the user's own file or folder and splits it; `read` reads a whole file the way a
-finished run saw its data. The names resolve on first use: `import latente.data.catalogue` imports neither
-torch nor numpy.
+finished run saw its data. The names resolve on first use: `import latente.data` imports neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -10,18 +9,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from latente.data.catalogue import SOURCES
-
 if TYPE_CHECKING:
-    from latente.data.examples import Data, Examples
-    from latente.data.loading import convert, from_arrays, load, read
+    from .conversion import convert
+    from .examples import Examples
+    from .kind import Data, Kind, Source
+    from .loading import from_arrays, load, read
+    from .looks import Look
 
-__all__ = ["SOURCES", "Data", "Examples", "convert", "from_arrays", "load", "read"]
+    SOURCES: dict[str, str]
 
-_HOMES = {
-    "Data": "examples",
+__all__ = ["SOURCES", "Data", "Examples", "Kind", "Look", "Source", "convert", "from_arrays", "load", "read"]
+
+HOMES = {
+    "Data": "kind",
     "Examples": "examples",
-    "convert": "loading",
+    "Kind": "kind",
+    "Look": "looks",
+    "Source": "kind",
+    "convert": "conversion",
     "from_arrays": "loading",
     "load": "loading",
     "read": "loading",
@@ -29,9 +34,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name == "SOURCES":  # what `load` knows by name, and a line about each
+        from .kind import sources
+
+        return sources()
+    if name not in HOMES:
         raise AttributeError(f"module 'latente.data' has no attribute {name!r}")
-    return getattr(import_module(f"latente.data.{_HOMES[name]}"), name)
+    return getattr(import_module(f"latente.data.{HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -17,27 +17,27 @@ from typing import Any
 
 import numpy as np
 
-from latente.data.raw import Raw, few, interpret, join
-from latente.errors import DataError
+from ..errors import DataError
+from .raw import Raw, few, interpret, join
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
 
-_X = ("x", "images", "data", "features")
-_Y = ("y", "labels", "label", "targets", "target")
-_CAPTIONS = ("captions", "caption")
-_SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
+ROWS_NAMED = ("x", "images", "data", "features")
+LABELS_NAMED = ("y", "labels", "label", "targets", "target")
+CAPTIONS_NAMED = ("captions", "caption")
+SPLIT_WORDS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
 
 
 @contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
+def readable(path: str | Path) -> Iterator[None]:
     try:
         yield
     except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is cut short or damaged ({error}): copy or save it again.") from error
     except ValueError as error:
         if "pickle" in str(error):
@@ -51,7 +51,7 @@ def _readable(path: str | Path) -> Iterator[None]:
 @contextmanager
 def open_npz(path: str | Path) -> Iterator[Any]:
     """Opens an .npz file and turns whatever is wrong with it into a DataError."""
-    with _readable(path), Path(path).open("rb") as file:
+    with readable(path), Path(path).open("rb") as file:
         z = np.load(file, allow_pickle=False)
         if not isinstance(z, np.lib.npyio.NpzFile):
             raise DataError(f"{path} is not an .npz archive: rename it to .npy or save it with numpy.savez.")
@@ -65,7 +65,7 @@ def read_npy(path: Path) -> Raw:
     Raises:
         DataError: If the file is damaged, pickled, or no data set.
     """
-    with _readable(path), path.open("rb") as file:
+    with readable(path), path.open("rb") as file:
         x = np.load(file, allow_pickle=False)
         if not isinstance(x, np.ndarray):
             x.close()
@@ -73,7 +73,7 @@ def read_npy(path: Path) -> Raw:
     return interpret(x, None, str(path))
 
 
-def _split_key(
+def split_key(
     names: dict[str, str], stems: tuple[str, ...], words: tuple[str, ...], bare: bool
 ) -> str | None:
     for word in words:
@@ -84,17 +84,17 @@ def _split_key(
     return None
 
 
-def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
-    keys = {split: _split_key(names, _X, words, True) for split, words in _SPLITS.items()}
+def read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
+    keys = {split: split_key(names, ROWS_NAMED, words, True) for split, words in SPLIT_WORDS.items()}
     if keys["train"] is None or (keys["test"] is None and keys["validation"] is None):
         return None
     found = {split: key for split, key in keys.items() if key is not None}
-    told = {split: _split_key(names, _CAPTIONS, _SPLITS[split], False) for split in found}
+    told = {split: split_key(names, CAPTIONS_NAMED, SPLIT_WORDS[split], False) for split in found}
     if any(told.values()):
         raw = join({s: z[k] for s, k in found.items()}, {}, where)
-        parts = [_texts(z, told[s], len(raw.splits[s]), f"{where}: {k}") for s, k in found.items()]
-        return _captioned(raw, [c for part in parts for c in part], where)
-    labels = {split: _split_key(names, _Y, _SPLITS[split], False) for split in found}
+        parts = [texts_of(z, told[s], len(raw.splits[s]), f"{where}: {k}") for s, k in found.items()]
+        return with_captions(raw, [c for part in parts for c in part], where)
+    labels = {split: split_key(names, LABELS_NAMED, SPLIT_WORDS[split], False) for split in found}
     named = {split: key for split, key in labels.items() if key is not None}
     if named and len(named) < len(found):
         bare = next(s for s in found if s not in named)
@@ -104,7 +104,7 @@ def _read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
     return join({s: z[k] for s, k in found.items()}, {s: z[k] for s, k in named.items()}, where)
 
 
-def _texts(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...]]:
+def texts_of(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...]]:
     """Reads the captions of n images."""
     if key is None:
         raise DataError(f"{where} has no captions where other splits have some: add or remove them.")
@@ -124,10 +124,10 @@ def _texts(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...]]
     return rows
 
 
-def _captioned(raw: Raw, captions: list[tuple[str, ...]], where: str) -> Raw:
+def with_captions(raw: Raw, captions: list[tuple[str, ...]], where: str) -> Raw:
     if raw.kind != "images":
         raise DataError(f"{where} has captions beside {raw.kind}: captions are for images, (N, H, W[, C]).")
-    return replace(raw, y=None, classes=(), captions=tuple(captions))
+    return replace(raw, kind="captions", y=None, classes=(), captions=tuple(captions))
 
 
 def read_npz(path: Path, label: str | None = None) -> Raw:
@@ -145,12 +145,12 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
         held = ", ".join(z.files) or "nothing"
         if label is not None and label not in z.files:
             raise DataError(f"{path} has no array {label!r} to take labels from; it holds {held}.")
-        whole = None if label else _read_splits(z, names, str(path))
+        whole = None if label else read_splits(z, names, str(path))
         if whole is not None:
             return whole
-        y = label or next((names[k] for k in _Y if k in names), None)
-        x = next((names[k] for k in (*_X, "train") if k in names), None)
-        told = None if label else next((names[k] for k in _CAPTIONS if k in names), None)
+        y = label or next((names[k] for k in LABELS_NAMED if k in names), None)
+        x = next((names[k] for k in (*ROWS_NAMED, "train") if k in names), None)
+        told = None if label else next((names[k] for k in CAPTIONS_NAMED if k in names), None)
         y = None if told else y
         others = [name for name in z.files if name not in (y, told)]
         if x is None and len(others) == 1:
@@ -160,4 +160,4 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
         raw = interpret(z[x], None if y is None else z[y], str(path))
         if told is None:
             return raw
-        return _captioned(raw, _texts(z, told, len(raw.x), str(path)), str(path))
+        return with_captions(raw, texts_of(z, told, len(raw.x), str(path)), str(path))

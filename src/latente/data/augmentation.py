@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latente.distributions.strokes import FINISHED, LIFTED
+from ..distributions.strokes import FINISHED, LIFTED
 
 __all__ = ["Flip", "StretchAndDrop", "droppable", "without"]
 
@@ -76,16 +76,15 @@ class StretchAndDrop:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirrors each image with probability a half, left to right; bytes become numbers in [0, 1].
+    """Mirrors each image with probability a half, left to right.
 
     Example:
         >>> _ = torch.manual_seed(0)
         >>> Flip()(torch.tensor([[0, 255], [0, 255]], dtype=torch.uint8).view(2, 1, 1, 2)).flatten(1)
-        tensor([[1., 0.],
-                [0., 1.]])
+        tensor([[255,   0],
+                [  0, 255]], dtype=torch.uint8)
     """
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = x.div(255) if x.dtype == torch.uint8 else x
         turned = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
         return torch.where(turned, x.flip(-1), x)

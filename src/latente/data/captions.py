@@ -27,39 +27,39 @@ from typing import Any
 
 import numpy as np
 
-from latente.data import folders
-from latente.data.raw import Raw, few, interpret
-from latente.errors import DataError
+from ..errors import DataError
+from . import folders
+from .raw import Raw, few, interpret
 
 __all__ = ["NAMES", "find_captions", "read_captions"]
 
 NAMES = ("captions.csv", "captions.tsv", "captions.jsonl", "metadata.jsonl", "metadata.csv")
-_FILES = ("file_name", "file", "filename", "image")
-_TEXTS = ("caption", "captions", "text", "title")
-_COCO = ("images", "annotations")
+FILE_COLUMNS = ("file_name", "file", "filename", "image")
+TEXT_COLUMNS = ("caption", "captions", "text", "title")
+COCO = ("images", "annotations")
 
 
-def _header(path: Path) -> list[str]:
+def header_of(path: Path) -> list[str]:
     try:
-        first, second = next(lines := _cells(path)), next(lines, [])
+        first, second = next(lines := cells_of(path)), next(lines, [])
     except (StopIteration, DataError):
         return []
     names = [cell.strip().lower() for cell in first]
-    place = next((names.index(n) for n in _FILES if n in names), None)
+    place = next((names.index(n) for n in FILE_COLUMNS if n in names), None)
     if place is None or place >= len(second):
         return []
     return names if Path(second[place]).suffix.lower() in folders.SUFFIXES else []
 
 
-def _is_coco(path: Path) -> bool:
+def is_coco(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
                 return False
-        told = _coco(path)
+        told = coco_in(path)
     except (OSError, DataError):
         return False
-    return all(isinstance(told.get(key), list) for key in _COCO)
+    return all(isinstance(told.get(key), list) for key in COCO)
 
 
 def find_captions(path: Path) -> Path | None:
@@ -70,12 +70,14 @@ def find_captions(path: Path) -> Path | None:
     """
     if not path.is_dir():
         suffix = path.suffix.lower()
-        if suffix in (".jsonl", ".json") or (suffix in (".csv", ".tsv") and path.is_file() and _header(path)):
+        if suffix in (".jsonl", ".json") or (
+            suffix in (".csv", ".tsv") and path.is_file() and header_of(path)
+        ):
             return path
         return None
     found = [path / name for name in NAMES if (path / name).is_file()]
-    found = [p for p in found if p.name != "metadata.csv" or _header(p)]
-    found = found or [p for p in sorted(path.glob("*.json")) if _is_coco(p)]
+    found = [p for p in found if p.name != "metadata.csv" or header_of(p)]
+    found = found or [p for p in sorted(path.glob("*.json")) if is_coco(p)]
     if len(found) > 1:
         raise DataError(
             f"{path} has more than one file of captions ({few([p.name for p in found])}): give the path of the one to use."
@@ -83,7 +85,7 @@ def find_captions(path: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _cells(path: Path) -> Iterator[list[str]]:
+def cells_of(path: Path) -> Iterator[list[str]]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -94,8 +96,8 @@ def _cells(path: Path) -> Iterator[list[str]]:
         raise DataError(f"{path} cannot be read ({error}): save it again.") from error
 
 
-def _table(path: Path) -> list[dict[str, Any]]:
-    rows = _cells(path)
+def rows_of_table(path: Path) -> list[dict[str, Any]]:
+    rows = cells_of(path)
     names = [cell.strip().lower() for cell in next(rows, [])]
     out = []
     for number, row in enumerate(rows, 1):
@@ -108,7 +110,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def _text(path: Path) -> str:
+def content_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,9 +119,9 @@ def _text(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _objects(path: Path) -> list[dict[str, Any]]:
+def objects_in(path: Path) -> list[dict[str, Any]]:
     out = []
-    for number, line in enumerate(_text(path).split("\n"), 1):
+    for number, line in enumerate(content_of(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -136,12 +138,12 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     return out
 
 
-def _coco(path: Path) -> dict[str, Any]:
+def coco_in(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(_text(path))
+        told = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON, or a damaged one ({error}): copy or save it again.") from error
-    if not isinstance(told, dict) or not all(isinstance(told.get(key), list) for key in _COCO):
+    if not isinstance(told, dict) or not all(isinstance(told.get(key), list) for key in COCO):
         raise DataError(
             f"{path} is no file of captions: a .json has the lists images and annotations of COCO; "
             "a .jsonl has an object a line."
@@ -149,37 +151,37 @@ def _coco(path: Path) -> dict[str, Any]:
     return told
 
 
-def _spoken(row: Mapping[str, Any], key: str) -> str:
+def caption_of_row(row: Mapping[str, Any], key: str) -> str:
     """Writes the attributes of a row as a caption, without those that are empty."""
     cells = ((k, str(v).strip()) for k, v in row.items() if k != key and v is not None)
     return " ".join(f"{k} {v}".replace("_", " ") for k, v in cells if v)
 
 
-def _captions_of(row: Mapping[str, Any], key: str, text: str | None) -> list[str]:
-    value = _spoken(row, key) if text is None else row.get(text)
+def captions_of_row(row: Mapping[str, Any], key: str, text: str | None) -> list[str]:
+    value = caption_of_row(row, key) if text is None else row.get(text)
     return [str(v or "").strip() for v in (value if isinstance(value, list) else [value])]
 
 
-def _from_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, list[str]]:
+def captions_by_file(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str, list[str]]:
     names = dict.fromkeys(name for row in rows for name in row)
-    key = next((n for n in _FILES if n in names), None)
+    key = next((n for n in FILE_COLUMNS if n in names), None)
     if key is None:
         raise DataError(
-            f"{path} does not name its images: give it a column {few(_FILES)} and a column caption"
+            f"{path} does not name its images: give it a column {few(FILE_COLUMNS)} and a column caption"
             + (f"; it has {few(list(names))}." if names else ".")
         )
-    text = next((n for n in _TEXTS if n in names), None)
+    text = next((n for n in TEXT_COLUMNS if n in names), None)
     nameless = [i for i, row in enumerate(rows, 1) if not str(row.get(key) or "").strip()]
     if nameless:
         raise DataError(f"{path}: no image is named in row {few(nameless)}: fill in the column {key}.")
     told: dict[str, list[str]] = {}
     for row in rows:
-        told.setdefault(str(row[key]).strip(), []).extend(_captions_of(row, key, text))
+        told.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
     return told
 
 
-def _from_coco(path: Path) -> dict[str, list[str]]:
-    coco = _coco(path)
+def captions_of_coco(path: Path) -> dict[str, list[str]]:
+    coco = coco_in(path)
     try:
         files = {image["id"]: image["file_name"] for image in coco["images"]}
         said = [(a["image_id"], a["caption"]) for a in coco["annotations"] if "caption" in a]
@@ -202,7 +204,7 @@ def _from_coco(path: Path) -> dict[str, list[str]]:
     return told
 
 
-def _check(told: Mapping[str, Sequence[str]], path: Path) -> None:
+def check_captions(told: Mapping[str, Sequence[str]], path: Path) -> None:
     if not told:
         raise DataError(f"{path} tells of no image: write a row for each.")
     silent = [file for file, captions in told.items() if not captions]
@@ -213,7 +215,7 @@ def _check(told: Mapping[str, Sequence[str]], path: Path) -> None:
         raise DataError(f"{path} has an empty caption for {few(empty)}: write it, or drop the row.")
 
 
-def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
+def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     """Finds the images of a file of captions, and tells which ones of its folder it leaves out."""
     here = folders.files(path.parent)
     named: dict[str, list[Path]] = {}
@@ -245,7 +247,7 @@ def _located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     return out, [p for p in here if p.resolve() not in found]
 
 
-def _squares(paths: Sequence[Path], side: int) -> np.ndarray:
+def squares(paths: Sequence[Path], side: int) -> np.ndarray:
     x = folders.square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
     for i, path in enumerate(paths[1:], 1):
         square = folders.square(folders.pixels(path), side)
@@ -272,12 +274,12 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         raise DataError(f"side is the height and width of the images in pixels, at least 1, not {side}.")
     suffix = path.suffix.lower()
     if suffix == ".json":
-        told = _from_coco(path)
+        told = captions_of_coco(path)
     else:
-        told = _from_rows(_objects(path) if suffix == ".jsonl" else _table(path), path)
-    _check(told, path)
+        told = captions_by_file(objects_in(path) if suffix == ".jsonl" else rows_of_table(path), path)
+    check_captions(told, path)
     folders.need_pillow(path.parent)
-    found, others = _located(list(told), path)
+    found, others = located(list(told), path)
     merged: dict[Path, list[str]] = {}  # one image may be named in several ways
     for place, captions in zip(found, told.values(), strict=True):
         merged.setdefault(place.resolve(), []).extend(captions)
@@ -288,8 +290,10 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
     x = (
         folders.stack(paths, "give --side 32 to crop and shrink them all to 32x32, or ")
         if side is None
-        else _squares(paths, side)
+        else squares(paths, side)
     )
     parts = [p.relative_to(path.parent.resolve()).parts for p in paths]
     splits = folders.split_folders(parts)
-    return replace(interpret(x, None, str(path), splits), captions=tuple(map(tuple, merged.values())))
+    return replace(
+        interpret(x, None, str(path), splits), kind="captions", captions=tuple(map(tuple, merged.values()))
+    )

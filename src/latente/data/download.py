@@ -17,12 +17,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from latente.errors import DataError
+from ..errors import DataError
 
 __all__ = ["cache_folder", "download", "fetch", "find"]
 
-_TIMEOUT = 30.0  # seconds without a byte
-_BLOCK = 1 << 16
+TIMEOUT = 30.0  # seconds without a byte
+BLOCK = 1 << 16
 
 
 def cache_folder() -> Path:
@@ -31,7 +31,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "latente"
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -55,21 +55,21 @@ def find(folders: tuple[str, ...], file: str, sha256: str | None = None) -> Path
         for folder in folders:
             if (root / folder / file).is_file():
                 return root / folder / file
-        if (root / file).is_file() and (sha256 is None or _sha256(root / file) == sha256):
+        if (root / file).is_file() and (sha256 is None or sha256_of(root / file) == sha256):
             return root / file
     cached = cache_folder() / folders[0] / file
     return cached if cached.is_file() else None
 
 
-def _stream(url: str, target: int, sha256: str) -> str | None:
+def stream(url: str, target: int, sha256: str) -> str | None:
     """Copies a URL to an open file, which it closes; returns what went wrong on the far side, or None."""
     digest, done = hashlib.sha256(), 0
     with os.fdopen(target, "wb") as out:
         try:
             request = urllib.request.Request(url, headers={"User-Agent": "latente"})
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
                 size = response.headers.get("Content-Length")
-                while block := response.read(_BLOCK):
+                while block := response.read(BLOCK):
                     digest.update(block)
                     done += len(block)
                     try:
@@ -110,7 +110,7 @@ def download(urls: tuple[str, ...], path: Path, sha256: str) -> Path:
                 "a folder of yours, or LATENTE_DATA to one that holds the data."
             ) from error
         try:
-            failure = _stream(url, target, sha256)
+            failure = stream(url, target, sha256)
             if failure is None:
                 os.replace(temporary, path)
                 return path

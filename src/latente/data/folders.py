@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latente.data.idx import is_idx
-from latente.data.idx import read_folder as read_idx_folder
-from latente.data.raw import Raw, few, interpret
-from latente.errors import DataError
+from ..errors import DataError
+from .idx import is_idx
+from .idx import read_folder as read_idx_folder
+from .raw import Raw, few, interpret
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,15 +45,15 @@ __all__ = [
 ]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-_SPLITS = {
+SPLIT_FOLDERS = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "test": "test",
 }
-_KINDS = {1: "grey", 3: "colour"}
-_MODES = {
+CHANNEL_NAMES = {1: "grey", 3: "colour"}
+MODES = {
     "1": "black and white",
     "L": "grey",
     "LA": "grey with transparency",
@@ -64,7 +64,7 @@ _MODES = {
     "I": "16-bit grey",
     "YCbCr": "colour",
 }
-_TURNED = 0x0112  # the EXIF tag of the orientation
+TURNED = 0x0112  # the EXIF tag of the orientation
 
 
 def files(folder: Path) -> list[Path]:
@@ -75,7 +75,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
-def _plain(image: Image, path: Path, on_white: bool) -> np.ndarray:
+def plain_pixels(image: Image, path: Path, on_white: bool) -> np.ndarray:
     """Returns the pixels as (H, W, C)."""
     if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or (
         image.mode in ("L", "RGB") and "transparency" in image.info
@@ -83,7 +83,7 @@ def _plain(image: Image, path: Path, on_white: bool) -> np.ndarray:
         image = image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             if on_white:
-                return _on_white(image)
+                return laid_on_white(image)
             raise DataError(
                 f"{path} has transparent pixels: put the images on a background first, "
                 "as with `magick mogrify -background white -flatten`, or give --side to have them on white."
@@ -101,7 +101,7 @@ def _plain(image: Image, path: Path, on_white: bool) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def _on_white(image: Image) -> np.ndarray:
+def laid_on_white(image: Image) -> np.ndarray:
     """Lays an image with an alpha channel on white, as (H, W, C)."""
     alpha = np.asarray(image.getchannel("A"), np.float64)[..., None] / 255
     colour = np.asarray(image.convert("L" if image.mode == "LA" else "RGB"), np.float64)
@@ -123,7 +123,7 @@ def pixels(path: Path, on_white: bool = False) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            return _plain(ImageOps.exif_transpose(image), path, on_white)
+            return plain_pixels(ImageOps.exif_transpose(image), path, on_white)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} is not an image: remove it from the folder.") from error
     except DataError:
@@ -168,7 +168,7 @@ def fitted(path: Path, side: int | None, grey: bool = False) -> np.ndarray:
     return found if found.dtype == np.uint8 else (found * 255).round().astype(np.uint8)
 
 
-def _fit(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, list[int], str]:
+def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, list[int], str]:
     """Reads images as a model will see them, (n, H, W, C); tells which files they are of, and what was done."""
     x, widened = np.empty((0, 1, 1, 1), np.uint8), 0
     kept: list[int] = []
@@ -228,18 +228,18 @@ def stack(paths: list[Path], advice: str = "") -> np.ndarray:
             )
         if image.shape != first.shape or image.dtype != first.dtype:
             raise DataError(
-                f"{paths[0]} is {_mode(first)} but {path} is {_mode(image)}: make all images "
+                f"{paths[0]} is {mode_of(first)} but {path} is {mode_of(image)}: make all images "
                 "grey or all colour, as with `magick mogrify -colorspace gray`."
             )
         row[...] = image
     return x
 
 
-def _mode(pixels: np.ndarray) -> str:
-    return f"{8 if pixels.dtype == np.uint8 else 16}-bit {_KINDS[pixels.shape[2]]}"
+def mode_of(pixels: np.ndarray) -> str:
+    return f"{8 if pixels.dtype == np.uint8 else 16}-bit {CHANNEL_NAMES[pixels.shape[2]]}"
 
 
-def _classes(parts: list[tuple[str, ...]], folder: Path) -> np.ndarray | None:
+def class_names(parts: list[tuple[str, ...]], folder: Path) -> np.ndarray | None:
     depth = [len(p) > 1 for p in parts]
     if any(depth) and not all(depth):
         raise DataError(
@@ -265,13 +265,15 @@ def need_pillow(folder: Path) -> None:
 def split_folders(parts: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
     """Tells the rows of each split where all paths begin with train, test or the like; else nothing."""
     tops = {p[0].lower() for p in parts if len(p) > 1}
-    if not ("train" in tops and len(tops) > 1 and tops <= _SPLITS.keys() and all(len(p) > 1 for p in parts)):
+    if not (
+        "train" in tops and len(tops) > 1 and tops <= SPLIT_FOLDERS.keys() and all(len(p) > 1 for p in parts)
+    ):
         return {}
-    of = np.array([_SPLITS[p[0].lower()] for p in parts])
+    of = np.array([SPLIT_FOLDERS[p[0].lower()] for p in parts])
     return {name: np.flatnonzero(of == name) for name in dict.fromkeys(of.tolist())}
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[tuple[str, ...]], dict[str, np.ndarray]]:
+def images_below(folder: Path) -> tuple[list[Path], list[tuple[str, ...]], dict[str, np.ndarray]]:
     """Finds the images of a folder, the parts of their paths below their split, and the rows of each split."""
     paths = files(folder)
     if not paths:
@@ -305,15 +307,15 @@ def read_folder(folder: Path, side: int | None = None, grey: bool = False) -> Ra
                 f"{folder} holds idx files, which are read as they are: leave --side and --grey out."
             )
         return read_idx_folder(folder, idx)
-    paths, parts, splits = _listed(folder)
+    paths, parts, splits = images_below(folder)
     if side is None and not grey:
         advice = f"see `latente data {folder} --side 64`, which crops and shrinks them all to 64x64, or "
-        return interpret(stack(paths, advice), _classes(parts, folder), str(folder), splits)
-    x, kept, note = _fit(paths, side, grey)
+        return interpret(stack(paths, advice), class_names(parts, folder), str(folder), splits)
+    x, kept, note = fit_all(paths, side, grey)
     place = np.full(len(paths), -1)
     place[kept] = np.arange(len(kept))
     splits = {name: place[rows][place[rows] >= 0] for name, rows in splits.items()}
-    raw = interpret(x, _classes([parts[i] for i in kept], folder), str(folder), splits)
+    raw = interpret(x, class_names([parts[i] for i in kept], folder), str(folder), splits)
     return replace(raw, note=note)
 
 
@@ -349,9 +351,9 @@ class Survey:
         if self.splits:
             found.append("splits: " + ", ".join(f"{name} {n:,}" for name, n in self.splits.items()))
         if self.classes:
-            found.append(f"{len(self.classes)} classes: " + _counted(self.classes))
+            found.append(f"{len(self.classes)} classes: " + counted(self.classes))
         found.append(f"sizes: {self.extent()}")
-        found.append("pixels: " + _counted(self.modes))
+        found.append("pixels: " + counted(self.modes))
         if self.turned:
             found.append(f"{self.turned:,} photographs are turned as their EXIF tag says")
         if self.transparent:
@@ -376,7 +378,7 @@ class Survey:
     def extent(self) -> str:
         """Lists the sizes, or the range of many."""
         if len(self.sizes) <= 8:
-            return _counted(Counter({f"{w}x{h}": n for (w, h), n in self.sizes.items()}))
+            return counted(Counter({f"{w}x{h}": n for (w, h), n in self.sizes.items()}))
         wide, high = zip(*self.sizes)
         return f"{len(self.sizes):,} different ones, {min(wide)} to {max(wide)} wide and {min(high)} to {max(high)} high"
 
@@ -409,7 +411,7 @@ class Survey:
         return found
 
 
-def _counted(counts: Counter[str], most: int = 8) -> str:
+def counted(counts: Counter[str], most: int = 8) -> str:
     shown = [f"{name} {n:,}" for name, n in counts.most_common(most)]
     rest = len(counts) - len(shown)
     return ", ".join(shown) + (f" and {rest:,} more kinds" if rest else "")
@@ -423,7 +425,7 @@ def survey(folder: Path) -> Survey:
     """
     from PIL import Image
 
-    paths, parts, splits = _listed(folder)
+    paths, parts, splits = images_below(folder)
     sizes: Counter[tuple[int, int]] = Counter()
     modes: Counter[str] = Counter()
     classes: Counter[str] = Counter()
@@ -434,9 +436,9 @@ def survey(folder: Path) -> Survey:
         try:
             shape = pixels(path, on_white=True).shape
             with Image.open(path) as image:
-                mode = _MODES.get(image.mode, image.mode)
-                turned += image.getexif().get(_TURNED, 1) != 1
-                transparent += _is_transparent(image)
+                mode = MODES.get(image.mode, image.mode)
+                turned += image.getexif().get(TURNED, 1) != 1
+                transparent += is_transparent(image)
         except DataError as error:
             damaged.append((path, str(error).removeprefix(f"{path} ")))
             continue
@@ -453,7 +455,7 @@ def survey(folder: Path) -> Survey:
     return Survey(folder, tuple(kept), sizes, modes, tuple(damaged), transparent, turned, classes, counts)
 
 
-def _is_transparent(image: Image) -> bool:
+def is_transparent(image: Image) -> bool:
     if not image.has_transparency_data:
         return False
     return image.convert("RGBA").getchannel("A").getextrema() != (255, 255)

@@ -12,14 +12,14 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from latente.data.raw import Raw, interpret, join
-from latente.errors import DataError
+from ..errors import DataError
+from .raw import Raw, interpret, join
 
 __all__ = ["find_labels", "is_idx", "read", "read_folder", "read_idx"]
 
-_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_PACKING = 1100  # gzip shrinks to a 1032nd at best: a header that says more lies
-_SPLITS = {
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+PACKING = 1100  # gzip shrinks to a 1032nd at best: a header that says more lies
+SPLIT_PREFIXES = {
     "train": "train",
     "t10k": "test",
     "test": "test",
@@ -36,16 +36,16 @@ def is_idx(path: Path) -> bool:
     )
 
 
-def _open(path: Path) -> BinaryIO:
+def open_idx(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
-def _fill(stream: BinaryIO, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def fill(stream: BinaryIO, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = dtype.itemsize
     for axis in shape:
         size *= axis
     short = f"{path}: the file ends before the {size:,} bytes that its header announces; copy it again."
-    if size > path.stat().st_size * (_PACKING if path.suffix == ".gz" else 1):
+    if size > path.stat().st_size * (PACKING if path.suffix == ".gz" else 1):
         raise DataError(short)
     x = np.empty(shape, dtype)
     view, done = x.reshape(-1).view(np.uint8).data, 0
@@ -68,9 +68,9 @@ def read_idx(path: Path) -> np.ndarray:
         DataError: If the file is missing, cut short, or no idx file.
     """
     try:
-        with _open(path) as stream:
+        with open_idx(path) as stream:
             magic = stream.read(4)
-            if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= 4:
+            if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= 4:
                 raise DataError(
                     f"{path} is not an idx file: it begins with {magic.hex(' ') or 'nothing'}, "
                     "not with 00 00, a type and 1 to 4 axes. Check that it is the right file."
@@ -79,7 +79,7 @@ def read_idx(path: Path) -> np.ndarray:
             if len(header) < 4 * magic[3]:
                 raise DataError(f"{path}: the file ends within its header; copy or download it again.")
             shape = tuple(int(n) for n in np.frombuffer(header, ">u4"))
-            x = _fill(stream, path, shape, np.dtype(_TYPES[magic[2]]))
+            x = fill(stream, path, shape, np.dtype(TYPES[magic[2]]))
     except (EOFError, zlib.error) as error:
         raise DataError(
             f"{path}: the gzip file is cut short or damaged; copy or download it again."
@@ -107,8 +107,8 @@ def read(path: Path) -> Raw:
     return interpret(x, None if beside is None else read_idx(beside), str(path))
 
 
-def _split_of(path: Path) -> str | None:
-    return _SPLITS.get(path.name.replace(".", "-").replace("_", "-").split("-")[0])
+def split_of_name(path: Path) -> str | None:
+    return SPLIT_PREFIXES.get(path.name.replace(".", "-").replace("_", "-").split("-")[0])
 
 
 def read_folder(folder: Path, files: list[Path]) -> Raw:
@@ -126,7 +126,7 @@ def read_folder(folder: Path, files: list[Path]) -> Raw:
     if len(sources) == 1:
         return read(sources[0])
     for path in sources:
-        split = _split_of(path)
+        split = split_of_name(path)
         if split is None or split in found:
             raise DataError(
                 f"{folder}: cannot tell which split {path.name} is; give the file itself instead."

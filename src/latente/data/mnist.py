@@ -15,41 +15,41 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from latente.data.download import fetch
-from latente.data.idx import read_idx
-from latente.data.raw import Raw, join
+from .download import fetch
+from .idx import read_idx
+from .raw import Raw, join
 
 __all__ = ["fashion", "mnist"]
 
-_DIGITS = tuple("0123456789")
-_CLOTHES = (
+DIGITS = tuple("0123456789")
+CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-_VALIDATION = 5000
+VALIDATION = 5000
 
 
 @dataclass(frozen=True)
-class _Idx:
+class IdxFile:
     folders: tuple[str, ...]
     urls: tuple[str, ...]
     classes: tuple[str, ...]
     sha256: tuple[str, str, str, str]
 
 
-_FILES = (
+FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
-_MNIST = _Idx(
+MNIST = IdxFile(
     folders=("mnist",),
     urls=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
-    classes=_DIGITS,
+    classes=DIGITS,
     sha256=(
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -57,14 +57,14 @@ _MNIST = _Idx(
         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
 )
-_FASHION = _Idx(
+FASHION = IdxFile(
     folders=("fashion_mnist", "fashion"),
     urls=(
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
-    classes=_CLOTHES,
+    classes=CLOTHES,
     sha256=(
         "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
@@ -74,15 +74,15 @@ _FASHION = _Idx(
 )
 
 
-def _read(which: _Idx) -> Raw:
-    paths = [fetch(which.folders, f, which.urls, sha) for f, sha in zip(_FILES, which.sha256, strict=True)]
+def read_idx_set(which: IdxFile) -> Raw:
+    paths = [fetch(which.folders, f, which.urls, sha) for f, sha in zip(FILES, which.sha256, strict=True)]
     images, train_labels, test_images, test_labels = (read_idx(path) for path in paths)
     n = len(images)
     xs = {"train": images, "test": test_images}
     del images, test_images
     raw = join(xs, {"train": train_labels, "test": test_labels}, str(paths[0].parent))
     order = np.random.default_rng(0).permutation(n)
-    chosen = {"validation": np.sort(order[:_VALIDATION]), "train": np.sort(order[_VALIDATION:])}
+    chosen = {"validation": np.sort(order[:VALIDATION]), "train": np.sort(order[VALIDATION:])}
     return replace(raw, classes=which.classes, splits={**raw.splits, **chosen})
 
 
@@ -92,7 +92,7 @@ def mnist() -> Raw:
     Raises:
         DataError: If a file is neither here nor to be had.
     """
-    return _read(_MNIST)
+    return read_idx_set(MNIST)
 
 
 def fashion() -> Raw:
@@ -101,4 +101,4 @@ def fashion() -> Raw:
     Raises:
         DataError: If a file is neither here nor to be had.
     """
-    return _read(_FASHION)
+    return read_idx_set(FASHION)

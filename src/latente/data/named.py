@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from latente.data.arrays import open_npz
-from latente.data.download import cache_folder, find
-from latente.data.raw import Raw, interpret, join
-from latente.errors import DataError
+from ..errors import DataError
+from .arrays import open_npz
+from .download import cache_folder, find
+from .raw import Raw, interpret, join
 
 FACES = 4500  # of UTKFace, to train and choose by
 
@@ -71,7 +71,7 @@ def frey() -> Raw:
         return interpret(z["images"], None, str(path))
 
 
-def _sheets(folder: Path, pattern: str, side: int) -> np.ndarray:
+def cut_sheets(folder: Path, pattern: str, side: int) -> np.ndarray:
     """Cuts sheets of 25 pictures a row into pictures."""
     from PIL import Image
 
@@ -86,9 +86,9 @@ def _sheets(folder: Path, pattern: str, side: int) -> np.ndarray:
     return np.concatenate(tiles)
 
 
-def _read_sheets(folder: Path, patterns: dict[str, str], side: int, name: str) -> dict[str, np.ndarray]:
+def read_sheets(folder: Path, patterns: dict[str, str], side: int, name: str) -> dict[str, np.ndarray]:
     try:
-        return {split: _sheets(folder, pattern, side) for split, pattern in patterns.items()}
+        return {split: cut_sheets(folder, pattern, side) for split, pattern in patterns.items()}
     except ImportError as error:
         raise DataError(f"Reading {name} takes Pillow: pip install 'latente[plots]'.") from error
     except (OSError, ValueError) as error:
@@ -107,7 +107,7 @@ def cifar10(folder: Path | None = None) -> Raw:
     keys = {"train": "train", "validation": "valid", "test": "test"}
     with open_npz(found / "labels.npz") as z:
         ys, names = {split: z[key] for split, key in keys.items()}, tuple(str(n) for n in z["class_names"])
-    xs = _read_sheets(found, {split: f"{key}_*.webp" for split, key in keys.items()}, 32, "cifar10")
+    xs = read_sheets(found, {split: f"{key}_*.webp" for split, key in keys.items()}, 32, "cifar10")
     return replace(join(xs, ys, str(found)), classes=names)
 
 
@@ -118,7 +118,7 @@ def utkface64(folder: Path | None = None) -> Raw:
         DataError: If the files are not there, or Pillow is not installed.
     """
     found = folder or locate("utkface64", ("utkface64", "utkface"), "utk64_00.jpg").parent
-    x = _read_sheets(found, {"all": "utk64_*.jpg"}, 64, "utkface64")["all"]
+    x = read_sheets(found, {"all": "utk64_*.jpg"}, 64, "utkface64")["all"]
     with open_npz(found / "labels.npz") as z:
         y = z["gender"]
     if len(y) != len(x):
@@ -160,4 +160,4 @@ def flickr8k() -> Raw:
         )
     keys = {"train": "train", "validation": "valid", "test": "test"}
     splits = {name: np.flatnonzero(split == key) for name, key in keys.items()}
-    return replace(raw, splits=splits, captions=captions)
+    return replace(raw, kind="captions", splits=splits, captions=captions)

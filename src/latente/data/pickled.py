@@ -16,7 +16,7 @@ import numpy as np
 
 __all__ = ["arrays"]
 
-_NAMES = {
+NAMES = {
     f"{package}.{name}": meaning
     for package in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy", "_codecs")
     for name, meaning in (
@@ -26,32 +26,32 @@ _NAMES = {
         ("encode", "bytes"),
     )
 }
-_NUMBERS = {f"{kind}{size}" for kind, sizes in (("i", "1248"), ("u", "1248"), ("f", "248")) for size in sizes}
-_MARK = object()
-_VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_INTEGERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1")
-_TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE")
-_BYTES = ("BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
-_SKIPPED = ("PROTO", "FRAME", "STOP")
+NUMBERS = {f"{kind}{size}" for kind, sizes in (("i", "1248"), ("u", "1248"), ("f", "248")) for size in sizes}
+MARK = object()
+VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+INTEGERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1")
+TEXTS = ("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE")
+BYTES = ("BINBYTES", "SHORT_BINBYTES", "BINBYTES8")
+SKIPPED = ("PROTO", "FRAME", "STOP")
 
 
 @dataclass
-class _Name:
+class Name:
     meaning: str
 
 
 @dataclass
-class _Type:
+class Type:
     code: str
     order: str = "="
 
 
 @dataclass
-class _Array:
+class Array:
     content: np.ndarray | list[Any] = field(default_factory=list)
 
 
-class _Reader:
+class Reader:
     """Follows instructions on a stack."""
 
     def __init__(self) -> None:
@@ -67,12 +67,12 @@ class _Reader:
 
     def follow(self, name: str, argument: Any) -> None:
         stack = self.stack
-        if name in _INTEGERS or name in _TEXTS or name in _BYTES:
+        if name in INTEGERS or name in TEXTS or name in BYTES:
             stack.append(argument)
-        elif name in _VALUES:
-            stack.append(_VALUES[name])
+        elif name in VALUES:
+            stack.append(VALUES[name])
         elif name in ("EMPTY_LIST", "MARK"):
-            stack.append([] if name == "EMPTY_LIST" else _MARK)
+            stack.append([] if name == "EMPTY_LIST" else MARK)
         elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
             stack[-int(name[-1]) :] = [tuple(stack[-int(name[-1]) :])]
         elif name in ("TUPLE", "LIST"):
@@ -94,44 +94,44 @@ class _Reader:
             self.memo[len(self.memo) if argument is None else int(argument)] = stack[-1]
         elif name.endswith("GET"):
             stack.append(self.memo[int(argument)])
-        elif name not in _SKIPPED:
+        elif name not in SKIPPED:
             raise ValueError(f"the pickle has the instruction {name}, which no array needs")
 
     def marked(self) -> list[Any]:
         """Takes what is on the stack above the last mark."""
-        place = max(i for i, item in enumerate(self.stack) if item is _MARK)
+        place = max(i for i, item in enumerate(self.stack) if item is MARK)
         items = self.stack[place + 1 :]
         del self.stack[place:]
         return items
 
 
-def named(name: str) -> _Name:
-    if name not in _NAMES:
+def named(name: str) -> Name:
+    if name not in NAMES:
         raise ValueError(f"the pickle names {name}, which is no array of numbers")
-    return _Name(_NAMES[name])
+    return Name(NAMES[name])
 
 
-def called(name: _Name, arguments: tuple[Any, ...]) -> Any:
+def called(name: Name, arguments: tuple[Any, ...]) -> Any:
     """Returns what a call stands for; nothing is called."""
-    if not isinstance(name, _Name) or name.meaning == "class":
+    if not isinstance(name, Name) or name.meaning == "class":
         raise ValueError("the pickle calls what is no part of an array")
     if name.meaning == "bytes":
         return arguments[0].encode("latin-1")
-    return _Array() if name.meaning == "array" else _Type(arguments[0])
+    return Array() if name.meaning == "array" else Type(arguments[0])
 
 
 def build(item: Any, state: tuple[Any, ...]) -> None:
     """Fills an array, or tells the order of a number's bytes."""
-    if isinstance(item, _Type):
+    if isinstance(item, Type):
         item.order = state[1] if state[1] in "<>" else "="
         return
-    if not isinstance(item, _Array):
+    if not isinstance(item, Array):
         raise ValueError("the pickle fills what is no array")
     _, shape, kind, by_columns, content = state
     if isinstance(content, list):
         item.content = content
         return
-    if kind.code not in _NUMBERS:
+    if kind.code not in NUMBERS:
         raise ValueError(f"the pickle has an array of type {kind.code}, not of numbers")
     content = content.encode("latin-1") if isinstance(content, str) else content
     item.content = np.frombuffer(content, f"{kind.order}{kind.code}").reshape(
@@ -159,8 +159,8 @@ def arrays(content: bytes) -> list[np.ndarray]:
         ValueError: the pickle names builtins.print, which is no array of numbers
     """
     try:
-        found = _Reader().run(content)
-        items = found.content if isinstance(found, _Array) else found
+        found = Reader().run(content)
+        items = found.content if isinstance(found, Array) else found
         held = [item.content for item in items]
     except ValueError:
         raise

@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from latente.data.examples import Kind
-from latente.errors import DataError
+from ..errors import DataError
 
 __all__ = ["CHANNELS", "Raw", "blocks", "few", "images", "interpret", "join", "labels", "vectors"]
 
@@ -36,7 +35,7 @@ class Raw:
     Arguments:
         x: uint8 or float32 images (N, C, H, W), float vectors (N, D), int32 sentences (N, L), or float32 drawings (N, L, 3).
         y: int64 labels (N,), or None.
-        kind: What x is.
+        kind: The name of the kind of data that it is.
         classes: The names of the labels.
         columns: The names of a table's features.
         splits: The rows of the splits that the source itself fixes, by name.
@@ -45,12 +44,12 @@ class Raw:
         names: What the examples are called in messages; empty for their numbers.
         captions: One or more captions of each image; empty without. They take the place of labels.
         scenes: The name of the grammar the images were composed by; empty otherwise.
-        note: What was done to the images when they were read; empty otherwise.
+        note: What was done to the examples when they were read or cleaned; empty otherwise.
     """
 
     x: np.ndarray
     y: np.ndarray | None
-    kind: Kind
+    kind: str
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     splits: dict[str, np.ndarray] = field(default_factory=dict)
@@ -109,7 +108,7 @@ def labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     return codes.reshape(-1).astype(np.int64), tuple(str(v) for v in values.tolist())
 
 
-def _check_finite(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> None:
+def check_finite(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> None:
     if x.dtype.kind != "f":
         return
     bad, first, seen = 0, None, 0
@@ -130,29 +129,29 @@ def _check_finite(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> N
     raise DataError(f"{where}: {values} missing or not finite, the first in {place}; fill or drop such rows.")
 
 
-def _bounds(x: np.ndarray) -> tuple[float, float]:
+def bounds_of(x: np.ndarray) -> tuple[float, float]:
     return float(x.min()), float(x.max())
 
 
-def _is_two_valued(x: np.ndarray, high: float) -> bool:
+def is_two_valued(x: np.ndarray, high: float) -> bool:
     return all(bool(((b == 0) | (b == high)).all()) for b in blocks(x))
 
 
-def _is_whole(x: np.ndarray) -> bool:
+def is_whole(x: np.ndarray) -> bool:
     return all(bool((b == np.round(b)).all()) for b in blocks(x))
 
 
-def _as_pixels(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
+def as_pixels(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
     """Returns images as bytes or float32, and whether they hold two values only."""
-    _check_finite(x, where)
-    low, high = _bounds(x)
-    if high <= 1 and low >= 0 and _is_two_valued(x, 1):
+    check_finite(x, where)
+    low, high = bounds_of(x)
+    if high <= 1 and low >= 0 and is_two_valued(x, 1):
         return x.astype(np.uint8) * np.uint8(255), True
     if x.dtype == np.uint8:
-        return x, _is_two_valued(x, 255)
-    if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or _is_whole(x)):
+        return x, is_two_valued(x, 255)
+    if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or is_whole(x)):
         x = x.astype(np.uint8)
-        return x, _is_two_valued(x, 255)
+        return x, is_two_valued(x, 255)
     if x.dtype.kind == "f" and low >= 0 and high <= 1:
         return x.astype(np.float32, copy=False), False
     raise DataError(
@@ -160,7 +159,7 @@ def _as_pixels(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
     )
 
 
-def _channels_last(shape: tuple[int, ...], where: str) -> bool:
+def channels_last(shape: tuple[int, ...], where: str) -> bool:
     first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
     if not (first or last):
         raise DataError(
@@ -178,16 +177,16 @@ def images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
     """
     if x.ndim == 3:
         x = x[:, None]
-    elif _channels_last(x.shape, where):
+    elif channels_last(x.shape, where):
         x = x.transpose(0, 3, 1, 2)
-    pixels, binary = _as_pixels(x, where)
+    pixels, binary = as_pixels(x, where)
     return np.ascontiguousarray(pixels), binary
 
 
 def vectors(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> np.ndarray:
     """Returns vectors (N, D) as floats, checked to be finite."""
     x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
-    _check_finite(x, where, columns)
+    check_finite(x, where, columns)
     return x
 
 

@@ -29,9 +29,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from latente.data.mnist import mnist
-from latente.data.raw import Raw
-from latente.errors import DataError
+from ..errors import DataError
+from .mnist import mnist
+from .raw import Raw
 
 __all__ = [
     "NUMBERS",
@@ -46,12 +46,12 @@ __all__ = [
 ]
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SIZES = {"train": 10_000, "validation": 2_000, "test": 2_000}
-_BLOCK = 1000  # composed at once
+SIZES = {"train": 10_000, "validation": 2_000, "test": 2_000}
+BLOCK = 1000  # composed at once
 
 
 @dataclass(frozen=True)
-class _Caption:
+class SceneCaption:
     text: str
     answers: tuple[int, ...]
     weight: float
@@ -76,36 +76,36 @@ class Scenes(ABC):
         side: int,
         channels: int,
         slots: dict[str, tuple[str, ...]],
-        language: Sequence[_Caption],
+        language: Sequence[SceneCaption],
         never: str,
     ) -> None:
         self.never = never
         self.name, self.side, self.channels, self.slots = name, side, channels, slots
-        self._language = sorted(language, key=lambda c: c.held_out)
-        self._seen = sum(not c.held_out for c in language)
-        weights = torch.tensor([c.weight for c in self._language], dtype=torch.float64)
-        self._until = {
+        self.language = sorted(language, key=lambda c: c.held_out)
+        self.seen = sum(not c.held_out for c in language)
+        weights = torch.tensor([c.weight for c in self.language], dtype=torch.float64)
+        self.until = {
             held: (part.cumsum(0) / part.sum())
-            for held, part in zip((False, True), weights.tensor_split([self._seen]))
+            for held, part in zip((False, True), weights.tensor_split([self.seen]))
         }
 
     @property
     def note(self) -> str:
         """Says what is held out: for a run's record."""
-        return f"{len(self._language) - self._seen:,} of {len(self._language):,} captions are held out: {self.never}"
+        return f"{len(self.language) - self.seen:,} of {len(self.language):,} captions are held out: {self.never}"
 
     @cached_property
-    def _number(self) -> dict[str, int]:
-        return {c.text: i for i, c in enumerate(self._language)}
+    def numbers(self) -> dict[str, int]:
+        return {c.text: i for i, c in enumerate(self.language)}
 
     @cached_property
     def table(self) -> Tensor:
         """The answers of all captions, seen then held out: int64 (captions, slots)."""
-        return torch.tensor([c.answers for c in self._language])
+        return torch.tensor([c.answers for c in self.language])
 
     def captions(self, held_out: bool = False) -> tuple[str, ...]:
         """Returns every caption that is held out, or every one that is not."""
-        return tuple(c.text for c in self._language if c.held_out == held_out)
+        return tuple(c.text for c in self.language if c.held_out == held_out)
 
     def index(self, captions: Sequence[str]) -> Tensor:
         """Returns the numbers of captions, as `compose` takes them: int64 (n,).
@@ -115,11 +115,11 @@ class Scenes(ABC):
         """
         plain = [" ".join(c.lower().split()) for c in captions]
         for written, text in zip(captions, plain, strict=True):
-            if text not in self._number:
+            if text not in self.numbers:
                 raise DataError(
-                    f"{written!r} is no caption of {self.name}: write it like {self._language[0].text!r}."
+                    f"{written!r} is no caption of {self.name}: write it like {self.language[0].text!r}."
                 )
-        return torch.tensor([self._number[text] for text in plain], dtype=torch.int64)
+        return torch.tensor([self.numbers[text] for text in plain], dtype=torch.int64)
 
     def answers(self, caption: str) -> tuple[int, ...]:
         """Returns the number of the right value of each slot.
@@ -127,7 +127,7 @@ class Scenes(ABC):
         Raises:
             DataError: If this is no caption of this grammar.
         """
-        return self._language[int(self.index([caption]))].answers
+        return self.language[int(self.index([caption]))].answers
 
     @abstractmethod
     def compose(self, captions: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -154,20 +154,20 @@ class Scenes(ABC):
         Returns:
             The pictures, uint8 (n, channels, side, side), and the numbers of their captions, int64 (n,).
         """
-        until = self._until[held_out]
+        until = self.until[held_out]
         index = torch.searchsorted(until, torch.rand(n, dtype=torch.float64, generator=generator), right=True)
-        index = index.clamp_(max=len(until) - 1) + held_out * self._seen
+        index = index.clamp_(max=len(until) - 1) + held_out * self.seen
         return self.compose(index, generator), index
 
 
-def _whole(low: Tensor, high: Tensor, generator: torch.Generator | None) -> Tensor:
+def whole_number(low: Tensor, high: Tensor, generator: torch.Generator | None) -> Tensor:
     """Draws whole numbers between two bounds, both of them included."""
     u = torch.rand(low.shape, dtype=torch.float64, generator=generator)
     return low + (u * (high - low + 1)).long()
 
 
 @dataclass(frozen=True)
-class _Geometry:
+class Geometry:
     """Where digits are pasted: inclusive ranges of the upper row or the left column."""
 
     side: int
@@ -179,46 +179,46 @@ class _Geometry:
     bottom: tuple[int, int]
 
 
-_GEOMETRIES = {
-    "captions-mnist": _Geometry(32, 14, (0, 2), (15, 18), (8, 10), (0, 2), (16, 18)),
-    "captions-mnist-60": _Geometry(60, 28, (0, 4), (28, 32), (16, 18), (0, 2), (30, 32)),
+GEOMETRIES = {
+    "captions-mnist": Geometry(32, 14, (0, 2), (15, 18), (8, 10), (0, 2), (16, 18)),
+    "captions-mnist-60": Geometry(60, 28, (0, 4), (28, 32), (16, 18), (0, 2), (30, 32)),
 }
-_LAYOUTS = ("left and right", "top and bottom", "top left", "bottom right", "top right", "bottom left")
+LAYOUTS = ("left and right", "top and bottom", "top left", "bottom right", "top right", "bottom left")
 # numpy.random.default_rng(0).integers(0, 10, 12): first and second digit of the four forms of two, digit of the four of one
-_BANNED = (8, 6, 5, 2, 3, 0, 0, 0, 1, 8, 6, 9)
-_TWO = (
+BANNED = (8, 6, 5, 2, 3, 0, 0, 0, 1, 8, 6, 9)
+TWO = (
     (0, "the digit {i} is on the left of the digit {j} ."),
     (0, "the digit {j} is on the right of the digit {i} ."),
     (1, "the digit {i} is at the top of the digit {j} ."),
     (1, "the digit {j} is at the bottom of the digit {i} ."),
 )
-_FORMS = (
+FORMS = (
     "left of",
     "right of",
     "top of",
     "bottom of",
 )  # of the four, whose first digit is {i} and second {j}
-_NONE = len(NUMBERS)
+NONE = len(NUMBERS)
 
 
-def _digit_language(shares: Sequence[float]) -> list[_Caption]:
+def digit_language(shares: Sequence[float]) -> list[SceneCaption]:
     found = []
-    for k, (layout, form) in enumerate(_TWO):
+    for k, (layout, form) in enumerate(TWO):
         for i, j in product(range(10), repeat=2):
-            banned = i == _BANNED[2 * k] or j == _BANNED[2 * k + 1]
+            banned = i == BANNED[2 * k] or j == BANNED[2 * k + 1]
             text = form.format(i=NUMBERS[i], j=NUMBERS[j])
-            found.append(_Caption(text, (layout, i, j), shares[i] * shares[j], banned))
-    for k, place in enumerate(_LAYOUTS[2:], 2):
+            found.append(SceneCaption(text, (layout, i, j), shares[i] * shares[j], banned))
+    for k, place in enumerate(LAYOUTS[2:], 2):
         for i in range(10):
             text = f"the digit {NUMBERS[i]} is at the {place} of the image ."
-            found.append(_Caption(text, (k, i, _NONE), shares[i], i == _BANNED[6 + k]))
+            found.append(SceneCaption(text, (k, i, NONE), shares[i], i == BANNED[6 + k]))
     return found
 
 
-def _digits_never() -> str:
+def digits_never() -> str:
     """Says the table of held-out digits, form by form."""
-    two = (f"{form} {a} or {b}" for form, a, b in zip(_FORMS, _BANNED[:8:2], _BANNED[1:8:2], strict=True))
-    one = (f"{place} {digit}" for place, digit in zip(_LAYOUTS[2:], _BANNED[8:], strict=True))
+    two = (f"{form} {a} or {b}" for form, a, b in zip(FORMS, BANNED[:8:2], BANNED[1:8:2], strict=True))
+    one = (f"{place} {digit}" for place, digit in zip(LAYOUTS[2:], BANNED[8:], strict=True))
     return ", ".join([*two, *one])
 
 
@@ -253,17 +253,17 @@ class DigitScenes(Scenes):
             raise DataError(
                 f"{name} is composed of all ten digits, and there is no {NUMBERS[int(counts.argmin())]}."
             )
-        self._geometry = g = _GEOMETRIES[name]
-        slots = {"layout": _LAYOUTS, "first": NUMBERS, "second": (*NUMBERS, "none")}
-        language = _digit_language((counts / counts.sum()).tolist())
-        super().__init__(name, g.side, 1, slots, language, _digits_never())
+        self.geometry = g = GEOMETRIES[name]
+        slots = {"layout": LAYOUTS, "first": NUMBERS, "second": (*NUMBERS, "none")}
+        language = digit_language((counts / counts.sum()).tolist())
+        super().__init__(name, g.side, 1, slots, language, digits_never())
         x = digits[np.argsort(labels, kind="stable"), 0]
         if g.digit == 14:
             quads = x.reshape(-1, 14, 2, 14, 2).sum((2, 4), dtype=np.uint16)
             x = np.minimum((quads * 13 + 20) // 40, 255).astype(np.uint8)
-        self._digits = torch.from_numpy(np.ascontiguousarray(x.reshape(len(x), -1)))
-        self._last = torch.from_numpy(counts.cumsum() - 1)
-        self._start = torch.from_numpy(counts.cumsum() - counts)
+        self.digits = torch.from_numpy(np.ascontiguousarray(x.reshape(len(x), -1)))
+        self.last = torch.from_numpy(counts.cumsum() - 1)
+        self.start = torch.from_numpy(counts.cumsum() - counts)
         # by layout: the two ends of row and column of the first digit, then of the second; those of one digit are there once
         lr = ((g.middle, g.near), (g.middle, g.far))
         tb = ((g.top, g.middle), (g.bottom, g.middle))
@@ -271,31 +271,31 @@ class DigitScenes(Scenes):
             (row, column)
             for row, column in ((g.top, g.near), (g.bottom, g.far), (g.top, g.far), (g.bottom, g.near))
         ]
-        self._places = torch.tensor([lr, tb, *((one, one) for one in ones)])
+        self.places = torch.tensor([lr, tb, *((one, one) for one in ones)])
         patch = torch.arange(g.digit)
-        self._patch = (patch[:, None] * g.side + patch).flatten()
+        self.patch = (patch[:, None] * g.side + patch).flatten()
 
     def compose(self, captions: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        answers, g = self.table[captions], self._geometry
+        answers, g = self.table[captions], self.geometry
         layout, digits = answers[:, 0], answers[:, 1:]
-        two = digits[:, 1] < _NONE
-        which = _whole(self._start[digits % _NONE], self._last[digits % _NONE], generator)
-        ends = self._places[layout]
-        corner = _whole(ends[..., 0], ends[..., 1], generator)
+        two = digits[:, 1] < NONE
+        which = whole_number(self.start[digits % NONE], self.last[digits % NONE], generator)
+        ends = self.places[layout]
+        corner = whole_number(ends[..., 0], ends[..., 1], generator)
         # digits side by side share their row, one above the other their column
         shared = 1 * (layout == 0) + 2 * (layout == 1)
         corner[:, 1, 0] = torch.where(shared == 1, corner[:, 0, 0], corner[:, 1, 0])
         corner[:, 1, 1] = torch.where(shared == 2, corner[:, 0, 1], corner[:, 1, 1])
-        place = (corner[..., 0] * g.side + corner[..., 1])[..., None] + self._patch
+        place = (corner[..., 0] * g.side + corner[..., 1])[..., None] + self.patch
         out = torch.zeros(len(captions), g.side * g.side, dtype=torch.uint8)
-        out.scatter_(1, place[:, 0], self._digits[which[:, 0]])
+        out.scatter_(1, place[:, 0], self.digits[which[:, 0]])
         pair = two.nonzero()[:, 0]
-        out[pair] = out[pair].scatter_(1, place[pair, 1], self._digits[which[pair, 1]])
+        out[pair] = out[pair].scatter_(1, place[pair, 1], self.digits[which[pair, 1]])
         return out.view(-1, 1, g.side, g.side)
 
 
 _SHAPES, _MAGNITUDES = ("circle", "square", "triangle"), ("large", "small")
-_COLOURS = {
+COLOURS = {
     "red": (230, 50, 50),
     "green": (50, 190, 60),
     "blue": (60, 80, 235),
@@ -303,49 +303,49 @@ _COLOURS = {
     "magenta": (225, 60, 215),
     "cyan": (60, 215, 225),
 }
-_EXTENTS = torch.tensor([(12, 13, 14), (6, 7, 8)])  # pixels, by size
-_WIDEST = 14
+EXTENTS = torch.tensor([(12, 13, 14), (6, 7, 8)])  # pixels, by size
+WIDEST = 14
 # never in training; the colours are numpy.random.default_rng(0).permutation(6)[:3]
-_UNSEEN = (("yellow", "circle"), ("blue", "square"), ("cyan", "triangle"))
-_SHAPE_SLOTS = {
+UNSEEN = (("yellow", "circle"), ("blue", "square"), ("cyan", "triangle"))
+SHAPE_SLOTS = {
     "layout": ("left and right", "top and bottom", "alone"),
     "first size": _MAGNITUDES,
-    "first colour": tuple(_COLOURS),
+    "first colour": tuple(COLOURS),
     "first shape": _SHAPES,
     "second size": (*_MAGNITUDES, "none"),
-    "second colour": (*_COLOURS, "none"),
+    "second colour": (*COLOURS, "none"),
     "second shape": (*_SHAPES, "none"),
 }
-_ALONE = 2
-_ABSENT = (2, 6, 3)
-_SIDE = 32
+ALONE = 2
+ABSENT = (2, 6, 3)
+SHAPES_SIDE = 32
 
 
-def _shape_language() -> list[_Caption]:
+def shape_language() -> list[SceneCaption]:
     things = {}
-    for (i, size), (j, colour), (k, shape) in product(*map(enumerate, (_MAGNITUDES, _COLOURS, _SHAPES))):
-        things[f"a {size} {colour} {shape}"] = (i, j, k), (colour, shape) in _UNSEEN
+    for (i, size), (j, colour), (k, shape) in product(*map(enumerate, (_MAGNITUDES, COLOURS, _SHAPES))):
+        things[f"a {size} {colour} {shape}"] = (i, j, k), (colour, shape) in UNSEEN
     share = 1 / len(things)
-    found = [_Caption(f"{a} .", (_ALONE, *v, *_ABSENT), share, bad) for a, (v, bad) in things.items()]
+    found = [SceneCaption(f"{a} .", (ALONE, *v, *ABSENT), share, bad) for a, (v, bad) in things.items()]
     for (a, (v, a_bad)), (b, (w, b_bad)) in product(things.items(), repeat=2):
         for layout, relations in enumerate((("left of", "right of"), ("above", "below"))):
             texts = f"{a} {relations[0]} {b} .", f"{b} {relations[1]} {a} ."
-            found += [_Caption(t, (layout, *v, *w), share * share, a_bad or b_bad) for t in texts]
+            found += [SceneCaption(t, (layout, *v, *w), share * share, a_bad or b_bad) for t in texts]
     return found
 
 
-def _stamps() -> Tensor:
+def stamps() -> Tensor:
     """Draws the shapes with smooth edges: the share of each pixel they cover, (2 sizes, 3 extents, 3 shapes, 14, 14)."""
     fine = 8
-    at = (torch.arange(_WIDEST * fine) + 0.5) / fine
+    at = (torch.arange(WIDEST * fine) + 0.5) / fine
     y, x = at[:, None], at
     out = []
-    for e in _EXTENTS.flatten().tolist():
+    for e in EXTENTS.flatten().tolist():
         inside = (x < e) & (y < e)
         middle = x - e / 2
         for form in (middle**2 + (y - e / 2) ** 2 <= e * e / 4, inside, middle.abs() <= y / 2):
             out.append(F.avg_pool2d((form & inside).float()[None, None], fine)[0, 0])
-    return torch.stack(out).view(2, 3, 3, _WIDEST, _WIDEST)
+    return torch.stack(out).view(2, 3, 3, WIDEST, WIDEST)
 
 
 class ShapeScenes(Scenes):
@@ -365,13 +365,13 @@ class ShapeScenes(Scenes):
     """
 
     def __init__(self) -> None:
-        never = ", ".join(f"{colour} {shape}" for colour, shape in _UNSEEN)
-        super().__init__("shapes", _SIDE, 3, _SHAPE_SLOTS, _shape_language(), never)
-        self._stamps = _stamps().flatten(-2)
-        self._colours = torch.tensor([*_COLOURS.values(), (0, 0, 0)], dtype=torch.float32)
-        self._wide = _SIDE + _WIDEST  # room for what is empty of a stamp
-        patch = torch.arange(_WIDEST)
-        self._patch = (patch[:, None] * self._wide + patch).flatten()
+        never = ", ".join(f"{colour} {shape}" for colour, shape in UNSEEN)
+        super().__init__("shapes", SHAPES_SIDE, 3, SHAPE_SLOTS, shape_language(), never)
+        self.stamps = stamps().flatten(-2)
+        self.colours = torch.tensor([*COLOURS.values(), (0, 0, 0)], dtype=torch.float32)
+        self.wide = SHAPES_SIDE + WIDEST  # room for what is empty of a stamp
+        patch = torch.arange(WIDEST)
+        self.patch = (patch[:, None] * self.wide + patch).flatten()
 
     def compose(self, captions: Tensor, generator: torch.Generator | None = None) -> Tensor:
         n = len(captions)
@@ -380,31 +380,35 @@ class ShapeScenes(Scenes):
         size, colour, shape = things.unbind(-1)
         there = size < len(_MAGNITUDES)
         size, shape = size * there, shape * there
-        kind = _whole(torch.zeros_like(size), torch.full_like(size, 2), generator)
-        extent = _EXTENTS[size, kind]
-        half = torch.tensor([0, _SIDE // 2 + 1])
-        along = _whole(half.expand(n, 2), half + _SIDE // 2 - 1 - extent, generator)
+        kind = whole_number(torch.zeros_like(size), torch.full_like(size, 2), generator)
+        extent = EXTENTS[size, kind]
+        half = torch.tensor([0, SHAPES_SIDE // 2 + 1])
+        along = whole_number(half.expand(n, 2), half + SHAPES_SIDE // 2 - 1 - extent, generator)
         across = (
-            _SIDE // 2 - extent // 2 + _whole(torch.full_like(size, -2), torch.full_like(size, 2), generator)
+            SHAPES_SIDE // 2
+            - extent // 2
+            + whole_number(torch.full_like(size, -2), torch.full_like(size, 2), generator)
         )
-        free = _whole(torch.zeros_like(size), _SIDE - extent[:, :1].expand(n, 2), generator)
+        free = whole_number(torch.zeros_like(size), SHAPES_SIDE - extent[:, :1].expand(n, 2), generator)
         column = torch.where(layout[:, None] == 0, along, across)
         row = torch.where(layout[:, None] == 0, across, along)
-        alone = layout == _ALONE
+        alone = layout == ALONE
         row[:, 0] = torch.where(alone, free[:, 0], row[:, 0])
         column[:, 0] = torch.where(alone, free[:, 1], column[:, 0])
-        place = (row * self._wide + column)[..., None] + self._patch
-        cover = torch.zeros(n, 2, self._wide * self._wide)
-        cover.scatter_(2, place, self._stamps[size, kind, shape] * there[..., None])
-        cover = cover.view(n, 2, self._wide, self._wide)[..., :_SIDE, :_SIDE].reshape(n, 2, _SIDE * _SIDE)
+        place = (row * self.wide + column)[..., None] + self.patch
+        cover = torch.zeros(n, 2, self.wide * self.wide)
+        cover.scatter_(2, place, self.stamps[size, kind, shape] * there[..., None])
+        cover = cover.view(n, 2, self.wide, self.wide)[..., :SHAPES_SIDE, :SHAPES_SIDE].reshape(
+            n, 2, SHAPES_SIDE * SHAPES_SIDE
+        )
         ground = 28 + 20 * torch.rand(n, 1, 1, generator=generator)
         bright = 0.85 + 0.15 * torch.rand(n, 2, 1, generator=generator)
-        paint = self._colours[colour] * bright - ground
+        paint = self.colours[colour] * bright - ground
         out = paint.transpose(1, 2) @ cover + ground
-        return out.add_(0.5).to(torch.uint8).view(n, 3, _SIDE, _SIDE)
+        return out.add_(0.5).to(torch.uint8).view(n, 3, SHAPES_SIDE, SHAPES_SIDE)
 
 
-def _box(mask: Tensor) -> tuple[Tensor, Tensor]:
+def box_around(mask: Tensor) -> tuple[Tensor, Tensor]:
     """Returns height and width of the box around each mask (n, H, W)."""
 
     def length(along: Tensor) -> Tensor:
@@ -414,7 +418,7 @@ def _box(mask: Tensor) -> tuple[Tensor, Tensor]:
     return length(mask.any(2)), length(mask.any(1))
 
 
-def _halved(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
+def parts_of(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
     """Finds the empty column nearest the middle that parts a mask in two: whether there is one, and what is left of it."""
     until = mask.sum(1).cumsum(1)
     gap = ~mask.any(1) & (until >= least) & (until[:, -1:] - until >= least)
@@ -423,7 +427,7 @@ def _halved(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
     return gap.any(1), columns < off.argmin(1)[:, None]
 
 
-def _thing(colour: Tensor, strength: Tensor, region: Tensor) -> Tensor:
+def thing_in(colour: Tensor, strength: Tensor, region: Tensor) -> Tensor:
     """Reads size, colour and shape of what is to be seen in a region, (n, 3); -1 where it is empty."""
     strength = strength.masked_fill(~region, 0)
     high = strength > 0.6 * strength.amax((1, 2), keepdim=True)
@@ -431,9 +435,9 @@ def _thing(colour: Tensor, strength: Tensor, region: Tensor) -> Tensor:
     share = (strength / level.clamp(min=1)).clamp(max=1)
     core = (share > 0.8)[:, None]
     shown = (colour * core).sum((2, 3)) / core.sum((2, 3)).clamp(min=1)
-    palette = torch.tensor(list(_COLOURS.values()), dtype=torch.float32)
+    palette = torch.tensor(list(COLOURS.values()), dtype=torch.float32)
     hue = (F.normalize(shown, dim=1) @ F.normalize(palette, dim=1).T).argmax(1)
-    height, width = _box(share > 0.5)
+    height, width = box_around(share > 0.5)
     size = (torch.maximum(height, width) < 10).long()
     # pixels at the edge count by what the shape covers of them
     full = share.masked_fill(share < 0.2, 0).sum((1, 2)) / (height * width).clamp(min=1)
@@ -457,7 +461,7 @@ def oracle(images: Tensor) -> Tensor:
     Raises:
         DataError: If the images are of another type or shape.
     """
-    if images.dtype != torch.uint8 or images.shape[1:] != (3, _SIDE, _SIDE):
+    if images.dtype != torch.uint8 or images.shape[1:] != (3, SHAPES_SIDE, SHAPES_SIDE):
         raise DataError(
             f"The oracle reads pictures of shapes, uint8 (n, 3, 32, 32), not {images.dtype} {tuple(images.shape)}."
         )
@@ -465,23 +469,23 @@ def oracle(images: Tensor) -> Tensor:
     ground = colour.flatten(2).median(2).values[..., None, None]
     strength = (colour - ground).abs().amax(1)
     mask = strength > torch.clamp(0.4 * strength.amax((1, 2), keepdim=True), min=24)
-    beside, left = _halved(mask, 10)
-    stacked, upper = _halved(mask.transpose(1, 2), 10)
-    layout = torch.where(beside, 0, torch.where(stacked, 1, _ALONE))
+    beside, left = parts_of(mask, 10)
+    stacked, upper = parts_of(mask.transpose(1, 2), 10)
+    layout = torch.where(beside, 0, torch.where(stacked, 1, ALONE))
     part = torch.where(beside[:, None, None], left[:, None], upper[..., None])
     two = beside | stacked
-    first = _thing(colour, strength, part | ~two[:, None, None])
-    second = _thing(colour, strength, ~part)
-    second = torch.where(two[:, None], second, torch.tensor(_ABSENT))
+    first = thing_in(colour, strength, part | ~two[:, None, None])
+    second = thing_in(colour, strength, ~part)
+    second = torch.where(two[:, None], second, torch.tensor(ABSENT))
     out = torch.cat([layout[:, None], first, second], 1)
     return out.where(mask.flatten(1).any(1)[:, None], -1)
 
 
 @lru_cache(maxsize=1)
-def _grammar(name: str) -> dict[str, Scenes]:
+def grammar(name: str) -> dict[str, Scenes]:
     """Returns the scenes of each split: the digits of one are not in another."""
     if name == "shapes":
-        return dict.fromkeys(_SIZES, ShapeScenes())
+        return dict.fromkeys(SIZES, ShapeScenes())
     raw = mnist()
     y = raw.y
     assert y is not None
@@ -491,7 +495,7 @@ def _grammar(name: str) -> dict[str, Scenes]:
         "validation": later[: len(later) // 2],
         "test": later[len(later) // 2 :],
     }
-    return {split: DigitScenes(name, raw.x[rows[split]], y[rows[split]]) for split in _SIZES}
+    return {split: DigitScenes(name, raw.x[rows[split]], y[rows[split]]) for split in SIZES}
 
 
 def scenes_of(name: str, split: str) -> Scenes:
@@ -504,30 +508,30 @@ def scenes_of(name: str, split: str) -> Scenes:
     Raises:
         DataError: If there is no such grammar or split, or MNIST is not to be had.
     """
-    if name not in (*_GEOMETRIES, "shapes"):
+    if name not in (*GEOMETRIES, "shapes"):
         raise DataError(
-            f"{name!r} is no grammar of scenes: give one of {', '.join((*_GEOMETRIES, 'shapes'))}."
+            f"{name!r} is no grammar of scenes: give one of {', '.join((*GEOMETRIES, 'shapes'))}."
         )
-    if split not in _SIZES:
+    if split not in SIZES:
         raise DataError(f"The splits of {name} are train, validation and test, not {split!r}.")
-    return _grammar(name)[split]
+    return grammar(name)[split]
 
 
-def _raw(name: str) -> Raw:
+def composed(name: str) -> Raw:
     images: list[Tensor] = []
     captions: list[tuple[str]] = []
     splits = {}
-    for seed, (split, n) in enumerate(_SIZES.items()):
+    for seed, (split, n) in enumerate(SIZES.items()):
         scenes = scenes_of(name, split)
         texts = scenes.captions()
         generator = torch.Generator().manual_seed(seed)
         splits[split] = np.arange(len(captions), len(captions) + n)
-        for _ in range(n // _BLOCK):
-            x, index = scenes.draw(_BLOCK, generator)
+        for _ in range(n // BLOCK):
+            x, index = scenes.draw(BLOCK, generator)
             images.append(x)
             captions += [(texts[i],) for i in index.tolist()]
     return Raw(
-        torch.cat(images).numpy(), None, "images", splits=splits, captions=tuple(captions), scenes=name
+        torch.cat(images).numpy(), None, "captions", splits=splits, captions=tuple(captions), scenes=name
     )
 
 
@@ -537,7 +541,7 @@ def captions_mnist() -> Raw:
     Raises:
         DataError: If MNIST is not to be had.
     """
-    return _raw("captions-mnist")
+    return composed("captions-mnist")
 
 
 def captions_mnist_60() -> Raw:
@@ -546,9 +550,9 @@ def captions_mnist_60() -> Raw:
     Raises:
         DataError: If MNIST is not to be had.
     """
-    return _raw("captions-mnist-60")
+    return composed("captions-mnist-60")
 
 
 def shapes() -> Raw:
     """Composes 10,000, 2,000 and 2,000 pictures of one or two coloured shapes, 32x32."""
-    return _raw("shapes")
+    return composed("shapes")

@@ -12,39 +12,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from latente.data.arrays import open_npz
-from latente.data.download import fetch, find
-from latente.data.raw import Raw, join
-from latente.errors import DataError
+from ..errors import DataError
+from .arrays import open_npz
+from .download import fetch, find
+from .raw import Raw, join
 
 __all__ = ["static_mnist"]
 
-_FOLDERS = ("mnist_static_binarized", "mnist-static")
-_PACKED = "binarized_mnist_packed.npz"
-_URLS = (
+FOLDERS = ("mnist_static_binarized", "mnist-static")
+PACKED_FILE = "binarized_mnist_packed.npz"
+URLS = (
     "https://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
     "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
 )
-_SHA256 = {
+SHA256 = {
     "train": "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
     "valid": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
     "test": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
 }
-_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
+SPLIT_FILES = {"train": "train", "validation": "valid", "test": "test"}
 
 
-def _packed(path: str) -> Raw:
+def read_packed(path: str) -> Raw:
     with open_npz(path) as z:
         try:
-            rows = {s: np.unpackbits(z[k], axis=1).reshape(-1, 28, 28) for s, k in _SPLITS.items()}
-            labels = {s: z[f"{k}_label"] for s, k in _SPLITS.items()}
+            rows = {s: np.unpackbits(z[k], axis=1).reshape(-1, 28, 28) for s, k in SPLIT_FILES.items()}
+            labels = {s: z[f"{k}_label"] for s, k in SPLIT_FILES.items()}
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"{path} is not the packed file of static MNIST ({error}); remove it.") from error
     return join(rows, labels, path)
 
 
-def _text(split: str) -> np.ndarray:
-    path = fetch(_FOLDERS, f"binarized_mnist_{split}.amat", _URLS, _SHA256[split])
+def read_lines(split: str) -> np.ndarray:
+    path = fetch(FOLDERS, f"binarized_mnist_{split}.amat", URLS, SHA256[split])
     text = np.fromfile(path, np.uint8)
     if len(text) % (2 * 784) or not len(text):
         raise DataError(f"{path} is cut short; remove it, so that it is downloaded again.")
@@ -57,7 +57,7 @@ def static_mnist() -> Raw:
     Raises:
         DataError: If a file is neither here nor to be had.
     """
-    packed = find(_FOLDERS, _PACKED)
+    packed = find(FOLDERS, PACKED_FILE)
     if packed is not None:
-        return _packed(str(packed))
-    return join({split: _text(name) for split, name in _SPLITS.items()}, {}, "mnist-static")
+        return read_packed(str(packed))
+    return join({split: read_lines(name) for split, name in SPLIT_FILES.items()}, {}, "mnist-static")

@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from latente.data.named import locate
-from latente.data.pickled import arrays
-from latente.data.raw import Raw, labels
-from latente.distributions.strokes import FINISHED, LIFTED
-from latente.errors import DataError
+from ..distributions.strokes import FINISHED, LIFTED
+from ..errors import DataError
+from .named import locate
+from .pickled import arrays
+from .raw import Raw, labels
 
 __all__ = [
+    "LONGEST",
     "SIDE",
     "TOLERANCE",
     "cleaned",
@@ -56,9 +57,10 @@ __all__ = [
 
 Lines = Sequence[np.ndarray]
 SIDE, TOLERANCE = 255.0, 2.0  # of Google's recipe
+LONGEST = 250  # points of a drawing
 LARGEST = 8 << 30  # bytes of all drawings of a source, each as long as the longest
-_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
-_UNREADABLE = (
+SPLIT_KEYS = {"train": "train", "valid": "validation", "test": "test"}
+DAMAGED_FILE = (
     OSError,
     EOFError,
     KeyError,
@@ -206,7 +208,7 @@ def faults(x: np.ndarray, longest: int, simplify: bool) -> dict[str, np.ndarray]
     }
 
 
-def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = True) -> tuple[Raw, str]:
+def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = True) -> Raw:
     """Simplifies drawings that are too long, and leaves out those from which nothing can be learnt.
 
     Arguments:
@@ -217,7 +219,7 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
         simplify: Whether drawings that are too long are simplified; else they are bad.
 
     Returns:
-        The drawings that are kept, in as few columns as the longest one needs, and a sentence about the others, or nothing.
+        The drawings that are kept, in as few columns as the longest one needs; their note is a sentence about the others.
 
     Raises:
         DataError: If there are bad ones and `bad` is "refuse".
@@ -257,7 +259,14 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
     note = "; ".join(notes)
     if empty := [name for name, rows in splits.items() if not len(rows)]:
         raise DataError(f"{where}: no drawing of {' and '.join(empty)} is left: {note}.")
-    return replace(raw, x=x[kept, :width], y=y, splits=splits), note
+    return replace(raw, x=x[kept, :width], y=y, splits=splits, note=note)
+
+
+def widened(raw: Raw, width: int) -> Raw:
+    """Fills drawings up with ends to rows of so many points."""
+    x = np.full((len(raw.x), width, 3), (0, 0, FINISHED), np.float32)
+    x[:, : raw.x.shape[1]] = raw.x
+    return replace(raw, x=x)
 
 
 # ------------------------------------------------------------------------------------------------- .npz
@@ -271,7 +280,7 @@ def is_strokes(path: Path) -> bool:
             if {"strokes", "offsets"} <= names or {"train", "train_offsets"} <= names:
                 return True
             return "train" in names and header(z, "train")[0].hasobject
-    except (*_UNREADABLE, ValueError):
+    except (*DAMAGED_FILE, ValueError):
         return False  # what is wrong with it is said where it is read as an array
 
 
@@ -295,15 +304,15 @@ def read_strokes(path: Path) -> Raw:
         with zipfile.ZipFile(path) as z:
             names = {name.removesuffix(".npy") for name in z.namelist()}
             if "strokes" not in names and "train_offsets" not in names:
-                return joined({s: arrays(header(z, s)[1]) for s in _SPLITS if s in names}, str(path))
+                return joined({s: arrays(header(z, s)[1]) for s in SPLIT_KEYS if s in names}, str(path))
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as z:
             if "strokes" in names:
                 return whole(dict(z), str(path))
-            parts = {s: cut(z[s], z[f"{s}_offsets"], s) for s in _SPLITS if s in names}
+            parts = {s: cut(z[s], z[f"{s}_offsets"], s) for s in SPLIT_KEYS if s in names}
             return joined(parts, str(path))
     except DataError:
         raise
-    except (*_UNREADABLE, ValueError, IndexError, MemoryError) as error:
+    except (*DAMAGED_FILE, ValueError, IndexError, MemoryError) as error:
         raise DataError(
             f"{path} is no file of drawings, or a damaged one ({error}): save it again."
         ) from None
@@ -312,7 +321,7 @@ def read_strokes(path: Path) -> Raw:
 def joined(parts: dict[str, list[np.ndarray]], where: str) -> Raw:
     """Joins the splits of a source."""
     ends = np.cumsum([len(part) for part in parts.values()])
-    splits = {_SPLITS[s]: np.arange(end - len(parts[s]), end) for s, end in zip(parts, ends)}
+    splits = {SPLIT_KEYS[s]: np.arange(end - len(parts[s]), end) for s, end in zip(parts, ends)}
     splits = {name: rows for name, rows in splits.items() if len(rows)}
     return raw_of([drawing for part in parts.values() for drawing in part], where, splits=splits)
 
@@ -336,14 +345,14 @@ def whole(z: dict[str, np.ndarray], where: str) -> Raw:
     for name in ("label", "split"):
         if name in z and z[name].shape != (len(drawings),):
             raise ValueError(f"{name} has shape {z[name].shape} for {len(drawings)} drawings")
-    if "split" in z and not np.isin(z["split"], range(len(_SPLITS))).all():
+    if "split" in z and not np.isin(z["split"], range(len(SPLIT_KEYS))).all():
         raise ValueError("split holds other numbers than 0, 1 and 2")
     y, classes = labels(z["label"], where) if "label" in z else (None, ())
     if "class_names" in z:
         classes = tuple(str(z["class_names"][int(c)]) for c in classes)
     splits = {}
     if "split" in z:
-        splits = {name: np.flatnonzero(z["split"] == i) for i, name in enumerate(_SPLITS.values())}
+        splits = {name: np.flatnonzero(z["split"] == i) for i, name in enumerate(SPLIT_KEYS.values())}
         splits = {name: rows for name, rows in splits.items() if len(rows)}
     return raw_of(drawings, where, y=y, classes=classes, splits=splits)
 
@@ -360,7 +369,7 @@ def write_strokes(path: Path, raw: Raw) -> None:
     content = {"strokes": raw.x[inside], "offsets": np.concatenate([[0], inside.sum(1).cumsum()])}
     if raw.splits:
         content["split"] = np.zeros(len(raw.x), np.uint8)
-        for i, name in enumerate(_SPLITS.values()):
+        for i, name in enumerate(SPLIT_KEYS.values()):
             content["split"][raw.splits[name]] = i
     if raw.y is not None:
         content |= {"label": raw.y, "class_names": np.array(raw.classes)}

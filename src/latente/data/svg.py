@@ -23,10 +23,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from latente.data.download import cache_folder
-from latente.data.folders import SUFFIXES
-from latente.data.raw import Raw, labels
-from latente.data.strokes import (
+from ..errors import DataError
+from .download import cache_folder
+from .folders import SUFFIXES
+from .raw import Raw, labels
+from .strokes import (
     TOLERANCE,
     drawing_of,
     fitted,
@@ -36,14 +37,13 @@ from latente.data.strokes import (
     read_strokes,
     write_strokes,
 )
-from latente.errors import DataError
 
 __all__ = ["is_svg_folder", "kanji", "read_svg", "read_svgs"]
 
-_ELEMENTS = 100_000  # of a file, with all that it uses
-_SAMPLES = np.linspace(0, 1, 33)[1:]  # of a curve
-_BOX_TOLERANCE = 1.0  # of KanjiVG, whose box has sides of 109
-_HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a character puts it there
+ELEMENTS = 100_000  # of a file, with all that it uses
+SAMPLES = np.linspace(0, 1, 33)[1:]  # of a curve
+BOX_TOLERANCE = 1.0  # of KanjiVG, whose box has sides of 109
+HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a character puts it there
 
 
 def is_svg_folder(folder: Path) -> bool:
@@ -103,8 +103,8 @@ def painted(path: Path) -> bytes:
             counts[id(e)] = 1 + sum(map(count, e)) + (0 if target is None else count(target))
         return counts[id(e)]
 
-    if count(root) > _ELEMENTS:
-        raise ValueError(f"what it uses again and again makes more than {_ELEMENTS:,} elements")
+    if count(root) > ELEMENTS:
+        raise ValueError(f"what it uses again and again makes more than {ELEMENTS:,} elements")
     return ElementTree.tostring(root)
 
 
@@ -119,7 +119,7 @@ def lines_of_path(path: Any) -> list[np.ndarray]:
             if segment.end is not None:
                 lines[-1].append(np.array([[segment.end.x, segment.end.y]]))
         else:
-            lines[-1].append(np.asarray(segment.npoint(_SAMPLES), np.float64).reshape(-1, 2))
+            lines[-1].append(np.asarray(segment.npoint(SAMPLES), np.float64).reshape(-1, 2))
     return [np.concatenate(line) for line in lines]
 
 
@@ -179,6 +179,6 @@ def read_kanji(folder: Path) -> Raw:
     for path in sorted(folder.glob("*.svg")):
         code = path.stem.partition("-")[0]
         place = int(hashlib.sha256(code.encode()).hexdigest(), 16) % 100
-        split = next((name for name, end in _HELD_OUT.items() if place < end), "train")
-        parts[split].append(drawing_of([rdp(line, _BOX_TOLERANCE) for line in lines_in(path)]))
+        split = next((name for name, end in HELD_OUT.items() if place < end), "train")
+        parts[split].append(drawing_of([rdp(line, BOX_TOLERANCE) for line in lines_in(path)]))
     return joined(parts, "kanji")

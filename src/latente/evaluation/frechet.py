@@ -45,6 +45,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..data import Data
+from ..data.pixels import how_binarised
 from ..distributions.traits import has_mean, is_diffused, is_real, is_uniform, of_names, shown
 from ..errors import LatenteError
 from ..models import Labelling
@@ -304,7 +305,7 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     Raises:
         LatenteError: If the model has no prior to draw from.
     """
-    binary, y = data.train.binarise != "none", contexts(model, data, n, seed)
+    binary, y = how_binarised(data.train) != "none", contexts(model, data, n, seed)
     parts, drawn = [], False
     with still(model, seed):
         takes = y is not None and needs_context(model, data)
@@ -341,7 +342,7 @@ def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Te
         ValueError: If it does not read images.
     """
     held = data.test.fixed().subset(n, seed)
-    binary, parts = data.train.binarise != "none", []
+    binary, parts = how_binarised(data.train) != "none", []
     with still(model, seed):
         for start in range(0, len(held), AT_ONCE):
             trace = model(*moved(model, *held.batch(slice(start, start + AT_ONCE))))
@@ -392,7 +393,7 @@ def sample_quality(
     others = seen(own, rest.fixed().subset(n, seed))
     absent: dict[str, str] = {}
     samples = again = per_second = inception = None
-    drawn = data.train.binarise != "none"
+    drawn = how_binarised(data.train) != "none"
     started = time.perf_counter()
     try:
         images, drawn = draw_images(model, data, n, seed=seed)

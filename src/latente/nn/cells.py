@@ -19,6 +19,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,7 @@ class Cell(nn.Module, abc.ABC):
     def __init__(self, features: int, units: int, context: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         self.features, self.units, self.context, self.dropout = features, units, context, dropout
+        compile_steps_apart()
 
     def begin(self, n: int, vector: Tensor | None = None) -> State:
         """Returns the state before the first step: zeros, or the parts of a vector, with shape (n, sum of sizes)."""
@@ -56,7 +58,6 @@ class Cell(nn.Module, abc.ABC):
         """Reads inputs (T, B, features) in the context (B, context); returns the outputs (T, B, units) and the last state."""
         return self.loop(x, self.shares(context), state)
 
-    @torch.compiler.disable(recursive=False)  # a graph of a step, not of all steps
     def loop(self, x: Tensor, shares: State, state: State) -> tuple[Tensor, State]:
         """Does what `forward` does, given the context's shares in the gates."""
         outputs = []
@@ -82,6 +83,12 @@ class Cell(nn.Module, abc.ABC):
     @abc.abstractmethod
     def output(self, state: State) -> Tensor:
         """Returns :math:`h` of a state."""
+
+
+@cache
+def compile_steps_apart() -> None:
+    """Lets the compiler make a graph of a step, not of all steps; a decorator would load it with the library."""
+    Cell.loop = torch.compiler.disable(Cell.loop, recursive=False)  # type: ignore[method-assign]
 
 
 def kept_at_random(shape: Sequence[int], drop: float, like: Tensor) -> Tensor:

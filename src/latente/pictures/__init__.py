@@ -16,7 +16,7 @@ from .ink import Drawing, Sheet
 from .insides import activations, spectrum
 from .levels import levels
 from .noise import chains, corruption, denoised
-from .preview import preview, preview_of
+from .preview import preview
 from .sketches import analogy, completions, temperatures
 from .texts import Lines
 from .views import grid, reconstructions, samples
@@ -46,7 +46,6 @@ __all__ = [
     "levels",
     "manifold",
     "preview",
-    "preview_of",
     "reads_captions",
     "reconstructions",
     "samples",

@@ -107,7 +107,6 @@ def samples(model: Model, data: Data, *, n: int | None = None, seed: int = 0, ro
         rows: The number of captions.
     """
     needs_captions(model)
-    assert data.captions is not None
     held = data.test.fixed()
     rows = min(rows, len(held))
     across = 6 if n is None else max(1, n // rows)
@@ -121,7 +120,7 @@ def samples(model: Model, data: Data, *, n: int | None = None, seed: int = 0, ro
         "Images of test captions",
         f"{data.benchmark} · the image the caption was written of, and means of p(x|z), z ~ p(z|caption)"
         f"{'' if guidance == 1 else f', guidance {guidance:g}'}, seed {seed}",
-        rows=[beside(c) for c in data.captions.decode(y)],
+        rows=[beside(c) for c in data.learned.vocabulary.decode(y)],
         columns=["example", *[""] * across],
         values={"images": drawn},
     )

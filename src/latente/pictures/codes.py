@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 BLOCK = 256  # examples of one pass
-SETS = {"table": "rows", "vectors": "vectors", "text": "sentences", "drawings": "drawings"}
 Batch = tuple[Tensor, Tensor | None]
 
 
@@ -232,9 +231,9 @@ def needs_numbers(trace: Trace) -> None:
 
 def needs_images(data: Data, what: str) -> None:
     """Refuses what only images have."""
-    if data.kind != "images":
+    if "pixels" not in data.kind.has:
         raise LatenteError(
-            f"{what} are pictures of images, and {data.name} is a set of {SETS[data.kind]}: "
+            f"{what} are pictures of images, and {data.name} is a set of {data.kind.nouns}: "
             "see its samples, reconstructions and scatter"
         )
     if data.shape[0] not in (1, 3):

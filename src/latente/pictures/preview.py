@@ -6,19 +6,17 @@ shows the same ones as they are handed to a model, enlarged pixel by pixel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..data import folders
-from ..data.loading import holds_images
 from ..errors import DataError, LatenteError
 from .canvas import Picture, lay_out, need
 from .images import pixels
 
-__all__ = ["preview", "preview_of"]
+__all__ = ["preview"]
 
 WIDE = 112  # pixels of a shown image, at least
 MOST = 320  # pixels of a tile
@@ -73,19 +71,6 @@ def preview(
         columns=sizes,
         values={"images": tiles, "model": tiles[1]},
     )
-
-
-def preview_of(about: Mapping[str, Any]) -> Callable[[], Picture] | None:
-    """Tells how the preview of a run's data is drawn; None where the data is no folder of image files.
-
-    Arguments:
-        about: What the run recorded of its data.
-    """
-    folder = Path(about["source"] or "")
-    if about["kind"] != "images" or not about["source"] or not folder.is_dir() or not holds_images(folder):
-        return None
-    how: dict[str, Any] = {"side": about.get("side"), "grey": about.get("grey", False), "name": about["name"]}
-    return lambda: preview(folders.files(folder), **how)
 
 
 def unit(image: np.ndarray) -> np.ndarray:

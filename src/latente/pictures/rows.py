@@ -17,7 +17,7 @@ CELL = 1.62  # inches
 
 
 def names(data: Data) -> list[str]:
-    return list(data.columns) or [f"x{j + 1}" for j in range(data.shape[0])]
+    return list(data.learned.columns) or [f"x{j + 1}" for j in range(data.shape[0])]
 
 
 def short(name: str) -> str:

@@ -84,7 +84,7 @@ class Lines:
 
 def written(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
     """Writes the sentences of a trace's likelihood: the likeliest known words, or words drawn at a temperature."""
-    return data.sentences(as_words(trace.likelihood).write(temperature, known=temperature == 0))
+    return data.learned.sentences(as_words(trace.likelihood).write(temperature, known=temperature == 0))
 
 
 def samples(
@@ -145,7 +145,7 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
         )
     blocks = [
         list(zip(("sentence", "likeliest", "drawn"), texts))
-        for texts in zip(data.sentences(x), likeliest, drawn)
+        for texts in zip(data.learned.sentences(x), likeliest, drawn)
     ]
     note = f"{data.benchmark} · test sentences; likeliest words at the posterior's mean; draws of p(x|z), z ~ q(z|x), seed {seed}"
     return Lines("Reconstructions", note, blocks)
@@ -178,7 +178,7 @@ def interpolations(
         t = torch.linspace(0, 1, steps, device=x.device)
         given = {name: line(mean_of(g), t, g.p) for name, g in model(x).latents.items()}
         texts = written(model(size=len(x) // 2 * steps, given=given), data)
-    ends, labels = data.sentences(x), [f"{v:.2f}" for v in t.tolist()]
+    ends, labels = data.learned.sentences(x), [f"{v:.2f}" for v in t.tolist()]
     blocks = [
         [("sentence", a), *zip(labels, texts[i * steps : (i + 1) * steps]), ("sentence", b)]
         for i, (a, b) in enumerate(zip(ends[: len(x) // 2], ends[len(x) // 2 :]))
@@ -191,4 +191,4 @@ def interpolations(
 def two(sentences: Sequence[str], model: Model, data: Data) -> Tensor:
     if len(sentences) != 2 or not all(sentence.split() for sentence in sentences):
         raise LatenteError(f"between is {list(sentences)}: give two sentences, each with a word or more")
-    return moved(model, torch.from_numpy(numbered(sentences, data.words, data.shape[0])), None)[0]
+    return moved(model, torch.from_numpy(numbered(sentences, data.learned.words, data.shape[0])), None)[0]

@@ -66,7 +66,7 @@ def samples(
     """
     if captioned.reads_captions(model):
         return captioned.samples(model, data, n=n, seed=seed)
-    n = (64 if data.kind == "images" else 500) if n is None else n
+    n = (64 if "pixels" in data.kind.has else 500) if n is None else n
     count("n", n)
     choose = cold(temperature)
     x, y = examples(model, data, 1, seed)
@@ -89,7 +89,7 @@ def samples(
             f"temperature is {told}, and this model has {len(first.latents)} latent groups: give one number, or one for each"
         )
     says = f", temperature {told}" if told != "1" else ""
-    if data.kind != "images":
+    if "pixels" not in data.kind.has:
         context = classes_of(data, n, chosen, x) if takes else None
         with still(model, seed):
             drawn = model(y=context, size=n, choose=choose).likelihood.sample()
@@ -139,14 +139,14 @@ def reconstructions(model: Model, data: Data, *, n: int = 10, seed: int = 0) -> 
         LatenteError: If a number is too small, or the images have neither one channel nor three.
     """
     count("n", n)
-    x, y = examples(model, data, n if data.kind == "images" else max(n, tables.ROWS), seed)
+    x, y = examples(model, data, n if "pixels" in data.kind.has else max(n, tables.ROWS), seed)
     with still(model, seed):
         trace, codes = means_of(model, x, y)
         needs_code(trace, "reconstructions")
         likelihood = model(y=y, size=len(x), given=codes).likelihood
         drawn = model(x, y).likelihood.sample()
         restored = images(likelihood)
-    if data.kind != "images":
+    if "pixels" not in data.kind.has:
         return tables.restored(data, x, torch.from_numpy(restored), seed)
     needs_images(data, "reconstructions")
     what = shows(likelihood)[:-1]

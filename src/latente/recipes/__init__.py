@@ -5,8 +5,8 @@ and how its data and its training are by default. The signature is read for the 
 documentation; a run is rebuilt by calling the recipe again with what its file holds, never by importing a name found there.
 Importing this package does not import PyTorch.
 
-A new recipe is a function in a file of this folder, and a line below. An installed package brings one by an entry point of the
-group `latente.recipes`, which names it as `module:recipe`.
+A new recipe is a function in a file of this folder, and a line below, under the question that it answers. An installed package
+brings one by an entry point of the group `latente.recipes`, which names it as `module:recipe`.
 """
 
 from . import (
@@ -46,6 +46,7 @@ from .catalogue import (
 from .loading import LoadingOptions
 
 __all__ = [
+    "GROUPS",
     "RECIPES",
     "About",
     "AboutText",
@@ -59,6 +60,7 @@ __all__ = [
     "check",
     "describe",
     "find",
+    "grouped",
     "loading_of",
     "make",
     "parameters",
@@ -66,40 +68,58 @@ __all__ = [
     "remake",
 ]
 
-RECIPES.enter(
-    vaes.vae,
-    vaes.iwae,
-    vaes.conditional_vae,
-    vaes.deep_vae,
-    matched.adversarial_autoencoder,
-    matched.wasserstein_autoencoder,
-    matched.info_vae,
-    matched.beta_tc_vae,
-    matched.factor_vae,
-    autoencoders.autoencoder,
-    autoencoders.denoising,
-    autoencoders.contractive,
-    autoencoders.sparse,
-    stacks.deep_autoencoder,
-    boltzmann.rbm,
-    spherical.spherical_vae,
-    densities.made,
-    densities.pixelcnn,
-    densities.flow,
-    two_stage.prior,
-    two_stage.classifier,
-    few_labels.m2,
-    few_labels.m1_m2,
-    text.text_vae,
-    drawings.sketch_rnn,
-    draw.draw,
-    draw.align_draw,
-    text_to_image.text_to_image,
-    text_to_image.caption_vae,
-    text_to_image.refiner,
-    discrete.vq_vae,
-    ladder.ladder,
-    diffusion.diffusion,
-    gan.gan,
-    gan.vae_gan,
-)
+GROUPS: dict[str, tuple[Recipe[...], ...]] = {
+    "Compress": (
+        autoencoders.autoencoder,
+        stacks.deep_autoencoder,
+        autoencoders.denoising,
+        autoencoders.contractive,
+        autoencoders.sparse,
+    ),
+    "Generate": (
+        vaes.vae,
+        vaes.deep_vae,
+        vaes.iwae,
+        vaes.conditional_vae,
+        ladder.ladder,
+        draw.draw,
+        diffusion.diffusion,
+        gan.gan,
+        gan.vae_gan,
+        discrete.vq_vae,
+    ),
+    "Disentangle and shape codes": (
+        matched.beta_tc_vae,
+        matched.factor_vae,
+        matched.info_vae,
+        matched.wasserstein_autoencoder,
+        matched.adversarial_autoencoder,
+        spherical.spherical_vae,
+    ),
+    "Exact densities": (densities.made, densities.pixelcnn, densities.flow),
+    "Energies": (boltzmann.rbm,),
+    "Few labels": (few_labels.m2, few_labels.m1_m2, two_stage.classifier),
+    "Text": (text.text_vae,),
+    "Drawings": (drawings.sketch_rnn,),
+    "Text to image": (
+        text_to_image.text_to_image,
+        draw.align_draw,
+        text_to_image.caption_vae,
+        text_to_image.refiner,
+    ),
+    "Two stages": (two_stage.prior,),
+}
+RECIPES.enter(*(entry for entries in GROUPS.values() for entry in entries))
+
+
+def grouped() -> dict[str, list[str]]:
+    """Returns the names of all recipes by the question that they answer; those of installed packages come last.
+
+    Example:
+        >>> grouped()["Few labels"]
+        ['m2', 'm1-m2', 'classifier']
+    """
+    found = {group: [entry.name for entry in entries] for group, entries in GROUPS.items()}
+    known = {name for names in found.values() for name in names}
+    others = [name for name in RECIPES if name not in known]
+    return {**found, "Of installed packages": others} if others else found

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from ..data.examples import Data
 
 __all__ = ["About", "AboutText", "Answers", "Base", "Captioned"]
 
@@ -33,10 +28,6 @@ class Answers(Protocol):
     @property
     def shape(self) -> list[int]: ...
 
-    @classmethod
-    def read_off(cls, data: Data) -> Self:
-        """Returns the answers of a data set."""
-
 
 @dataclass(frozen=True)
 class About:
@@ -44,10 +35,6 @@ class About:
 
     shape: Shape
     classes: ClassesNumber = 0
-
-    @classmethod
-    def read_off(cls, data: Data) -> Self:
-        return cls(list(data.shape), len(data.classes))
 
 
 @dataclass(frozen=True)
@@ -57,10 +44,6 @@ class AboutText:
     shape: Shape
     vocabulary: WordsKnown
 
-    @classmethod
-    def read_off(cls, data: Data) -> Self:
-        return cls(list(data.shape), max(1, len(data.words) - 1))
-
 
 @dataclass(frozen=True)
 class Captioned:
@@ -69,12 +52,6 @@ class Captioned:
     shape: Shape
     vocabulary: CaptionWords
     caption_length: CaptionLength = 64
-
-    @classmethod
-    def read_off(cls, data: Data) -> Self:
-        y = data.train.y
-        words = 0 if data.captions is None else len(data.captions)
-        return cls(list(data.shape), words, *(() if y is None or y.dim() == 1 else (y.shape[-1],)))
 
 
 @dataclass(frozen=True)

@@ -216,8 +216,8 @@ def loading_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Where two groups say something of the same keyword, the later one in the signature has the last word.
 
     Example:
-        >>> loading_of("sketch-rnn", {"longest": 100})
-        {'longest': 100, 'bad': 'drop'}
+        >>> loading_of("align-draw", {"caption_encoder": "minilm"})
+        {'tokens': 'minilm'}
         >>> loading_of("vae", {})
         {}
     """

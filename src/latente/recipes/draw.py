@@ -11,7 +11,6 @@ from ..errors import RunError
 from .about import About, Captioned
 from .captions import Captions
 from .catalogue import Plan, recipe
-from .loading import CaptionOptions
 from .options import BinariseChoice, LatentSize
 from .parts import grey_levels, usual_likelihood
 from .remedies import Annealing
@@ -115,7 +114,6 @@ def draw(
 @recipe(reads="captions", steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
 def align_draw(
     about: Captioned,
-    loading: CaptionOptions = CaptionOptions(),
     latent: LatentSize = 24,
     steps: DrawNetworks = DrawNetworks(glimpses=8, units=192, read=7, write=7),
     alignments: Alignments = Alignments(),

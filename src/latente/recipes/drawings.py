@@ -9,7 +9,6 @@ from pydantic import Field
 
 from .about import About
 from .catalogue import Plan, recipe
-from .loading import DrawingOptions
 
 if TYPE_CHECKING:
     from ..schedules import Schedule
@@ -110,7 +109,6 @@ class StrokeNoise:
 @recipe(reads="drawings", steps=2400, batch=100, clip_value=1.0)
 def sketch_rnn(
     about: About,
-    loading: DrawingOptions = DrawingOptions(),
     latent: DrawingCode = 128,
     cells: Cells = Cells(),
     annealing: KlAnnealing = KlAnnealing(),

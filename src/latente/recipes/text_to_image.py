@@ -12,7 +12,6 @@ from .about import Base, Captioned
 from .captions import Captions, Mirror
 from .catalogue import Plan, find, recipe, remake
 from .discrete import Tokeniser
-from .loading import CaptionOptions
 from .options import Hidden, LatentSize, Likelihood, Network
 from .parts import Networks, encoding, likelihood_of, prior_of, usual_likelihood
 from .remedies import Annealing
@@ -49,7 +48,6 @@ class Transformer:
 @recipe(reads="captions", steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
 def text_to_image(
     about: Captioned,
-    loading: CaptionOptions = CaptionOptions(),
     tokeniser: Tokeniser = Tokeniser(),
     tokeniser_steps: TokeniserSteps = 2500,
     transformer: Transformer = Transformer(),
@@ -94,7 +92,6 @@ def text_to_image(
 @recipe(reads="captions", steps=6000, batch=64)
 def caption_vae(
     about: Captioned,
-    loading: CaptionOptions = CaptionOptions(),
     latent: LatentSize = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",

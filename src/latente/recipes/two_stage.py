@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.distributions import Distribution
 
-    from ..data.examples import Binarise, Examples
+    from ..data.examples import Examples
+    from ..data.looks import Binarise
     from ..models import VAE
     from ..settings import Settings
     from ..trace import Model

@@ -13,6 +13,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from .. import recipes
+from ..data.kind import default, owners
 from ..errors import RunError
 from ..settings import Settings
 
@@ -42,7 +43,7 @@ def command(run: Run, change: Mapping[str, Any] | None = None) -> str:
         RunError: If a change names what neither the recipe nor the trainer has.
     """
     change = dict(change or {})
-    recipe, given = asked(run.record["recipe"], run.record["arguments"], run.record["settings"], change)
+    recipe, given = wanted(run.record["recipe"], run.record["arguments"], run.record["settings"], change)
     standard = defaults(recipe)
     words = ["latente", "train", recipe]
     options = source(run, recipe)
@@ -57,29 +58,29 @@ def source(run: Run, recipe: str) -> dict[str, Any]:
     builds = recipes.find(recipe).builds
     if builds and "base" not in run.record:
         return {"of": str(run.path)}
-    about = run.record["data"]
-    options = {"of": run.record["of"]["path"]} if builds else {}
-    options |= {"data": about["source"], "label": about["label"]}
-    options |= {name: about[name] for name in ("side", "grey") if about.get(name)}
-    return options | {n: about[n] for n, share in SHARES.items() if about.get(n, share) != share}
+    asked = run.asked()
+    options = {"of": asked.of} if builds else {}
+    options |= {"data": asked.source, "label": asked.label}
+    options |= {n: v for n, v in asked.options.items() if v != default(owners(n)[0], n)}
+    return options | {n: v for n, v in vars(asked).items() if n in SHARES and v != SHARES[n]}
 
 
-def asked(
+def wanted(
     recipe: str, arguments: Mapping[str, Any], settings: Mapping[str, Any], change: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """Returns the recipe, and what is asked of it and of the trainer."""
     own = defaults(recipe)
     given = {n: v for n, v in {**arguments, **settings}.items() if n in own}
-    wanted = change.get("recipe", recipe)
+    other = change.get("recipe", recipe)
     change = {n: v for n, v in change.items() if n != "recipe"}
-    if wanted != recipe:
-        builds = recipes.find(wanted).builds  # so what was chosen for this run is part of it
+    if other != recipe:
+        builds = recipes.find(other).builds  # so what was chosen for this run is part of it
         given = {} if builds else {n: v for n, v in given.items() if v != own[n]}
     elif not change.keys() <= own.keys() and recipe in FIXED:
-        wanted, given = GENERAL, given | dict(FIXED[recipe])
-    if unknown := change.keys() - defaults(wanted).keys():
-        raise RunError(f"{wanted} has no argument {', '.join(sorted(unknown))} to change")
-    return wanted, given | change
+        other, given = GENERAL, given | dict(FIXED[recipe])
+    if unknown := change.keys() - defaults(other).keys():
+        raise RunError(f"{other} has no argument {', '.join(sorted(unknown))} to change")
+    return other, given | change
 
 
 def defaults(recipe: str) -> dict[str, Any]:

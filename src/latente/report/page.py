@@ -548,8 +548,8 @@ def wishes(
     most = BUDGET
     for size in data.shape:
         most //= size
-    of_images, of_rows = data.kind == "images", data.kind in ("table", "vectors")
-    shows = {"text": pictures.texts, "drawings": pictures.sketches}.get(data.kind, pictures)
+    of_images, of_rows = "pixels" in data.kind.has, "columns" in data.kind.has
+    shows = data.kind.shows() or pictures
     across = min(8, max(3, int(most**0.5)))
     rows, side, few = min(6, max(2, most // 12)), min(20, max(4, int(most**0.5))), min(10, max(5, most // 4))
     points, boltzmann = has_points(evaluation), isinstance(model, RBM)
@@ -565,7 +565,7 @@ def wishes(
         else "The distortion is −log p(x): there is no code. If validation rises while training falls, it overfits.",
         lambda: pictures.curves(run.metrics(), data.benchmark),
     )
-    preview = pictures.preview_of(run.record["data"])
+    preview = data.kind.preview_of(run.record["data"])
     if preview is not None:
         yield (
             "What does the model see?",
@@ -575,21 +575,22 @@ def wishes(
     yield (
         "What does it generate?",
         "Each is drawn number by number, through the flow, or out of noise: there is no code that they could be decoded from."
-        if not evaluation.latents and data.kind in ("images", "table", "vectors")
+        if not evaluation.latents and data.kind.has & {"pixels", "columns"}
         else "Codes are drawn from the prior and decoded. If these are worse than the reconstructions below, the prior has holes."
         if not of_rows
         else "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does.",
         lambda: shows.samples(model, data, n=across**2 if of_images else None, seed=seed),
     )
     if isinstance(model, Draw):
-        held = data.captions and data.test.fixed().subset(1, seed).y
-        caption = data.captions.decode(held)[0] if data.captions and held is not None else None
+        vocabulary = data.learned.vocabulary if "captions" in data.kind.has else None
+        held = vocabulary and data.test.fixed().subset(1, seed).y
+        caption = vocabulary.decode(held)[0] if vocabulary and held is not None else None
         yield (
             "How does it draw?",
             "The canvas after every step. Where there is a caption, the shades below tell which words each step heard.",
-            lambda: pictures.canvases(model, data.captions, caption, n=3, seed=seed, note=data.benchmark),
+            lambda: pictures.canvases(model, vocabulary, caption, n=3, seed=seed, note=data.benchmark),
         )
-    if data.kind == "drawings":
+    if "strokes" in data.kind.has:
         yield (
             "How does it go on?",
             "A held-out drawing, half of it, and several ends that the model draws for it.",

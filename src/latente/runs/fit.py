@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from .. import data, recipes
+from ..data.kind import kinds, owners
 from ..errors import DataError, RunError
 from ..settings import settings
 from ..training.checkpoint import write_whole
@@ -37,7 +38,7 @@ def fit(
         out: The folder of the run; it must not hold a run yet.
         recipe: `text-to-image`, `align-draw` or `caption-vae`.
         progress: Whether to show a progress bar.
-        given: Arguments of the recipe, and fields of :class:`~latente.settings.Settings`.
+        given: Arguments of the recipe, options by which captions are loaded, and fields of :class:`~latente.settings.Settings`.
 
     Raises:
         LatenteError: If an argument, a setting or the data is not right.
@@ -60,7 +61,8 @@ def fit(
     if (entry := recipes.find(recipe)).reads != "captions" or entry.builds:
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
     own = {n: v for n, v in given.items() if n in entry.options}
-    how = {n: v for n, v in given.items() if n not in own}
+    options = {n: v for n, v in given.items() if owners(n, [kinds()[entry.reads]])}
+    how = {n: v for n, v in given.items() if n not in own | options}
     recipes.check(recipe, own)
     settings(**how)
     try:
@@ -75,7 +77,7 @@ def fit(
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another folder") from None
     try:
-        return train(recipe, str(out / DATA), out, arguments=own, progress=progress, **how)
+        return train(recipe, str(out / DATA), out, arguments=own, options=options, progress=progress, **how)
     finally:
         if not (out / RECORD).exists():  # refused before it began, so that nothing needs the data
             (out / DATA).unlink(missing_ok=True)
@@ -83,7 +85,7 @@ def fit(
 
 def as_images(x: np.ndarray) -> np.ndarray:
     """Refuses what are no images."""
-    if data.from_arrays(x, name="images").kind != "images":
+    if "pixels" not in data.from_arrays(x, name="images").kind.has:
         raise DataError(f"images have the shape {x.shape}: give (N, H, W), (N, C, H, W) or (N, H, W, C)")
     return x
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..data.examples import Data, Examples
+from ..data import Data, Examples
 from ..errors import DataError
 
 LABELLED = "labelled"  # rows of the training examples, in split.npz: the others are left out

@@ -19,7 +19,8 @@ from torch.distributions import Distribution
 
 from .. import data, recipes
 from ..abilities import Abilities
-from ..data.examples import Data, Examples
+from ..data import Data
+from ..data.kind import kinds
 from ..data.vocabulary import Vocabulary
 from ..divergences import FreeBits
 from ..errors import RunError
@@ -32,7 +33,6 @@ from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, read_metrics
 from . import store
-from .build import loading
 from .labels import LABELLED, TOLD, half_told, restricted
 from .weights import load
 
@@ -42,7 +42,25 @@ if TYPE_CHECKING:
 RECORD, SPLIT = "run.json", "split.npz"
 
 
-FITTED = ("side", "grey")  # how the images of a folder are made alike
+@dataclass(frozen=True)
+class Asked:
+    """Holds how a run was asked for, beside its recipe and its settings: with these, `train` makes it again.
+
+    Arguments:
+        source: The name or path of its data; None where its weights were imported.
+        label: The column of a table that holds the labels.
+        validation: The share of rows for validation.
+        test: The share of rows for the test.
+        options: How the data was loaded.
+        of: The folder of the run that it builds on, where it does.
+    """
+
+    source: str
+    label: str | None
+    validation: float
+    test: float
+    options: Mapping[str, Any]
+    of: str | None
 
 
 @dataclass(frozen=True)
@@ -87,23 +105,8 @@ class Run:
         """The data of the run, split as it was when the run started; without examples where its weights were imported."""
         about = self.record["data"]
         if about["source"] is None:
-            none = Examples(torch.empty(0, *about["shape"]))
-            scale = torch.tensor(about["scale"], dtype=torch.float64)
-            return Data(
-                about["benchmark"],
-                "",
-                none,
-                none,
-                none,
-                about["kind"],
-                (),
-                (),
-                torch.zeros_like(scale),
-                scale,
-                "",
-                {},
-            )
-        found = self.load_data().binarised(self.record["data"]["binarise"])
+            return kinds()[about["kind"]].empty(about)
+        found = self.whole_data()
         split = self.split()
         if TOLD in split:
             return half_told(found, split[TOLD])
@@ -128,23 +131,31 @@ class Run:
         except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
 
+    def asked(self) -> Asked:
+        """Returns how the run was asked for: its data, how it was loaded, and the run that it builds on."""
+        about = self.record["data"]
+        known = {name: about[name] for name in ("source", "label", "validation", "test")}
+        of = self.record["of"]["path"] if "of" in self.record else None
+        return Asked(**known, options=about["options"], of=of)
+
     def load_data(self, label: str | None = None) -> Data:
         """Loads the data of the run in its split, with its grey levels and all its labels, or those of another column."""
-        about = self.record["data"]
-        known = label in (None, about["label"])
-        found = data.load(
-            about["source"],
-            label=about["label"] if known else label,
+        about, asked = self.record["data"], self.asked()
+        known = label in (None, asked.label)
+        return data.load(
+            asked.source,
+            label=asked.label if known else label,
             indices=self.split(),
             fingerprint=about["fingerprint"] if known else None,
-            vocabulary=about.get("captions"),
-            **{name: about[name] for name in FITTED if about.get(name)},
-            **loading(recipes.base_of(self.record)),
+            reads=about["kind"],
+            learned=about["learned"],
+            **asked.options,
         )
-        if self.recipe.reads == "captions":
-            spec = about.get("captions")
-            found = found.captioned(None if spec is None else Vocabulary(spec))
-        return found.abridged(len(about["words"]) - 1, about["shape"][0]) if found.kind == "text" else found
+
+    def whole_data(self) -> Data:
+        """Loads the data of the run in its split, as it was read, and with all its labels."""
+        found = self.load_data()
+        return found.kind.reopened(found, self.record["data"])
 
     def base(self) -> Run:
         """Opens the run that this one builds on.
@@ -196,7 +207,7 @@ class Run:
         Raises:
             RunError: If it reads none.
         """
-        spec = self.record["data"].get("captions")
+        spec = self.record["data"]["learned"].get("captions")
         if spec is None or self.recipe.reads != "captions":
             raise RunError(
                 f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
@@ -370,9 +381,7 @@ class Run:
         from ..evaluation import sample_quality
 
         self.needs_examples()
-        whole = self.load_data().binarised(
-            self.record["data"]["binarise"]
-        )  # with all labels, so that runs compare
+        whole = self.whole_data()  # with all labels, so that runs compare
         found = sample_quality(self.model, whole, n, seed, fid=fid, say=say)
         store.keep(self.path, store.QUALITY, found)
         return found

@@ -16,13 +16,16 @@ import torch
 
 from .. import __version__, data, recipes
 from ..abilities import abilities_of
-from ..data.examples import Data
+from ..data import Data
+from ..data.kind import check_values, kinds
+from ..data.loading import chosen as options_of
+from ..data.loading import inherited
 from ..errors import DataError, RunError
-from ..recipes import Base, Plan, Recipe
+from ..recipes import Plan, Recipe
 from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
-from .build import captioned, loading, plan_for, seed, try_on
+from .build import kind_of, plan_for, seed, try_on
 from .labels import few, half_told, restricted
 from .run import RECORD, SPLIT, Run
 
@@ -39,8 +42,7 @@ def train(
     label: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
-    side: int | None = None,
-    grey: bool = False,
+    options: Mapping[str, Any] | None = None,
     progress: bool = False,
     begun: Callable[[Run], object] | None = None,
     **given: Any,
@@ -56,8 +58,7 @@ def train(
         label: The column of a table that holds the labels.
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
-        side: The side of the square that the images of a folder are cropped and shrunk or enlarged to.
-        grey: Whether the images of a folder are made grey.
+        options: How the data is loaded, such as `side` and `grey` of images: see the `Options` of each kind.
         progress: Whether to show a progress bar.
         begun: Is called with the run once its folder is made, before the first step.
         given: Fields of :class:`~latente.settings.Settings`.
@@ -74,35 +75,34 @@ def train(
     chosen = settings(**{**entry.settings, **given})
     asked = dict(arguments or {})
     recipes.check(recipe, asked)
+    check_values(options or {}, kinds().values())
     base = opened_base(entry, of)
     made = None if base is None else recipes.base_of(base.record)
+    wanted, of_recipe = kind_of(entry), recipes.loading_of(recipe, asked)
     if source is None:
         if base is None:
             needed = (
                 "the folder of a run, of" if entry.builds else "data: name a data set, a file or a folder"
             )
             raise RunError(f"{recipe} needs {needed}")
-        kept = base.record["data"]
-        source, validation, test = kept["source"], kept["validation"], kept["test"]
-        label = label or kept["label"]
-        side, grey = kept.get("side"), kept.get("grey", False)
+        kept = base.asked()
+        source, validation, test = kept.source, kept.validation, kept.test
+        label, how = label or kept.label, dict(kept.options)
         loaded = base.load_data(label)
     else:
         path = Path(source).expanduser()
         if source not in data.SOURCES and path.exists():
             source = str(path.resolve())
-        how = {"side": side, "grey": grey} | loading(made or Base(recipe, {}, asked))
-        loaded = data.load(source, label=label, validation=validation, test=test, seed=chosen.seed, **how)
+        own = {} if base is None else inherited(base.asked().options, source)
+        how = {**own, **(options or {}), **of_recipe}
+        shares: dict[str, Any] = {"validation": validation, "test": test, "seed": chosen.seed}
+        loaded = data.load(source, label=label, reads=entry.reads, **shares, **how)
         if base is not None:
             loaded = like(loaded, base)
-    if entry.reads == "captions" and loaded.kind == "images":
-        loaded = captioned(loaded, recipes.loading_of(recipe, asked))
-    if loaded.train.binarise == "static" and "binarise" in entry.options:
-        asked.setdefault("binarise", "static")  # as it comes
+    if base is not None and wanted is not None:
+        loaded = wanted.taken(loaded, options_of(wanted, {**how, **of_recipe}))
     plan = plan_for(entry, loaded, asked, made, chosen)
-    loaded = loaded.binarised(plan.binarise)
-    if plan.sentences is not None:
-        loaded = loaded.abridged(*plan.sentences)
+    loaded = loaded.kind.prepared(loaded, plan)
     if plan.labels is not None:
         choose = half_told if plan.unlabelled else restricted
         loaded = choose(loaded, few(loaded.train, plan.labels, chosen.seed))
@@ -119,8 +119,7 @@ def train(
             "label": label,
             "validation": validation,
             "test": test,
-            **({} if side is None else {"side": side}),
-            **({"grey": True} if grey else {}),
+            "options": how,
             **loaded.describe(),
             "benchmark": loaded.benchmark,
         },
@@ -160,7 +159,7 @@ def like(loaded: Data, base: Run) -> Data:
     about = base.record["data"]
     if loaded.fingerprint == about["fingerprint"]:
         return base.load_data()
-    if loaded.location is not None or about["location"] is not None:
+    if not loaded.kind.is_read_alike(loaded, about):
         raise DataError(
             f"{loaded.source} is not the data of {base.path}, and each was standardised by its own means: leave --data out"
         )

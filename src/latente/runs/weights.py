@@ -22,9 +22,9 @@ def save(model: Model, path: Path | str) -> None:
 
     Example:
         >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> save(recipes.make("vae", shape=(4,), latent=2).model, f"{folder.name}/model.safetensors")
-        >>> load(f"{folder.name}/model.safetensors").made_by["arguments"]["latent"]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(recipes.make("vae", shape=(4,), latent=2).model, f"{folder}/model.safetensors")
+        ...     load(f"{folder}/model.safetensors").made_by["arguments"]["latent"]
         2
     """
     save_weights(Path(path), model.state_dict(), model.made_by)

@@ -21,7 +21,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from ..errors import RunError
 from . import processes
@@ -137,8 +136,8 @@ def sums(folder: Path) -> bytes:
 
 def split(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Returns what this process has to write: its slices, and on the first process the whole tensors too."""
-    sharded = [name for name, t in tensors.items() if isinstance(t, DTensor)]
-    mine = {n: t.to_local() if isinstance(t, DTensor) else t for n, t in tensors.items()}
+    sharded = [name for name, t in tensors.items() if processes.is_sharded(t)]
+    mine = {n: t.to_local() if processes.is_sharded(t) else t for n, t in tensors.items()}
     return {n: t for n, t in mine.items() if n in sharded or processes.rank() == 0}, sharded
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from ..conditionals import Conditional
 from ..errors import RunError
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 __all__ = [
     "add_",
     "add_gradients",
     "full",
     "is_first",
+    "is_sharded",
     "join_processes",
     "rank",
     "shard",
@@ -87,9 +92,9 @@ def add_gradients(parameters: Sequence[nn.Parameter], loss: Tensor | None = None
     if world() == 1:
         return
     for p in parameters:
-        if isinstance(p.grad, DTensor):
+        if is_sharded(p.grad):
             p.grad.mul_(world())
-    parts = [p.grad for p in parameters if p.grad is not None and not isinstance(p.grad, DTensor)]
+    parts = [p.grad for p in parameters if p.grad is not None and not is_sharded(p.grad)]
     parts += [] if loss is None else [loss]
     if parts:
         flat = add_(torch.cat([part.flatten() for part in parts]))
@@ -97,9 +102,18 @@ def add_gradients(parameters: Sequence[nn.Parameter], loss: Tensor | None = None
             part.copy_(summed.view_as(part))
 
 
+def is_sharded(t: Tensor | None) -> TypeGuard[DTensor]:
+    """Tells whether a tensor is cut up over the processes; where nobody imported what cuts, none is.
+
+    The import takes a second and sets a variable of the environment, so it is left to those who shard.
+    """
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(t, module.DTensor)
+
+
 def full(t: Tensor) -> Tensor:
     """Returns the whole of a tensor that may be sharded."""
-    return t.full_tensor() if isinstance(t, DTensor) else t
+    return t.full_tensor() if is_sharded(t) else t
 
 
 def shard(model: nn.Module) -> None:

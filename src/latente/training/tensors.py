@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from ..errors import RunError
+from .processes import is_sharded
 
 __all__ = ["Weights", "copy_into", "cut_like", "laid_out"]
 
@@ -32,14 +32,16 @@ class Weights:
 
 def cut_like(t: Tensor, target: Tensor) -> Tensor:
     """Cuts a whole tensor up as the target is."""
-    if isinstance(target, DTensor):
+    if is_sharded(target):
+        from torch.distributed.tensor import distribute_tensor
+
         return distribute_tensor(t.to(target.device), target.device_mesh, target.placements)
     return t
 
 
 def laid_out(t: Tensor, target: Tensor) -> Tensor:
     """Gives a tensor the strides of the parameter it belongs to: fused optimisers take them for the same, e.g. channels_last."""
-    if isinstance(target, DTensor) or t.stride() == target.stride():
+    if is_sharded(target) or t.stride() == target.stride():
         return t
     return torch.empty_like(target, dtype=t.dtype, requires_grad=False).copy_(t)
 

@@ -1,0 +1,491 @@
+"""A data set, and the kind it is of: what a kind of data answers for all others.
+
+All that is special about images, sentences or drawings is in their kind, one file in :mod:`latente.kinds`: which options they are
+loaded by, which sets have a name, how a path is recognised, read and cleaned, what is learned of the training rows, how examples
+look to a model, how new data is read like a run's, what is said and written of them. Whoever loads, trains, judges or shows data
+asks the kind, and names none.
+
+Importing this file imports neither torch nor numpy, so that `latente --help` may list kinds and sets at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .. import registry
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from .examples import Examples
+    from .raw import Raw
+
+__all__ = [
+    "Data",
+    "Kind",
+    "NoOptions",
+    "Source",
+    "Survey",
+    "caveats",
+    "check_values",
+    "default",
+    "kinds",
+    "owners",
+    "sources",
+]
+
+
+def kinds() -> Mapping[str, Kind]:
+    """Returns all kinds by name, the general ones first. They lie above what asks for them here, so they are looked up."""
+    found: Mapping[str, Kind] = import_module("latente.kinds").KINDS
+    return found
+
+
+@dataclass(frozen=True)
+class Source:
+    """Holds what is to be known of a data set with a name.
+
+    Arguments:
+        line: What it is, in a line.
+        caveat: Where a figure on it cannot be held against the literature's, and why: part of the benchmark's name.
+    """
+
+    line: str
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Is for kinds without options of loading."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Holds what was found in a folder without loading it.
+
+    Arguments:
+        lines: What it is, in sentences.
+        draw: Draws what a model sees of it, and writes it to a file.
+    """
+
+    lines: Sequence[str]
+    draw: Callable[[Path], Path]
+
+
+class Kind(ABC):
+    """Answers what is special about one kind of data. Abstract: a kind defines its facts, `readers`, `read` and `examples`.
+
+    A class of :mod:`latente.kinds` derives from it, and is final.
+    """
+
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    nouns: ClassVar[str]
+    unit: ClassVar[str] = "nats"  # of the validation loss
+    has: ClassVar[frozenset[str]] = frozenset()  # what an example has, asked by pictures and figures
+    is_general: ClassVar[bool] = False  # read by recipes that ask for no kind
+    parent: ClassVar[str] = ""  # a kind whose recipes read this one as well
+    stands_for: ClassVar[frozenset[str]] = frozenset()  # other kinds that new examples of a run may be of
+    is_sized: ClassVar[bool] = True  # whether examples have one shape, that new ones must have
+    usual: ClassVar[Mapping[str, str]] = {}  # the recipe and the data to suggest
+    hint: ClassVar[str] = ""  # how such data is given
+    smaller: ClassVar[str] = "fewer columns,"  # what to ask for, where a model takes too much memory
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    forms: ClassVar[tuple[str, ...]] = ()  # how else such data is given
+    sources: ClassVar[Mapping[str, Source]] = {}
+    of_folders: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # those of the options that say something of files in a folder alone
+    Options: ClassVar[type] = NoOptions  # a frozen dataclass of annotated fields: how such data is loaded
+
+    @property
+    def summary(self) -> str:
+        """Says in a line what it is."""
+        return (type(self).__doc__ or "").strip().partition("\n")[0]
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def recognise(self, path: Path) -> bool:
+        """Tells whether a file or folder is read by this kind; those that come later in the list are asked first."""
+        name = path.name.lower()
+        for packed in (".gz", ".xz"):
+            name = name.removesuffix(packed)
+        return not path.is_dir() and name.endswith(self.suffixes or ("\0",))
+
+    @abstractmethod
+    def readers(self) -> Mapping[str, Callable[[], Raw]]:
+        """Returns how each of `sources` is read."""
+
+    @abstractmethod
+    def read(self, path: Path, options: Any, label: str | None = None, columns: Sequence[str] = ()) -> Raw:
+        """Reads a path that was recognised; what it holds may turn out to be of another kind, which `Raw.kind` says.
+
+        Arguments:
+            path: The file or folder.
+            options: How it is loaded, of the class `Options`.
+            label: The column or array that holds the labels.
+            columns: The columns to take, in this order.
+
+        Raises:
+            DataError: If it cannot be read, or an option or the label does not go with it.
+        """
+
+    def refuse_label(self, path: Path, label: str | None) -> None:
+        """Refuses the name of a column where there are no columns."""
+        if label is not None:
+            raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
+
+    def read_named(self, name: str, options: Any) -> Raw:
+        """Reads one of `sources`."""
+        return self.readers()[name]()
+
+    def refusal(self, source: str, option: str, owner: Kind) -> DataError:
+        """Returns why an option of another kind does not go with a source of this one."""
+        return owner.not_for(source, option)
+
+    def not_for(self, source: str, option: str) -> DataError:
+        """Returns why an option of this kind does not go with a source of another one."""
+        return DataError(f"{source} holds no {self.nouns}: leave {option} (--{option}) out.")
+
+    def clean(self, raw: Raw, where: str, options: Any) -> Raw:
+        """Leaves out or mends what is no good, and says so in the note of the source.
+
+        Arguments:
+            raw: The source.
+            where: What it is called in messages.
+            options: How it is loaded.
+        """
+        return raw
+
+    # ------------------------------------------------------------------------------------------ learning
+
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Any:
+        """Returns what examples are read by, from the training rows: words, a scale; None where there is nothing to learn."""
+        return None
+
+    def learn_alone(self, raw: Raw, where: str) -> Any:
+        """Returns what examples are read by where there is no run and no split, but one row or more."""
+        import numpy as np
+
+        return self.learn(raw, np.arange(len(raw.x)), where, self.Options())
+
+    def restored(self, recorded: Mapping[str, Any]) -> Any:
+        """Returns what a run recorded as learned."""
+        return None
+
+    def record(self, data: Data) -> dict[str, Any]:
+        """Returns what was learned, and how examples look, ready for JSON; `restored` and `reopened` read it."""
+        return {}
+
+    def encoded(self, raw: Raw, learned: Any) -> Raw:
+        """Writes all rows by what was learned, where that cannot be done block by block."""
+        return raw
+
+    @abstractmethod
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Any) -> Examples:
+        """Returns rows as examples, with their look."""
+
+    def finished(self, data: Data) -> Data:
+        """Gives the finished splits what only one of them has."""
+        return data
+
+    def taken(self, data: Data, options: Any, recorded: Mapping[str, Any] | None = None) -> Data:
+        """Takes data of another kind for this one, where that can be done, for a recipe that reads this kind.
+
+        Arguments:
+            data: The data, of any kind.
+            options: How it is loaded.
+            recorded: What a run recorded as learned, to be used again.
+
+        Raises:
+            LatenteError: If it should be possible, but is not.
+        """
+        return data
+
+    # ----------------------------------------------------------------------------------------- for a run
+
+    def answers(self, data: Data) -> dict[str, Any]:
+        """Returns what recipes ask of their data."""
+        return {"shape": list(data.shape), "classes": len(data.classes)}
+
+    def suggests(self, data: Data) -> dict[str, Any]:
+        """Returns arguments that the data suggests, to recipes that have them."""
+        return {}
+
+    def binarised(self, data: Data, how: str) -> Data:
+        """Reads grey levels as probabilities.
+
+        Raises:
+            DataError: If there are none.
+        """
+        if how not in ("none", "static", "dynamic"):
+            raise DataError(f"binarise is one of none, static and dynamic, not {how!r}.")
+        if how == "none":
+            return data
+        raise DataError(
+            f"{data.name} holds {self.nouns}, not images, and has no grey levels "
+            "to binarise: use binarise=none and a likelihood for real numbers."
+        )
+
+    def prepared(self, data: Data, plan: Any) -> Data:
+        """Reads data as the plan of a recipe asks for."""
+        return self.binarised(data, plan.binarise)
+
+    def reopened(self, data: Data, about: Mapping[str, Any]) -> Data:
+        """Reads data as a run did.
+
+        Arguments:
+            data: The data as it was loaded.
+            about: What the run recorded of it.
+        """
+        return data
+
+    def is_read_alike(self, data: Data, about: Mapping[str, Any]) -> bool:
+        """Tells whether a number means in data what it meant in that of a run, which is other data."""
+        return True
+
+    def read_columns(self, about: Mapping[str, Any]) -> Sequence[str]:
+        """Returns the columns to take of a new table, as a run took them."""
+        return ()
+
+    def check_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> None:
+        """Refuses examples that a run of this kind cannot read.
+
+        Raises:
+            DataError: If they are of another kind or shape.
+        """
+        found, expected = tuple(raw.x.shape[1:]), tuple(about["shape"])
+        alike = raw.kind == self.name or raw.kind in self.stands_for
+        if not alike or (self.is_sized and found != expected):
+            raise DataError(
+                f"{source} holds {raw.kind} of shape {found} where the run was trained on {self.name} "
+                f"of shape {expected}: give data of that shape."
+            )
+
+    def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
+        """Returns all rows of a source as examples, the way a run of this kind saw its own.
+
+        Arguments:
+            raw: The source, held against the run's data by `check_like`.
+            about: What the run recorded.
+            source: What the source is called in messages.
+        """
+        learned = self.restored(about["learned"])
+        raw = replace(raw, y=labels_like(raw, about["classes"], source))
+        return self.examples(self.encoded(raw, learned), slice(None), learned)
+
+    def empty(self, about: Mapping[str, Any]) -> Data:
+        """Returns the data of a run whose weights were imported: what it learned, and no example."""
+        import torch
+
+        from .examples import Examples
+
+        none = Examples(torch.empty(0, *about["shape"]))
+        learned = self.restored(about["learned"])
+        return Data(about["benchmark"], "", none, none, none, self, tuple(about["classes"]), learned, "", {})
+
+    # ---------------------------------------------------------------------------------- saying and writing
+
+    def suffix(self, data: Data) -> str:
+        """Returns the end of a benchmark's name: what else figures on this data depend on."""
+        return ""
+
+    def remarks(self, data: Data) -> list[str]:
+        """Returns what is to be said of the data after training."""
+        return []
+
+    def inverse(self, x: Tensor, learned: Any) -> Tensor:
+        """Takes what a model sees back to the user's units."""
+        return x
+
+    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+        """Writes decoded examples: an array as .npz, or a table of their numbers.
+
+        Arguments:
+            path: The file; its ending says what is written.
+            x: The examples, in the user's units.
+            data: The data of the model that decoded them.
+            note: Where they are from.
+
+        Raises:
+            LatenteError: If the ending is unknown, or the file cannot be written.
+        """
+        from .table_files import write_table
+
+        if path.suffix == ".npz":
+            write_table(path, {"x": x.numpy()})
+        else:
+            write_table(path, dict(zip(self.columns(data, x[0].numel()), x.flatten(1).numpy().T)))
+
+    def columns(self, data: Data, many: int) -> Sequence[str]:
+        """Returns the names of the columns of a table of examples."""
+        return [f"x_{j}" for j in range(many)]
+
+    def columns_of_score(self, x: Tensor, elbo: Tensor) -> dict[str, Tensor]:
+        """Returns further columns of `latente score`.
+
+        Arguments:
+            x: The examples.
+            elbo: Their bounds, in nats.
+        """
+        return {}
+
+    def shows(self) -> Any:
+        """Returns the module of its own versions of pictures; None where the general ones serve."""
+        return None
+
+    def survey(self, path: Path, options: Any) -> Survey | None:
+        """Looks at a folder of the user's without loading it; None where it is to be loaded."""
+        return None
+
+    def preview(self, data: Data) -> Callable[[Path], Path] | None:
+        """Returns what draws some examples as a model sees them; None where that is no picture."""
+        return None
+
+    def preview_of(self, about: Mapping[str, Any]) -> Any:
+        """Returns what draws files of the user's beside what a model sees of them, from a run's record; or None."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Holds a data set: three splits, what its labels mean, and what its kind learned of the training rows.
+
+    Arguments:
+        name: A short name for figures, as "mnist".
+        source: The name or path it was loaded from, as given.
+        train: The examples to learn from.
+        validation: The examples to choose by.
+        test: The examples to report.
+        kind: What it is.
+        classes: The names of the labels, indexed by y; empty without labels.
+        learned: What its kind learned: names, location and scale of columns; words; None for images.
+        fingerprint: The SHA-256 of the content as loaded.
+        indices: The split: the rows in the source that each of "train", "validation" and "test" took.
+        note: What was done to the source's examples before they were split, or what was held out of them; empty otherwise.
+    """
+
+    name: str
+    source: str
+    train: Examples
+    validation: Examples
+    test: Examples
+    kind: Kind
+    classes: tuple[str, ...]
+    learned: Any
+    fingerprint: str
+    indices: dict[str, np.ndarray]
+    note: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example: (C, H, W) for images, (L,) for sentences, (L, 3) for drawings, (D,) otherwise."""
+        return tuple(self.train.x.shape[1:])
+
+    @property
+    def benchmark(self) -> str:
+        """The name a figure on this data goes by, as "mnist, dynamic binarisation"."""
+        caveat = caveats().get(self.source, "") if self.source == self.name else "own files"
+        name = f"{self.name} ({caveat})" if caveat and self.name in sources() else self.name
+        return name + self.kind.suffix(self)
+
+    def splits(self, change: Callable[[Examples], Examples]) -> Data:
+        """Changes the examples of every split."""
+        train, validation, test = (change(e) for e in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
+
+    def binarised(self, how: str) -> Data:
+        """Reads grey levels as probabilities, in one of three ways, whose log-likelihoods do not compare.
+
+        Data that is binary as it comes is `static` already and stays as it is under "none" and "static".
+
+        Arguments:
+            how: "none", "static" (one seeded draw of everything) or "dynamic" (the training split is drawn
+                anew at each batch, the others once).
+
+        Raises:
+            DataError: If the data has no grey levels, or was binarised otherwise before.
+        """
+        return self.kind.binarised(self, how)
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what a run records of its data, ready for JSON; `read` takes it as `like`."""
+        return {
+            "name": self.name,
+            "kind": self.kind.name,
+            "shape": list(self.shape),
+            "sizes": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
+            "classes": list(self.classes),
+            "fingerprint": self.fingerprint,
+            "note": self.note,
+            "learned": self.kind.record(self),
+        }
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Takes what a model sees back to the user's units: standardised features, shape (..., D), become x · scale + location.
+
+        Returns:
+            A float64 tensor on the CPU, since a date or a price may need more digits than float32 has; x
+            itself where nothing was standardised.
+        """
+        return self.kind.inverse(x, self.learned)
+
+
+def labels_like(raw: Raw, classes: Sequence[str], source: str) -> np.ndarray | None:
+    """Returns the labels of a source by the numbers that a run gave its classes.
+
+    Raises:
+        DataError: If the run does not know one.
+    """
+    import numpy as np
+
+    if raw.y is None or not classes:
+        return None
+    new = [name for name in raw.classes if name not in classes]
+    if new:
+        raise DataError(
+            f"{source} has the class {new[0]!r}, which the run does not know; "
+            f"its classes are {', '.join(classes)}."
+        )
+    return np.array([classes.index(name) for name in raw.classes], dtype=np.int64)[raw.y]
+
+
+def sources() -> dict[str, str]:
+    """Returns the data sets that have a name, with a line about each."""
+    return {name: source.line for kind in kinds().values() for name, source in kind.sources.items()}
+
+
+def caveats() -> dict[str, str]:
+    """Returns where a figure on a set cannot be held against the literature's, and why."""
+    return {n: s.caveat for kind in kinds().values() for n, s in kind.sources.items() if s.caveat}
+
+
+def check_values(options: Mapping[str, Any], among: Iterable[Kind]) -> None:
+    """Refuses options of loading that are of a wrong type or out of range.
+
+    Raises:
+        RunError: If one is.
+    """
+    for kind in among:
+        known = registry.parameters(kind.Options)
+        own = {n: v for n, v in options.items() if n in known}
+        registry.checked(registry.schema(known), own, f"data of kind {kind.name!r}")
+
+
+def default(kind: Kind, option: str) -> Any:
+    """Returns what an option of a kind is where it is not given."""
+    return next(f.default for f in dataclasses.fields(kind.Options) if f.name == option)
+
+
+def owners(option: str, among: Iterable[Kind] | None = None) -> list[Kind]:
+    """Returns the kinds that have an option of loading."""
+    found = kinds().values() if among is None else among
+    return [kind for kind in found if option in {f.name for f in dataclasses.fields(kind.Options)}]

@@ -1,0 +1,168 @@
+"""How examples look to a model: what becomes of the rows of a batch, and what a batch is made of.
+
+A kind of data gives its examples a look, so that those who hand them out ask neither a type nor a shape. A look takes bits from
+torch's global generator where it is random; made `fixed`, it is not.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..distributions.strokes import lengths_of
+
+__all__ = ["Binarise", "Captioned", "Look", "Numbers", "Pixels", "Points", "Sentences", "unit"]
+
+Binarise = Literal["none", "static", "dynamic"]
+ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
+
+
+class Look(ABC):
+    """Makes of stored rows what a model sees. Abstract: a look defines `shown`."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the same rows are shown otherwise each time."""
+        return False
+
+    def picked(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns the rows of a batch, as they are stored, and their labels or captions."""
+        return x, y
+
+    @abstractmethod
+    def shown(self, x: Tensor) -> Tensor:
+        """Returns stored rows as a model sees them."""
+
+    def fixed(self, x: Tensor, y: Tensor | None, seed: int) -> tuple[Tensor, Tensor | None, Look]:
+        """Returns rows of which nothing is drawn at random any more, and their look: what is random is drawn once."""
+        return x, y, self
+
+    def lengths(self, x: Tensor) -> Tensor | None:
+        """Returns how long each row is, on the CPU, where batches are to be of rows of one length; else None."""
+        return None
+
+
+@dataclass(frozen=True)
+class Numbers(Look):
+    """Shows numbers as they are, and bytes as fractions of 255."""
+
+    def shown(self, x: Tensor) -> Tensor:
+        return unit(x)
+
+
+@dataclass(frozen=True)
+class Pixels(Look):
+    """Shows grey levels, kept as bytes or as numbers in [0, 1], or draws of them.
+
+    Arguments:
+        binarise: `dynamic` draws x ~ Bernoulli(x) whenever rows are shown; `static` says that they are such draws already.
+    """
+
+    binarise: Binarise = "none"
+
+    @property
+    def is_random(self) -> bool:
+        return self.binarise == "dynamic"
+
+    def shown(self, x: Tensor) -> Tensor:
+        return bernoulli(x) if self.binarise == "dynamic" else unit(x)
+
+    def fixed(self, x: Tensor, y: Tensor | None, seed: int) -> tuple[Tensor, Tensor | None, Look]:
+        """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255: the same on every device."""
+        if self.binarise != "dynamic":
+            return x, y, self
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.empty(x.shape, dtype=torch.uint8)
+        for grey, target in zip(x.split(ROWS), drawn.split(ROWS), strict=True):
+            target.copy_(bernoulli(grey.cpu(), generator).mul_(255))
+        return drawn.to(x.device), y, Pixels("static")
+
+
+@dataclass(frozen=True)
+class Captioned(Look):
+    """Shows images of which each has captions, and picks one of several at random.
+
+    Arguments:
+        pixels: How the images look.
+        redraw: Makes that many fresh examples, x as bytes and y, in place of the rows asked for: of data that is composed. It
+            draws from torch's global generator on the CPU.
+    """
+
+    pixels: Look
+    redraw: Callable[[int], tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def is_random(self) -> bool:
+        return self.pixels.is_random or self.redraw is not None
+
+    def picked(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.redraw is not None:
+            fresh = self.redraw(len(x))
+            x, y = fresh[0].to(x.device), fresh[1].to(x.device)
+        return x, one_of(y) if y is not None and y.dim() == 3 else y
+
+    def shown(self, x: Tensor) -> Tensor:
+        return self.pixels.shown(x)
+
+    def fixed(self, x: Tensor, y: Tensor | None, seed: int) -> tuple[Tensor, Tensor | None, Look]:
+        """Keeps the first of several captions, and composes nothing afresh."""
+        x, _, pixels = self.pixels.fixed(x, None, seed)
+        first = y[:, 0] if y is not None and y.dim() == 3 else y
+        still = pixels == self.pixels and self.redraw is None
+        return x, first, self if still else replace(self, pixels=pixels, redraw=None)
+
+
+@dataclass(frozen=True)
+class Sentences(Look):
+    """Shows sentences as rows of the numbers of their words."""
+
+    def shown(self, x: Tensor) -> Tensor:
+        return x
+
+    def lengths(self, x: Tensor) -> Tensor:
+        return (x > 0).sum(1).cpu()
+
+
+@dataclass(frozen=True)
+class Points(Look):
+    """Shows drawings as rows of points."""
+
+    def shown(self, x: Tensor) -> Tensor:
+        return x
+
+    def lengths(self, x: Tensor) -> Tensor:
+        return lengths_of(x).cpu()
+
+
+def unit(x: Tensor) -> Tensor:
+    """Returns bytes as fractions of 255, and other numbers as they are."""
+    return x.div(255) if x.dtype == torch.uint8 else x
+
+
+def bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draws 0. or 1. with the grey level as the probability, for bytes 0..255 or floats in [0, 1].
+
+    The draw of a batch is on the hot path of training, and four fifths of it would be random floats. Sixteen random bits are
+    enough: with u uniform on 0 … 65534 the event u < 257 v has probability v/255, since 65535 = 255 · 257. Here u is uniform on
+    0 … 65535 and its last value counted with the one before, which moves a probability by less than 2e-5 and keeps black and
+    white exact; one 64-bit draw serves four pixels.
+    """
+    out = torch.empty(grey.shape, device=grey.device)
+    if grey.dtype != torch.uint8:
+        return torch.lt(torch.rand(grey.shape, generator=generator, device=grey.device), grey, out=out)
+    words = torch.empty((grey.numel() + 3) // 4, dtype=torch.int64, device=grey.device)
+    bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: grey.numel()]
+    bits = bits.view(grey.shape).clamp_(max=32766)
+    return torch.lt(bits, grey.to(torch.int16).mul_(257).add_(-32768), out=out)
+
+
+def one_of(captions: Tensor) -> Tensor:
+    """Picks one of the captions of each image, (B, K, L) to (B, L)."""
+    there = captions[..., 0] > 0
+    which = torch.rand(there.shape, device=captions.device).masked_fill_(~there, -1).argmax(1)
+    return captions[torch.arange(len(captions), device=captions.device), which]

@@ -1,0 +1,70 @@
+"""Grey levels as they are, or read as probabilities: three benchmarks, whose log-likelihoods do not compare.
+
+* `none`: the grey levels themselves;
+* `static`: every pixel was drawn once, x ~ Bernoulli(grey level), and the draw is the data;
+* `dynamic`: every pixel is drawn anew whenever it is looked at. Validation and test are drawn once even so,
+  with fixed seeds, so that two evaluations of one model agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..errors import DataError
+from .examples import Examples
+from .kind import Data
+from .looks import Binarise, Captioned, Look, Pixels
+from .raw import Raw
+
+__all__ = ["as_draws", "binarised", "how_binarised", "pixel_examples", "seen_like"]
+
+
+def pixel_examples(raw: Raw, rows: np.ndarray | slice) -> Examples:
+    """Returns rows as images with labels."""
+    y = None if raw.y is None else torch.from_numpy(np.ascontiguousarray(raw.y[rows]))
+    look = Pixels("static" if raw.binary else "none")
+    return Examples(torch.from_numpy(np.ascontiguousarray(raw.x[rows])), y, look)
+
+
+def how_binarised(examples: Examples) -> Binarise:
+    """Tells in which of the three ways images are read."""
+    look = examples.look.pixels if isinstance(examples.look, Captioned) else examples.look
+    return look.binarise if isinstance(look, Pixels) else "none"
+
+
+def as_draws(examples: Examples) -> Examples:
+    """Reads grey levels as probabilities, anew whenever they are looked at."""
+    now, drawn = examples.look, Pixels("dynamic")
+    look: Look = replace(now, pixels=drawn) if isinstance(now, Captioned) else drawn
+    return replace(examples, look=look)
+
+
+def seen_like(examples: Examples, binarise: str, binary: bool) -> Examples:
+    """Reads grey levels in the way of a run, drawn once by a fixed seed; what is binary stays."""
+    return as_draws(examples).fixed(0) if binarise != "none" and not binary else examples
+
+
+def binarised(data: Data, how: str) -> Data:
+    """Reads the grey levels of images in one of the three ways, see :meth:`latente.data.Data.binarised`.
+
+    Raises:
+        DataError: If there is no such way, or they were binarised otherwise before.
+    """
+    if how not in ("none", "static", "dynamic"):
+        raise DataError(f"binarise is one of none, static and dynamic, not {how!r}.")
+    now = how_binarised(data.train)
+    if how == now or (how, now) == ("none", "static"):
+        return data
+    if how == "none":
+        raise DataError(f"{data.name} was binarised dynamically; load it again to have its grey levels.")
+    if now != "none":
+        raise DataError(
+            f"{data.name} is already binary ({now}), so a {how} draw would change nothing: "
+            f"use binarise={now}, or load grey levels."
+        )
+    train, validation, test = (as_draws(e) for e in (data.train, data.validation, data.test))
+    train = train.fixed(0) if how == "static" else train
+    return replace(data, train=train, validation=validation.fixed(1), test=test.fixed(2))

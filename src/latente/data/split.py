@@ -1,0 +1,67 @@
+"""Three splits of the rows of a source: dealt out by one seeded permutation, or as a run recorded them.
+
+Never in the order of the file, which is often sorted; what a source fixes itself stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..errors import DataError
+from .raw import Raw
+
+__all__ = ["SPLITS", "deal", "recorded_split"]
+
+SPLITS = ("train", "validation", "test")
+
+
+def check_shares(validation: float, test: float) -> None:
+    for name, value in (("validation", validation), ("test", test)):
+        if not 0 < value < 1:
+            raise DataError(f"{name} is the fraction of rows set aside, between 0 and 1, not {value}.")
+    if validation + test >= 1:
+        raise DataError(f"validation={validation} and test={test} leave nothing to train on: lower them.")
+
+
+def deal(raw: Raw, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Splits the rows that have no predefined split.
+
+    Arguments:
+        raw: The source.
+        validation: The fraction of rows to choose by.
+        test: The fraction of rows to report.
+        seed: Of the permutation.
+
+    Raises:
+        DataError: If the fractions leave nothing to train on.
+    """
+    check_shares(validation, test)
+    split = {name: np.asarray(rows, dtype=np.int64) for name, rows in raw.splits.items()}
+    pool = split.pop("train", np.arange(len(raw.x)))
+    order = pool[np.random.default_rng(seed).permutation(len(pool))]
+    start = 0
+    for name, share in (("test", test), ("validation", validation)):
+        if name not in split:
+            count = max(1, round(len(pool) * share))
+            split[name] = np.sort(order[start : start + count])
+            start += count
+    split["train"] = np.sort(order[start:])
+    return {name: split[name] for name in SPLITS}
+
+
+def recorded_split(raw: Raw, indices: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+    """Returns the split that a run recorded.
+
+    Raises:
+        DataError: If it does not fit the source.
+    """
+    split = {name: np.asarray(indices.get(name, ()), dtype=np.int64) for name in SPLITS}
+    for name, rows in split.items():
+        if not len(rows) or rows.min() < 0 or rows.max() >= len(raw.x):
+            raise DataError(
+                f"The recorded split {name} does not fit {source}, which has {len(raw.x):,} rows: "
+                "put back the data the run was made with, or start a new run."
+            )
+    return split

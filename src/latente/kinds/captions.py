@@ -1,0 +1,210 @@
+"""Captions: images, each with a sentence or several that say what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ..data.kind import Data, Kind, Source
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..data.examples import Examples
+    from ..data.raw import Raw
+    from ..data.told import Told
+
+
+@dataclass(frozen=True)
+class CaptionOptions:
+    """Holds what captions are cut into, and how their images are made alike."""
+
+    tokens: Annotated[
+        Literal["word", "char", "bpe", "minilm"],
+        Field(
+            description="what captions are made of: words, characters, pieces of words (byte-level BPE), or MiniLM's pieces"
+        ),
+    ] = "word"
+    side: Annotated[
+        int | None,
+        Field(
+            ge=4,
+            le=1024,
+            description="pixels a side: images of a folder with captions are cropped to squares and brought to this size",
+        ),
+    ] = None
+
+
+class Captions(Kind):
+    """Images with captions."""
+
+    name, noun, nouns = "captions", "image with captions", "images with captions"
+    has = frozenset({"pixels", "captions"})
+    parent = "images"
+    stands_for = frozenset({"images"})
+    usual: ClassVar[Mapping[str, str]] = {"recipe": "text-to-image", "data": "captions-mnist"}
+    hint = "captions-mnist, or a folder of images with captions.csv"
+    smaller = "smaller images, --network conv where the recipe has it,"
+    forms = (".json and .jsonl of captions",)
+    sources: ClassVar[Mapping[str, Source]] = {
+        "captions-mnist": Source(
+            "one or two MNIST digits, 32x32, with a sentence: composed anew every batch, 10,000 / 2,000 / 2,000"
+        ),
+        "captions-mnist-60": Source("the same on 60x60, as in alignDRAW"),
+        "shapes": Source(
+            "one or two coloured shapes, 32x32, with a sentence: composed anew every batch, needs no download"
+        ),
+        "flickr8k": Source(
+            "Flickr8k, 32x32 colour, 6,090 / 1,000 / 1,000 photos of five captions each: from LATENTE_DATA"
+        ),
+    }
+    of_folders = frozenset({"side"})
+    Options = CaptionOptions
+
+    def readers(self) -> Mapping[str, Callable[[], Raw]]:
+        from ..data import named, scenes
+
+        return {
+            "captions-mnist": scenes.captions_mnist,
+            "captions-mnist-60": scenes.captions_mnist_60,
+            "shapes": scenes.shapes,
+            "flickr8k": named.flickr8k,
+        }
+
+    def refusal(self, source: str, option: str, owner: Kind) -> DataError:
+        if option == "grey":
+            return DataError(f"{source} has captions, and its images stay as they are: leave --grey out.")
+        return super().refusal(source, option, owner)
+
+    def recognise(self, path: Path) -> bool:
+        from ..data.captions import find_captions
+
+        return find_captions(path) is not None
+
+    def read_named(self, name: str, options: CaptionOptions) -> Raw:
+        if options.side is not None:
+            raise DataError(
+                f"{name} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
+            )
+        return super().read_named(name, options)
+
+    def read(
+        self, path: Path, options: CaptionOptions, label: str | None = None, columns: Sequence[str] = ()
+    ) -> Raw:
+        from ..data.captions import find_captions, read_captions
+
+        told = find_captions(path) or path
+        if label is not None:
+            raise DataError(f"{told} has captions in the place of labels: leave --label out.")
+        return read_captions(told, options.side)
+
+    def clean(self, raw: Raw, where: str, options: CaptionOptions) -> Raw:
+        from ..data.scenes import scenes_of
+
+        return replace(raw, note=scenes_of(raw.scenes, "train").note) if raw.scenes else raw
+
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: CaptionOptions) -> Told:
+        from ..data.told import learn_words
+
+        return learn_words(raw, rows, options.tokens)
+
+    def restored(self, recorded: Mapping[str, Any]) -> Told:
+        from ..data.told import Told
+        from ..data.vocabulary import Vocabulary
+
+        return Told(Vocabulary(recorded["captions"]), recorded["scenes"])
+
+    def record(self, data: Data) -> dict[str, Any]:
+        from ..data.pixels import how_binarised
+
+        learned: Told = data.learned
+        return {
+            "captions": learned.vocabulary.spec,
+            "scenes": learned.scenes,
+            "binarise": how_binarised(data.train),
+        }
+
+    def encoded(self, raw: Raw, learned: Told) -> Raw:
+        from ..data.told import numbered_captions
+
+        return numbered_captions(raw, learned.vocabulary) if raw.captions else raw
+
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Told) -> Examples:
+        from ..data.told import caption_examples
+
+        return caption_examples(raw, rows)
+
+    def finished(self, data: Data) -> Data:
+        from ..data.told import composed_afresh
+
+        return composed_afresh(data) if data.learned.scenes else data
+
+    def taken(self, data: Data, options: CaptionOptions, recorded: Mapping[str, Any] | None = None) -> Data:
+        """Takes the names of the classes of images for captions, numbered as the recipe's encoder of captions reads them."""
+        from ..data.told import check_wordpieces, told_by_class
+        from ..data.vocabulary import Vocabulary
+
+        if data.kind.name == "images":
+            known = Vocabulary.minilm() if options.tokens == "minilm" else None
+            known = known if recorded is None else Vocabulary(recorded["captions"])
+            return told_by_class(data, self, known)
+        if data.kind is self and options.tokens == "minilm":
+            check_wordpieces(data)
+        return data
+
+    def answers(self, data: Data) -> dict[str, Any]:
+        learned: Told = data.learned
+        y = data.train.y
+        assert y is not None
+        return super().answers(data) | {"vocabulary": len(learned.vocabulary), "caption_length": y.shape[-1]}
+
+    def suggests(self, data: Data) -> dict[str, Any]:
+        how = self.record(data)["binarise"]
+        return {"binarise": how} if how == "static" else {}
+
+    def binarised(self, data: Data, how: str) -> Data:
+        from ..data.pixels import binarised
+
+        return binarised(data, how)
+
+    def reopened(self, data: Data, about: Mapping[str, Any]) -> Data:
+        return self.binarised(data, about["learned"]["binarise"])
+
+    def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
+        """Numbers captions as a run did; the names of classes are captions where there are no others."""
+        from ..data.pixels import seen_like
+        from ..data.told import spoken
+
+        if not raw.captions and raw.y is not None:
+            texts = spoken(raw.classes, source)
+            raw = replace(raw, captions=tuple((texts[i],) for i in raw.y.tolist()))
+        learned = self.restored(about["learned"])
+        raw = self.encoded(replace(raw, y=None), learned)
+        return seen_like(self.examples(raw, slice(None), learned), about["learned"]["binarise"], raw.binary)
+
+    def suffix(self, data: Data) -> str:
+        how = self.record(data)["binarise"]
+        return f", {'no' if how == 'none' else how} binarisation"
+
+    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+        """Writes a .png of the images, too."""
+        if path.suffix != ".png":
+            super().write(path, x, data, note)
+            return
+        from .. import pictures
+
+        pictures.grid(x).save(path)
+
+    def preview(self, data: Data) -> Callable[[Path], Path] | None:
+        from .. import pictures
+
+        if data.shape[0] not in (1, 3):
+            return None
+        shown = data.train.fixed().subset(32).batch(slice(None))[0]
+        return lambda picture: pictures.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)

@@ -1,0 +1,214 @@
+"""Images: grey or colour, all of one size, as bytes or numbers in [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from ..data.kind import Data, Kind, Source, Survey
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..data.examples import Examples
+    from ..data.raw import Raw
+    from ..pictures.canvas import Picture
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """Holds how the images of a folder are made alike."""
+
+    side: Annotated[
+        int | None,
+        Field(
+            ge=4,
+            le=1024,
+            description="pixels a side: images of a folder are cropped to the square in their middle and brought to this size",
+        ),
+    ] = None
+    grey: Annotated[bool, Field(description="make the images of a folder grey")] = False
+
+
+class Images(Kind):
+    """Images of one size, grey or colour."""
+
+    name, noun, nouns = "images", "image", "images"
+    has = frozenset({"pixels"})
+    is_general = True
+    stands_for = frozenset({"captions"})
+    usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "digits"}
+    hint = "digits, or a folder of images"
+    smaller = "smaller images, --network conv where the recipe has it,"
+    suffixes = (".npy", ".npz")
+    forms = ("idx files (packed by gzip or not)", "folders of images")
+    sources: ClassVar[Mapping[str, Source]] = {
+        "digits": Source(
+            "5,000 MNIST digits, 28x28 grey, 10 classes: comes with latente[demo], needs no download",
+            "5,000 of the 70,000 images",
+        ),
+        "mnist": Source("MNIST, 28x28 grey, 10 classes: 55,000 / 5,000 / 10,000"),
+        "mnist-static": Source("MNIST binarised once by H. Larochelle, his split: 50,000 / 10,000 / 10,000"),
+        "fashion": Source("Fashion-MNIST, 28x28 grey, 10 kinds of clothing: 55,000 / 5,000 / 10,000"),
+        "omniglot": Source(
+            "Omniglot, 28x28 grey (own resizing, 30,013 images), 50 alphabets: from LATENTE_DATA",
+            "own 28x28 resizing, not Burda's",
+        ),
+        "frey": Source("Frey faces, 28x20 grey, 1,965 frames of one face: from LATENTE_DATA"),
+        "cifar10": Source(
+            "CIFAR-10, 32x32 colour, 25,000 of its 60,000 images, 10 classes: from LATENTE_DATA",
+            "25,000 of the 60,000 images",
+        ),
+        "utkface64": Source(
+            "UTKFace, 64x64 colour, 5,000 faces, male or female, for research alone: from LATENTE_DATA",
+            "5,000 of its images, own 64x64 resizing",
+        ),
+    }
+    of_folders = frozenset({"side", "grey"})
+    Options = ImageOptions
+
+    def readers(self) -> Mapping[str, Callable[[], Raw]]:
+        from ..data import digits, mnist, named, static_mnist
+
+        return {
+            "digits": digits.digits,
+            "mnist": mnist.mnist,
+            "mnist-static": static_mnist.static_mnist,
+            "fashion": mnist.fashion,
+            "omniglot": named.omniglot,
+            "frey": named.frey,
+            "cifar10": named.cifar10,
+            "utkface64": named.utkface64,
+        }
+
+    def not_for(self, source: str, option: str) -> DataError:
+        return DataError(
+            f"{source} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
+        )
+
+    def recognise(self, path: Path) -> bool:
+        """Takes every folder, file of arrays and idx file that no other kind has taken."""
+        from ..data.idx import is_idx
+
+        bare = path.name.removesuffix(".gz")
+        known = not Path(bare).suffix or bare.lower().endswith(self.suffixes) or bare != path.name
+        return path.is_dir() or known or is_idx(path)
+
+    def read_named(self, name: str, options: ImageOptions) -> Raw:
+        if options != ImageOptions():
+            raise self.not_for(name, "side")
+        return super().read_named(name, options)
+
+    def read(
+        self, path: Path, options: ImageOptions, label: str | None = None, columns: Sequence[str] = ()
+    ) -> Raw:
+        from ..data import arrays, folders, idx, named
+
+        asked = options != ImageOptions()
+        suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+        if asked and not path.is_dir():
+            raise self.not_for(str(path), "side")
+        if suffix == ".npz" and not path.is_dir():
+            return arrays.read_npz(path, label)
+        self.refuse_label(path, label)
+        if path.is_dir():
+            sheets = None if asked else named.sheets_of(path)
+            return folders.read_folder(path, options.side, options.grey) if sheets is None else sheets()
+        return arrays.read_npy(path) if suffix == ".npy" else idx.read(path)
+
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Any) -> Examples:
+        from ..data.pixels import pixel_examples
+
+        return pixel_examples(raw, rows)
+
+    def record(self, data: Data) -> dict[str, Any]:
+        from ..data.pixels import how_binarised
+
+        return {"binarise": how_binarised(data.train)}
+
+    def suggests(self, data: Data) -> dict[str, Any]:
+        """Takes data that is binary for what it is."""
+        return {k: v for k, v in self.record(data).items() if v == "static"}
+
+    def binarised(self, data: Data, how: str) -> Data:
+        from ..data.pixels import binarised
+
+        return binarised(data, how)
+
+    def reopened(self, data: Data, about: Mapping[str, Any]) -> Data:
+        return self.binarised(data, about["learned"]["binarise"])
+
+    def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
+        from ..data.pixels import seen_like
+
+        found = super().read_like(raw, about, source)
+        return seen_like(found, about["learned"]["binarise"], raw.binary)
+
+    def suffix(self, data: Data) -> str:
+        how = self.record(data)["binarise"]
+        return f", {'no' if how == 'none' else how} binarisation"
+
+    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+        """Writes a .png of them all, too."""
+        if path.suffix != ".png":
+            super().write(path, x, data, note)
+            return
+        from .. import pictures
+
+        pictures.grid(x).save(path)
+
+    def survey(self, path: Path, options: ImageOptions) -> Survey | None:
+        from .. import pictures
+        from ..data.folders import survey
+
+        if not path.is_dir() or not holds_images(path):
+            return None
+        found = survey(path)
+
+        def draw(picture: Path) -> Path:
+            shown = pictures.preview(
+                found.paths, side=options.side, grey=options.grey, name=path.resolve().name
+            )
+            return shown.save(picture)
+
+        return Survey(found.lines(options.side, options.grey), draw)
+
+    def preview(self, data: Data) -> Callable[[Path], Path] | None:
+        from .. import pictures
+
+        if data.shape[0] not in (1, 3):
+            return None
+        shown = data.train.fixed().subset(32).batch(slice(None))[0]
+        return lambda picture: pictures.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)
+
+    def preview_of(self, about: Mapping[str, Any]) -> Callable[[], Picture] | None:
+        from ..data import folders
+
+        folder = Path(about["source"] or "")
+        if not about["source"] or not folder.is_dir() or not holds_images(folder):
+            return None
+        how = vars(ImageOptions(**about["options"]))
+
+        def shown() -> Picture:
+            from .. import pictures
+
+            return pictures.preview(folders.files(folder), name=about["name"], **how)
+
+        return shown
+
+
+def holds_images(folder: Path) -> bool:
+    """Tells whether a folder is read as image files, without captions."""
+    from ..data import captions, folders, idx, named, svg, text
+
+    if captions.find_captions(folder) is not None or text.is_text_folder(folder) or svg.is_svg_folder(folder):
+        return False
+    if named.sheets_of(folder) is not None or any(p.is_file() and idx.is_idx(p) for p in folder.iterdir()):
+        return False
+    return bool(folders.files(folder))

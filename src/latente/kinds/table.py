@@ -1,0 +1,71 @@
+"""Tables: rows of numbers in columns with names, standardised one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..data.kind import Data, Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ..data.examples import Examples
+    from ..data.raw import Raw
+    from ..data.scaling import Scaling
+
+
+class Table(Kind):
+    """Rows of a table, all of whose columns are numbers."""
+
+    name, noun, nouns = "table", "row", "rows"
+    has = frozenset({"columns"})
+    is_general = True
+    stands_for = frozenset({"vectors"})
+    usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .csv"}
+    hint = "a .csv, .tsv or .parquet with one row an example"
+    suffixes = (".csv", ".tsv", ".parquet", ".pq")
+
+    def readers(self) -> Mapping[str, Callable[[], Raw]]:
+        return {}
+
+    def read(self, path: Path, options: Any, label: str | None = None, columns: Sequence[str] = ()) -> Raw:
+        from ..data.tables import read_csv, read_parquet
+
+        reader = read_parquet if path.suffix.lower() in (".parquet", ".pq") else read_csv
+        return reader(path, label, columns)
+
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Scaling:
+        from ..data.scaling import column_scaling
+
+        return column_scaling(raw, rows, where)
+
+    def restored(self, recorded: Mapping[str, Any]) -> Scaling:
+        from ..data.scaling import Scaling
+
+        return Scaling.of_json(recorded)
+
+    def record(self, data: Data) -> dict[str, Any]:
+        learned: Scaling = data.learned
+        return learned.to_json()
+
+    def read_columns(self, about: Mapping[str, Any]) -> Sequence[str]:
+        return tuple(about["learned"]["columns"])
+
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Scaling) -> Examples:
+        from ..data.scaling import scaled
+
+        return scaled(raw, rows, learned)
+
+    def is_read_alike(self, data: Data, about: Mapping[str, Any]) -> bool:
+        learned: Scaling = data.learned
+        return learned.scale is None and about["learned"].get("scale") is None
+
+    def inverse(self, x: Tensor, learned: Scaling) -> Tensor:
+        return learned.inverse(x)
+
+    def columns(self, data: Data, many: int) -> Sequence[str]:
+        learned: Scaling = data.learned
+        return learned.columns
