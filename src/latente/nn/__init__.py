@@ -1,6 +1,6 @@
 """Networks: from a value and its context to the numbers that a conditional reads as a distribution."""
 
-from .attention import Aligned, AroundMean, Filters, Heard, MeanOfWords, Reader, Window, Writer
+from .attention import Aligned, AroundMean, Attended, Filters, MeanOfWords, Reader, Window, Writer
 from .broadcast import BentConv, BroadcastMLP, DropoutMLP
 from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, Pooled
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
@@ -31,6 +31,7 @@ __all__ = [
     "VQ",
     "Aligned",
     "AroundMean",
+    "Attended",
     "Bag",
     "BentConv",
     "BiLSTM",
@@ -52,7 +53,6 @@ __all__ = [
     "DropoutMLP",
     "Filters",
     "Given",
-    "Heard",
     "HyperLSTM",
     "Ladder",
     "LayerNormLSTM",

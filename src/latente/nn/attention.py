@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from .captions import Caption
 
-__all__ = ["Aligned", "AroundMean", "Filters", "Heard", "MeanOfWords", "Reader", "Window", "Writer"]
+__all__ = ["Aligned", "AroundMean", "Attended", "Filters", "MeanOfWords", "Reader", "Window", "Writer"]
 
 FIRST_SCALE = 0.01  # standard deviation of the first weights that place a window
 
@@ -159,7 +159,7 @@ class Writer(nn.Module):
 
 
 @dataclass(frozen=True)
-class Heard:
+class Attended:
     """Holds the context of a step, (n, D), and the attention weight of each word, (n, L)."""
 
     context: Tensor
@@ -194,11 +194,11 @@ class Aligned(nn.Module):
         """Returns what does not change from step to step, (n, L, hidden)."""
         return self.of_words(caption.states)
 
-    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Heard:
+    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Attended:
         energies = self.score((keys + self.of_state(h).unsqueeze(1)).tanh()).squeeze(-1)
         lowest = torch.finfo(energies.dtype).min
         weights = energies.masked_fill(~caption.mask, lowest).softmax(-1)
-        return Heard(torch.bmm(weights.unsqueeze(1), caption.states).squeeze(1), weights)
+        return Attended(torch.bmm(weights.unsqueeze(1), caption.states).squeeze(1), weights)
 
 
 class MeanOfWords(nn.Module):
@@ -216,10 +216,10 @@ class MeanOfWords(nn.Module):
         share = caption.mask / caption.mask.sum(1, keepdim=True).clamp_min(1)
         return share.to(caption.states.dtype)
 
-    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Heard:
+    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Attended:
         if self.pooled:
-            return Heard(caption.pooled, keys)
-        return Heard(torch.bmm(keys.unsqueeze(1), caption.states).squeeze(1), keys)
+            return Attended(caption.pooled, keys)
+        return Attended(torch.bmm(keys.unsqueeze(1), caption.states).squeeze(1), keys)
 
 
 class AroundMean(nn.Module):

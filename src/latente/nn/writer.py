@@ -57,15 +57,15 @@ class CodeTransformer(nn.Module):
         self.embed = nn.Embedding(1 + codes, features)  # the last one is the start
         self.places = nn.Parameter(torch.randn(positions, features) * SCALE)
         nn.init.normal_(self.embed.weight, std=SCALE)
-        self.hear = nn.Linear(words, features) if words else None
+        self.embed_words = nn.Linear(words, features) if words else None
         self.blocks = nn.ModuleList(Block(features, heads_of(features), dropout) for _ in range(depth))
         self.last, self.head = nn.LayerNorm(features), nn.Linear(features, codes)
 
-    def heard(self, caption: Caption | None) -> tuple[list[Kept | None], Tensor | None]:
+    def attended(self, caption: Caption | None) -> tuple[list[Kept | None], Tensor | None]:
         """Returns the keys and values of the words in every block, and which words there are, (n, 1, 1, L)."""
-        if self.hear is None or caption is None:
+        if self.embed_words is None or caption is None:
             return [None] * len(self.blocks), None
-        h = self.hear(caption.states)
+        h = self.embed_words(caption.states)
         nobody = ~caption.mask.any(1, keepdim=True)  # words that nobody looks at may look at each other
         look = (caption.mask | nobody)[:, None, None, :]
         kept: list[Kept | None] = []
@@ -83,7 +83,7 @@ class CodeTransformer(nn.Module):
         n, length = codes.shape
         before = F.pad(codes[:, :-1], (1, 0), value=self.embed.num_embeddings - 1)
         h = self.embed(before) + self.places
-        kept, words = self.heard(caption)
+        kept, words = self.attended(caption)
         look = None
         if words is not None:
             causal = torch.ones(length, length, dtype=torch.bool, device=codes.device).tril()
@@ -95,7 +95,7 @@ class CodeTransformer(nn.Module):
     @torch.no_grad()
     def write(self, caption: Caption | None, n: int, draw: Sampling) -> Tensor:
         """Draws n grids of codes, (n, positions)."""
-        guided = draw.guidance != 1 and caption is not None and self.hear is not None
+        guided = draw.guidance != 1 and caption is not None and self.embed_words is not None
         if guided:
             assert caption is not None
             silent = Caption(
@@ -108,7 +108,7 @@ class CodeTransformer(nn.Module):
                 torch.cat([caption.mask, silent.mask]),
                 torch.cat([caption.pooled, silent.pooled]),
             )
-        kept, words = self.heard(caption)
+        kept, words = self.attended(caption)
         rows = n * (1 + guided)
         codes = torch.empty(n, self.positions, dtype=torch.long, device=self.places.device)
         last = codes.new_full((rows, 1), self.embed.num_embeddings - 1)

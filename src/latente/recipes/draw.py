@@ -128,12 +128,12 @@ def align_draw(
     check_images(shape)
     made = hands(shape, steps)
     embed = None if alignments.align == "none" else captions.encoder(about)
-    hear: Aligned | MeanOfWords | None = None
+    align: Aligned | MeanOfWords | None = None
     if embed is not None:
-        hear = MeanOfWords(alignments.align == "sentence")
+        align = MeanOfWords(alignments.align == "sentence")
         if alignments.align == "attention":
-            hear = Aligned(steps.units, embed.features, alignments.align_units)
-    model = drawer(shape, latent, steps, canvas, made, embed, hear, learned=True)
+            align = Aligned(steps.units, embed.features, alignments.align_units)
+    model = drawer(shape, latent, steps, canvas, made, embed, align, learned=True)
     return Plan(model, annealing.elbo(), grey_levels(canvas.binarise, shape, is_binary=False))
 
 
@@ -144,7 +144,7 @@ def drawer(
     canvas: Canvas,
     hands: tuple[Reader, Writer],
     embed: CaptionEncoder | None = None,
-    hear: Aligned | MeanOfWords | None = None,
+    align: Aligned | MeanOfWords | None = None,
     learned: bool = False,
 ) -> Draw:
     """Makes the model; with `learned` the priors of all steps but the first depend on what was drawn."""
@@ -167,7 +167,7 @@ def drawer(
         latent,
         blank_of(canvas.blank, shape),
         embed,
-        hear,
+        align,
     )
 
 
