@@ -442,6 +442,14 @@ def test_the_encoder_reads_no_padding_and_both_ways():
         assert not torch.allclose(net(padded([changed])), net(short), atol=1e-3)
 
 
+def test_a_drawing_without_points_is_read_alike_alone_and_beside_others():
+    net = StrokeEncoder(3, "lstm", 8).eval()
+    x = torch.tensor(
+        [[[0.0, 0.0, 2.0]] * 4, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 2.0]]]
+    )
+    assert_close(net(x[:1]), net(x)[:1])
+
+
 # ----------------------------------------------------------------------------------------------------- drawing
 
 
