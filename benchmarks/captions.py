@@ -27,7 +27,7 @@ WANTED = {
     ),
     "flickr-vae": ("caption-vae", "flickr8k", {"flip": True}, {"steps": 1500}),
 }
-GUIDANCE = (1.0, 2.0, 3.0, 5.0)  # of written codes
+GUIDANCE = (1.0, 2.0, 3.0, 5.0)  # scales of classifier-free guidance
 
 
 def main():

@@ -115,7 +115,7 @@ def test_energies_and_log_z_are_those_of_the_listed_states(units):
 
 def test_log_z_of_many_states_is_listed_in_pieces(monkeypatch):
     rbm = machine(9, 7)
-    monkeypatch.setattr("latente.models.boltzmann.NUMBERS", 50)
+    monkeypatch.setattr("latente.models.boltzmann.LISTED_AT_ONCE", 50)
     assert_close(rbm.log_partition(), joint(rbm)[2].flatten().logsumexp(0))
 
 

@@ -98,7 +98,7 @@ except SystemExit as end:
         (["train", "vae", "--lr", "-1"], ["lr", "-1", "greater"]),
         (["train", "vae", "--data", "digitz"], ["digitz", "did you mean digits"]),
         (["train", "vae", "--device", "cuda:99", "--steps", "1"], ["cuda:99", "auto or cpu"]),
-        (["train", "vae", "--draws", "5", "--beta", "0.5"], ["beta", "IWAE"]),
+        (["train", "vae", "--k", "5", "--beta", "0.5"], ["beta", "IWAE"]),
         (["evaluate", "nowhere"], ["nowhere", "is not a run"]),
         (["resume", "nowhere"], ["nowhere", "is not a run"]),
         (["sample", "nowhere"], ["nowhere", "is not a run"]),

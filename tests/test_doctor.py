@@ -116,7 +116,7 @@ def test_data_with_nothing_to_say(train):
 def test_a_rate_for_nothing(train):
     found, problems = diagnosed(train("floor", "shuffled.npz", free_nats=4.0))
     assert problems[0] == "uninformative rate" and found["bound"].rate.mean > 2
-    assert found.findings[0].sure == "certain" and found.findings[0].change == {"posterior": "normalised"}
+    assert found.findings[0].sure == "certain" and found.findings[0].change == {"posterior": "bn-vae"}
 
 
 def test_a_sigma_that_no_code_can_pay_for(train):
@@ -269,8 +269,8 @@ def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, health
 
 def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
     found = next(findings(strong(unused)))
-    assert found.change == {"posterior": "normalised"} and doctor.at_hand(plain, found) is found
-    record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "normalised"}}
+    assert found.change == {"posterior": "bn-vae"} and doctor.at_hand(plain, found) is found
+    record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "bn-vae"}}
     other = doctor.at_hand(replace(plain, record=record), found)
     assert other.change == {"training": "aggressive"} and "try training = aggressive" in other.advice
     sphere = recipes.make("spherical-vae", shape=[1, 14, 14], kappa=9.0).model.made_by
@@ -280,7 +280,7 @@ def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
 
 
 @pytest.mark.parametrize(
-    "given", [{"beta": "linear"}, {"capacity": 3.0}, {"draws": 4}, {"beta": 0.5, "adversary": 1.0}]
+    "given", [{"beta": "linear"}, {"capacity": 3.0}, {"k": 4}, {"beta": 0.5, "adversary": 1.0}]
 )
 def test_remedies_go_with_what_the_run_has(plain, unused, given):
     record = {**plain.record, "arguments": {**plain.record["arguments"], **given}}
@@ -322,9 +322,7 @@ def test_remedies_are_tried_side_by_side(train, folder):
     flow = train("flow", steps=20, prior="flow")
     tried = doctor.try_remedies(flow, [{"training": "aggressive"}, {"skip": True}], steps=10)
     assert [row.name for row in tried] == ["as it was", "skip True"]
-    left_out = list(
-        doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
-    )  # which the recipe refuses
+    left_out = list(doctor.try_remedies(run, [{"k": 5, "rate": 2.0}], steps=20))  # which the recipe refuses
     assert [row.name for row in left_out] == ["as it was"]
     assert runs.Run.open(run.path / "remedies" / "as-it-was").settings.steps == 40  # kept beside the new ones
     assert runs.Run.open(run.path / "remedies-2" / "as-it-was").settings.steps == 20
@@ -366,7 +364,7 @@ def test_the_report_shows_what_the_doctor_found(train, folder):
     diagnosed(run)
     page = report.write(run).read_text()
     assert "−log p(x) without a code" in page and "Uninformative rate" in page
-    assert "--posterior normalised" in page
+    assert "--posterior bn-vae" in page
     evaluate(run, k=10, examples=50)  # newer figures than those of the diagnosis
     assert stored_diagnosis(run) is None and "without a code" not in report.write(run).read_text()
 

@@ -29,7 +29,7 @@ from latente.distributions.strokes import drawn_points, lengths_of, mixture_log_
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import evaluate, score, stored_evaluation
 from latente.nn import LSTM, LayerNormLSTM, StrokeDecoder, StrokeEncoder
-from latente.nn.cells import CELLS, kept_at_random
+from latente.nn.cells import CELL_KINDS, kept_at_random
 from latente.pictures.drawing.ink import Drawing, Sheet
 from latente.pictures.drawing.sketches import slerp
 from latente.schedules import Clock
@@ -157,14 +157,14 @@ def layer_norm_step(cell, a, c):
 
 def a_cell(name, **how):
     torch.manual_seed(0)
-    cell = CELLS[name](5, 8, 3, **({"small": 4, "embedding": 2} if name == "hyper" else {}), **how)
+    cell = CELL_KINDS[name](5, 8, 3, **({"small": 4, "embedding": 2} if name == "hyper" else {}), **how)
     with torch.no_grad():
         for p in cell.parameters():
             p.add_(0.3 * torch.randn_like(p))
     return cell
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_cells_compute_what_their_papers_write(name):
     cell = a_cell(name).eval()
     x, context, first = torch.randn(7, 2, 5), torch.randn(2, 3), torch.randn(2, sum(cell.sizes))
@@ -190,7 +190,7 @@ def test_the_fused_kernel_is_the_loop():
         assert_close(fused, loop, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_a_sequence_in_pieces_is_a_sequence(name):
     cell = a_cell(name).eval()
     x, context = torch.randn(9, 4, 5), torch.randn(4, 3)
@@ -202,7 +202,7 @@ def test_a_sequence_in_pieces_is_a_sequence(name):
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(state, last))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_recurrent_dropout_drops_candidates_alone(name):
     cell = a_cell(name, dropout=0.5)
     x = torch.randn(1, 4, 5)
@@ -340,7 +340,7 @@ def literal_costs(net, z, drawing, longest):
     return places, pens, first_end
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELL_KINDS)
 def test_losses_are_those_of_the_paper(cell, small):
     torch.manual_seed(0)
     net = StrokeDecoder(3, cell, 8, components=4).double().eval()
@@ -445,7 +445,7 @@ def test_the_encoder_reads_no_padding_and_both_ways():
 # ----------------------------------------------------------------------------------------------------- drawing
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELL_KINDS)
 def test_what_is_drawn_is_a_drawing(cell):
     torch.manual_seed(0)
     net = StrokeDecoder(2, cell, 8, components=3).eval()

@@ -204,7 +204,7 @@ def parsed(text):
         recorded("vae", {"beta": 0.1}, lr=3e-5, epochs=2.5, compile=True, track=["csv", "tensorboard"]),
         recorded("deep-vae", {"dropout": 0.25}, lr=1e-4, batch=32),
         recorded(
-            "iwae", {"draws": 5}, path="my runs/it's; rm -rf $HOME", source="/a b/c.csv", label="the `label`"
+            "iwae", {"k": 5}, path="my runs/it's; rm -rf $HOME", source="/a b/c.csv", label="the `label`"
         ),
     ],
     ids=range(5),

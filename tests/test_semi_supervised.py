@@ -433,7 +433,7 @@ def test_what_makes_no_sense_is_refused():
         recipes.make("m2", shape=[4], classes=1)
     with pytest.raises(ValueError, match="alpha is -1"):
         FewLabels(-1)
-    with pytest.raises(ValueError, match="give -1 where none is known"):
+    with pytest.raises(ValueError, match="labels, -1 where unknown"):
         FewLabels().terms(tiny(), every_x(), None, CLOCK)
     with pytest.raises(ValueError, match="joint model"):
         FewLabels().terms(gaussians()[0], torch.zeros(2, 1), torch.zeros(2).long(), CLOCK)

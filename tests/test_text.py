@@ -489,11 +489,11 @@ def test_what_does_not_fit_is_refused(rhyme, tmp_path):
             {"capacity": 5.0},
             {"rate": 3.0},
             {"information": 0.5},
-            {"posterior": "normalised"},
+            {"posterior": "bn-vae"},
         ),
-        *({"posterior": "committed"}, {"training": "aggressive"}, {"training": "semi-amortised"}),
+        *({"posterior": "delta-vae"}, {"training": "aggressive"}, {"training": "semi-amortised"}),
         *(
-            {"draws": 3, "estimator": "dreg"},
+            {"k": 3, "estimator": "dreg"},
             {"beta": "cyclical"},
             {"prior": "mixture"},
             {"word_dropout": 1.0},
@@ -508,7 +508,7 @@ def test_remedies_work_with_sentences(run, remedy):
     trainer = Trainer(plan.model, plan.objective, steps=2, batch=8, threads=1)
     line = trainer.fit(run.data.train, run.data.validation)[-1]
     assert math.isfinite(line["loss"]) and line["distortion"] > 0
-    for option, term in (("mmd", "mmd"), ("adversary", "doubt"), ("information", "information")):
+    for option, term in (("mmd", "mmd"), ("adversary", "adversarial"), ("information", "information")):
         assert (term in line) == (option in remedy)
 
 
@@ -547,7 +547,7 @@ def test_what_a_sphere_does_not_take(given, says):
 
 
 def test_the_bound_holds_for_any_number_of_draws(run):
-    plan = recipes.make("text-vae", shape=[60], vocabulary=40, **SMALL, draws=3, beta=1.0)
+    plan = recipes.make("text-vae", shape=[60], vocabulary=40, **SMALL, k=3, beta=1.0)
     x, _ = run.data.train.batch(slice(0, 6))
     terms = plan.objective.terms(plan.model, x, None, Clock(0, 1))
     assert terms["bound"].value.shape == (6,) and terms["distortion"].value.isfinite().all()

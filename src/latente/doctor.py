@@ -25,7 +25,7 @@ __all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "remedies_folder"
 
 USUAL: tuple[dict[str, Any], ...] = (
     {"training": "aggressive"},
-    {"posterior": "normalised"},
+    {"posterior": "bn-vae"},
     {"skip": True},
     {"rate": 5.0},
     {"free_bits": 0.25},

@@ -62,7 +62,7 @@ class Trace:
     r"""Records one pass through a model.
 
     Arguments:
-        size: The batch shape :math:`(B)`, or :math:`(k, B)` for `k` draws an example.
+        size: The batch shape :math:`(B)`, or :math:`(k, B)` for `k` draws per example.
         given: Latents that are not drawn: a tensor replaces the value, a distribution replaces the posterior.
         choose: Takes a value from a distribution; `rsample` by default.
 

@@ -199,7 +199,7 @@ def decoder_too_strong(d: Evaluation) -> Finding | None:
         "likely",
         f"The likelihood models the dependence within an example by itself; the rate is {show(d['bound'].rate)} nats{said}.",
         "Lead the code past the strong part by skip connections and keep its means apart, or weaken the decoder.",
-        {"posterior": "normalised"},
+        {"posterior": "bn-vae"},
     )
 
 
@@ -219,7 +219,7 @@ def uninformative_rate(d: Evaluation) -> Finding | None:
         f"The rate is {show(rate)} nats, log p(x|z) drops by {show(d['shuffle'].other)} with shuffled codes, and {where}: a "
         "floor on the rate is met by uninformative codes.",
         "Keep the means of different examples apart in place of a floor.",
-        {"posterior": "normalised"},
+        {"posterior": "bn-vae"},
     )
 
 

@@ -163,7 +163,7 @@ def chooser_of(
     if own == 1 and guidance not in (None, 1):
         raise RunError(
             f"guidance is {guidance:g}, and {run.path} knows no images without captions to be guided away from: it takes "
-            "text-to-image with a --silence above 0"
+            "text-to-image with a --caption-dropout above 0"
         )
     return chooser(own if guidance is None else guidance, temperature, top_k, top_p)
 

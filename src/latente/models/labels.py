@@ -1,4 +1,4 @@
-r"""Which models infer labels: one question, answered beside the class of each model that does."""
+r"""Inference of labels: one question, answered beside the class of each model that does."""
 
 from __future__ import annotations
 

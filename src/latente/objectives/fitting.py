@@ -1,4 +1,4 @@
-r"""Fitting a prior to the codes of a model that stays as it is.
+r"""Fitting a prior to the codes of a frozen model.
 
 With posterior and likelihood held still the distortion is a constant, and the best prior is the one of the least rate:
 
@@ -16,8 +16,8 @@ straight line between them, :math:`\| v(u_t, t) - (u - \varepsilon) \|^2` at :ma
 uniform, and spread evenly over the batch from a random start, which leaves less to chance than independent ones. Weights need
 no moving average here: the learning rate falls to almost nothing at the end.
 
-*Noise contrast* tells codes from as many draws of a Normal by logistic regression; :math:`2 \log 2` nats is not at all. In
-validation the normaliser is estimated anew, so it belongs to the weights that are kept, and the rate is told too.
+*Noise contrast* discriminates codes from as many draws of a Normal by logistic regression; :math:`2 \log 2` nats is chance. In
+validation the normaliser is estimated again, so it belongs to the weights that are kept, and the rate is reported too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class OfCodes(Objective, abc.ABC):
 
 
 def codes_of(model: Model, x: Tensor) -> tuple[VAE, Distribution, Tensor]:
-    """Returns the model, the posterior of its examples, and a draw of it; what is frozen drops no units."""
+    """Returns the model, the posterior of its examples, and a draw of it; frozen networks have no dropout."""
     if not isinstance(model, VAE):
         raise ValueError(f"a prior is fitted to the codes of a VAE, and this is a {type(model).__name__}")
     model.posterior.eval()

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-LEVELS = 3  # of runs, each of which builds on the next
+NESTED_RUNS = 3  # of runs, each of which builds on the next
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ def base_of(made_by: Mapping[str, Any]) -> Base:
     return Base(**found)  # type: ignore[arg-type]
 
 
-def whole(of: dict[str, Any]) -> dict[str, Any]:
+def whole_base(of: dict[str, Any]) -> dict[str, Any]:
     """Checks what made the model of the run that another one builds on."""
     levels = 0
     inner: Any = of
@@ -310,8 +310,10 @@ def whole(of: dict[str, Any]) -> dict[str, Any]:
                 f"of is a recipe, what its data answered and its arguments, not {str(inner)[:80]!r}: name the folder of a run"
             )
         inner = inner.get("base")
-    if levels > LEVELS:
-        raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
+    if levels > NESTED_RUNS:
+        raise RunError(
+            f"{levels} runs build one on another, and at most {NESTED_RUNS} may: name an earlier run"
+        )
     entry = find(of["recipe"])
     options = check(entry.name, of["arguments"])
     given = {**of["about"], **({"of": of["base"]} if "base" in of else {})}
@@ -322,6 +324,6 @@ def whole(of: dict[str, Any]) -> dict[str, Any]:
 Of = Annotated[
     dict[str, Any],
     BeforeValidator(lambda of: of.made_by() if isinstance(of, Base) else of),
-    AfterValidator(whole),
+    AfterValidator(whole_base),
     Field(description="folder of the trained run to build on; its data is used where --data is not given"),
 ]

@@ -24,7 +24,7 @@ from ..data.examples import Examples
 from ..objectives import Objective
 from ..settings import Settings
 from ..trace import Model, mean
-from .machine import mixed
+from .machine import mixed_seed
 from .parts import fit_part
 from .stream import chunks
 from .trainer import Trainer
@@ -82,7 +82,7 @@ def train_layers(
     """
     trained: list[Model] = []
     for number, layer in enumerate(layers, 1):
-        settings = replace(layer.settings, seed=mixed(layer.settings.seed, number))
+        settings = replace(layer.settings, seed=mixed_seed(layer.settings.seed, number))
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             model = layer.model()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..schedules import Clock, constant, cosine, saturating
 from ..settings import Settings
 from . import processes
-from .tensors import laid_out, like
+from .tensors import cut_like, laid_out
 
 __all__ = ["Players", "learning_rate_factor"]
 
@@ -185,7 +185,7 @@ class Players:
                 _, player, i, key = name.split(".")
                 p = self.groups[player][int(i)]
                 states[player].setdefault(int(i), {})[key] = (
-                    laid_out(like(t, p), p) if t.shape == p.shape else t
+                    laid_out(cut_like(t, p), p) if t.shape == p.shape else t
                 )
         for player, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, states[player], about["groups"][player])
