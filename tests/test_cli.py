@@ -272,7 +272,7 @@ def test_a_demo_keeps_the_one_before_and_its_threads(latente, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli.train, "show_evaluation", lambda *_: None)
     monkeypatch.setattr(cli.train, "report", lambda *_: None)
-    monkeypatch.setattr(Run, "evaluate", lambda _: None)
+    monkeypatch.setattr("latente.evaluation.evaluate", lambda _: None)
     for _ in range(2):
         assert latente("demo", "--steps", "1", "--threads", "1")[0] == 0
     first, second = (Run.open(tmp_path / "runs" / name) for name in ("demo", "demo-2"))

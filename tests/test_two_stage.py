@@ -19,6 +19,7 @@ from latente.data import Examples
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import Evaluation, classify, evaluate, log_probabilities, stored_evaluation, verdict
 from latente.evaluation.figures.labels import Confusion, calibration_error, confusions
+from latente.kinds import KINDS
 from latente.models import VAE, Classes, Classifier
 from latente.models.classifier import logistic_regression
 from latente.nn import MLP
@@ -543,7 +544,7 @@ def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
         benchmark="numbers",
         name="numbers",
         classes=("a", "b", "c"),
-        kind="vectors",
+        kind=KINDS["vectors"],
     )
     e = evaluate(Classifier(Point(Says(odds, blind)), Classes(nn.Identity())), data)
     assert list(e) == ["labels"] and [f.name for f in e.findings] == says
