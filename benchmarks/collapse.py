@@ -18,6 +18,7 @@ from pathlib import Path
 
 from common import RESULTS, store
 from latente import runs
+from latente.evaluation import evaluate
 from latente.training import machine
 
 TASK = {"words": 1000, "longest": 20, "hidden": 64, "embedding": 32, "latent": 16}
@@ -77,18 +78,18 @@ def trained(name, seed, options):
         log_every=max(1, steps // 20),
     )
     seconds = time.perf_counter() - started
-    e = run.evaluate(k=options.k, examples=options.examples)
-    z = e.latents["z"]
+    e = evaluate(run, k=options.k, examples=options.examples)
+    z = e["codes"].groups["z"]
     found = {
         "steps": steps,
-        "elbo": -e.elbo.mean,
-        "nll": e.nll.mean,
-        "nll_se": e.nll.se,
-        "rate": e.rate.mean,
+        "elbo": -e["bound"].elbo.mean,
+        "nll": e["nll"].mean,
+        "nll_se": e["nll"].se,
+        "rate": e["bound"].rate.mean,
         "information": z.information.lower.mean,
         "information_upper": z.information.upper.mean,
         "active": z.active,
-        "shuffled": e.shuffle.other.mean,
+        "shuffled": e["shuffle"].other.mean,
         "auc": z.auc.mean,
         "seconds": seconds,
     }

@@ -188,7 +188,7 @@ def compare(options, loaded):
 
 def picture(options, loaded):
     """Draws the curves of `compare`, and digits as the fine-tuned net and PCA give them back."""
-    from latente.pictures import canvas
+    from latente.pictures.drawing import canvas
 
     note = f"{loaded.benchmark}, test images, 784-1000-500-250-30"
     title = "Squared error of an image, by what fine-tuning started from"

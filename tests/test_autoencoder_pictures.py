@@ -11,15 +11,19 @@ from torch import nn
 
 from latente import cli, pictures, recipes, report, runs
 from latente import data as sources
+from latente.abilities import abilities_of
 from latente.conditionals import Bernoulli, Point
 from latente.errors import LatenteError
+from latente.evaluation import evaluate, stored_evaluation
 from latente.evaluation.bounds import still
 from latente.models import VAE
 from latente.models.boltzmann import RBM, GaussianUnits
 from latente.nn import MLP
 from latente.objectives import ELBO, IWAE
-from latente.pictures import insides, weights
-from latente.pictures.codes import examples
+from latente.objectives.corruption import corruption
+from latente.pictures import Case
+from latente.pictures.drawing import charts, insides, noise, weights
+from latente.pictures.drawing.codes import examples
 from latente.priors import Flat
 from latente.report import page
 
@@ -155,7 +159,7 @@ def test_filters_are_refused_where_no_dense_layer_reads_pixels(digits, table):
 
 def test_denoised_shows_what_the_model_makes_of_the_corrupted_example(digits):
     model = make()
-    picture = pictures.denoised(model, digits, lambda x: x - 0.1 * (x > 0.5).float(), n=4, seed=2)
+    picture = noise.denoised(model, digits, lambda x: x - 0.1 * (x > 0.5).float(), n=4, seed=2)
     x, _ = examples(model, digits, 500, 2)
     noisy = x - 0.1 * (x > 0.5).float()
     with torch.no_grad():
@@ -175,8 +179,8 @@ def test_corruption_is_that_of_the_objective():
     def noise(x):
         return x + 1
 
-    assert pictures.corruption(ELBO(corrupt=noise)) is noise
-    assert pictures.corruption(ELBO()) is None and pictures.corruption(IWAE()) is None
+    assert corruption(ELBO(corrupt=noise)) is noise
+    assert corruption(ELBO()) is None and corruption(IWAE()) is None
 
 
 def test_a_chain_that_cannot_leave_its_start_stays_there(digits):
@@ -262,12 +266,12 @@ def test_a_code_of_zeros_is_refused(digits):
     with pytest.raises(LatenteError, match="every unit of this code is zero"):
         pictures.activations(model, digits)
     with pytest.raises(LatenteError, match="does not answer"):
-        pictures.spectrum(model, digits)
+        insides.spectrum({"": model}, digits, n=100, seed=0)
 
 
 def test_spectrum_of_a_linear_encoder_is_that_of_its_matrix(digits):
     model = one_layer(last=None)
-    picture = pictures.spectrum(model, digits, n=12)
+    picture = insides.spectrum({"": model}, digits, n=12, seed=0)
     expected = torch.linalg.svdvals(model.posterior.net.layers[0].weight.detach().double())
     found = picture.values["singular values"]
     assert found.shape == (12, 16)
@@ -285,17 +289,17 @@ def test_spectrum_of_a_logistic_layer_is_that_of_its_slopes(digits, of):
     x, _ = examples(model, digits, 1000, 0)
     h = (x.flatten(1).double() @ W.T + b.detach()).sigmoid()[:20]
     expected = torch.linalg.svdvals((h * (1 - h)).unsqueeze(-1) * W)
-    picture = pictures.spectrum(model, digits, n=20)
+    picture = insides.spectrum({"": model}, digits, n=20, seed=0)
     np.testing.assert_allclose(picture.values["singular values"], expected, rtol=1e-3)
     assert ("∂h/∂x" if of == "machine" else "∂z/∂x") in picture.title
 
 
 def test_the_norm_over_the_spread_does_not_change_with_the_scale_of_the_code(digits):
     model = one_layer(last=None)
-    before = pictures.spectrum(model, digits, n=10).values
+    before = insides.spectrum({"": model}, digits, n=10, seed=0).values
     for p in model.posterior.parameters():
         p.data.mul_(10.0)
-    after = pictures.spectrum(model, digits, n=10).values
+    after = insides.spectrum({"": model}, digits, n=10, seed=0).values
     np.testing.assert_allclose(after["norm"], 10 * before["norm"], rtol=1e-5)
     np.testing.assert_allclose(after["norm"] / after["spread"], before["norm"] / before["spread"], rtol=1e-5)
 
@@ -314,7 +318,7 @@ def test_jacobians_of_all_networks_are_those_of_torch_func(digits, arguments):
 
 def test_a_code_wider_than_its_example_has_as_many_directions_as_the_example(table):
     model = make(shape=(4,), latent=9)
-    picture = pictures.spectrum(model, table, n=5)
+    picture = insides.spectrum({"": model}, table, n=5, seed=0)
     x, _ = examples(model, table, 1000, 0)
     expected = torch.linalg.svdvals(insides.jacobian(model.eval(), x[:5]).double())
     np.testing.assert_allclose(picture.values["singular values"], expected, rtol=1e-4, atol=1e-6)
@@ -323,9 +327,9 @@ def test_a_code_wider_than_its_example_has_as_many_directions_as_the_example(tab
 
 def test_several_spectra_are_told_apart(digits):
     models = {"plain": one_layer(), "linear": one_layer(last=None)}
-    picture = pictures.spectrum(models, digits, n=5)
+    picture = insides.spectrum(models, digits, n=5, seed=0)
     for name, model in models.items():
-        alone = pictures.spectrum(model, digits, n=5).values["singular values"]
+        alone = insides.spectrum({"": model}, digits, n=5, seed=0).values["singular values"]
         np.testing.assert_array_equal(picture.values[f"{name} singular values"], alone)
     said = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
     assert [text.partition(":")[0] for text in said] == ["plain", "linear"]
@@ -368,7 +372,7 @@ def test_pictures_of_a_machine_are_of_its_mean_codes(digits):
 
 
 def test_names_of_classes_do_not_cover_each_other():
-    from latente.pictures.charts import apart
+    from latente.pictures.drawing.charts import apart
 
     places = np.zeros((10, 2))
     found = apart(places, 1.0)
@@ -383,7 +387,7 @@ def test_curves_show_what_the_objective_is_made_of():
         for split in ("train", "validation")
     ]
     lines = [m | ({"loss": m["distortion"]} if m["split"] == "validation" else {"lr": 1e-3}) for m in lines]
-    picture = pictures.curves(lines, "digits")
+    picture = charts.curves(lines, "digits")
     assert [ax.get_title(loc="left") for ax in picture.figure.axes] == ["distortion", "sparsity"]
     np.testing.assert_array_equal(picture.values["validation sparsity"], [4.0, 3.0, 2.0])
     energy = [
@@ -404,7 +408,7 @@ def test_curves_show_what_the_objective_is_made_of():
             "loss": 90.0,
         },
     ]
-    titles = [ax.get_title(loc="left") for ax in pictures.curves(energy, "digits").figure.axes]
+    titles = [ax.get_title(loc="left") for ax in charts.curves(energy, "digits").figure.axes]
     assert titles == ["contrast", "reconstruction", "pseudo"]
 
 
@@ -413,13 +417,13 @@ def test_the_same_seed_gives_the_same_bytes_and_the_generators_stay(digits):
     torch.manual_seed(7)
     before = torch.get_rng_state()
 
-    def noise(x):
+    def noisy(x):
         return x + 0.3 * torch.randn_like(x)
 
     for draw in (
-        lambda seed: pictures.denoised(model, digits, noise, n=2, seed=seed),
+        lambda seed: noise.denoised(model, digits, noisy, n=2, seed=seed),
         lambda seed: pictures.chains(rbm, digits, n=2, steps=(1, 5), seed=seed),
-        lambda seed: pictures.spectrum(model, digits, n=10, seed=seed),
+        lambda seed: insides.spectrum({"": model}, digits, n=10, seed=seed),
         lambda seed: pictures.activations(model, digits, n=50, seed=seed),
     ):
         assert draw(0).png() == draw(0).png() != draw(1).png()
@@ -433,34 +437,36 @@ def test_the_same_seed_gives_the_same_bytes_and_the_generators_stay(digits):
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "ae"
     trained = runs.train("autoencoder", "digits", out, arguments={"latent": 2, "hidden": [16]}, **QUICK)
-    trained.evaluate(k=2, examples=50)
+    evaluate(trained, k=2, examples=50)
     return trained
 
 
-INSIDES = ["How many units does an example wake?", "Which directions does the code follow?"]
+INSIDES = ["How many units are active per example?", "To which directions is the code sensitive?"]
 
 
 def asked(run, **parts):
-    names = ("model", "data", "settings", "objective", "record")
-    about = {name: getattr(run, name) for name in names}
-    return [question for question, *_ in page.wishes(SimpleNamespace(**about | parts), run.evaluation())]
+    names = ("path", "model", "data", "settings", "objective", "record")
+    about = {name: getattr(run, name) for name in names} | parts
+    can = abilities_of(about["model"], *run.data.test.fixed().batch(slice(0, 1)))
+    case = Case.of(SimpleNamespace(**about, abilities=can), stored_evaluation(run))
+    return [picture.question for picture, _ in page.wanted(case)]
 
 
 def test_the_report_asks_only_what_applies(run, tmp_path):
     text = report.write(run, tmp_path / "page.html").read_text()
-    for question in ("What do its units look for?", *INSIDES):
+    for question in ("What features do its units detect?", *INSIDES):
         assert f"<h2>{question}</h2>" in text
-    assert "What does it make of noise?" not in text and "Where do its chains go?" not in text
-    assert "What does it make of noise?" in asked(run, objective=ELBO(corrupt=torch.relu))
-    assert "Where do its chains go?" in asked(run, model=machine())
+    assert "How well does it denoise?" not in text and "Do its chains mix?" not in text
+    assert "How well does it denoise?" in asked(run, objective=ELBO(corrupt=torch.relu))
+    assert "Do its chains mix?" in asked(run, model=machine())
 
 
 def test_the_report_of_a_vae_does_not_speak_of_autoencoders(tmp_path):
     vae = runs.train("vae", "digits", tmp_path / "vae", arguments={"latent": 2, "hidden": [8]}, **QUICK)
-    vae.evaluate(k=2, examples=20)
+    evaluate(vae, k=2, examples=20)
     questions = asked(vae)
     assert "What does it generate?" in questions
-    assert not {"What do its units look for?", "What does it make of noise?", *INSIDES} & set(questions)
+    assert not {"What features do its units detect?", "How well does it denoise?", *INSIDES} & set(questions)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from latente.data import from_arrays, load, read
 from latente.data import vocabulary as words_of
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, RunError
+from latente.evaluation import generate_images
 from latente.kinds import KINDS
 from latente.nn import MiniLM, minilm
 
@@ -308,8 +309,8 @@ def test_a_run_reads_captions_by_minilm_and_is_found_again(tmp_path, by):
     assert (tmp_path / "run" / "model.safetensors").stat().st_size < 200_000
     again = runs.Run.open(tmp_path / "run")
     assert again.vocabulary == Vocabulary.minilm() and again.data.train.y.equal(run.data.train.y)
-    drawn = again.generate(["an owl", "a heron"], 2)
-    assert drawn.shape == (4, 1, 8, 8) and drawn.equal(run.generate(["an owl", "a heron"], 2))
+    drawn = generate_images(again, ["an owl", "a heron"], 2)
+    assert drawn.shape == (4, 1, 8, 8) and drawn.equal(generate_images(run, ["an owl", "a heron"], 2))
     assert runs.resume(tmp_path / "run", steps=3).metrics()
 
 

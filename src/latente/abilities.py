@@ -22,7 +22,7 @@ from .models.labels import label_law
 from .nn.context import Given, reads
 from .trace import Latent, Model, Trace
 
-__all__ = ["Abilities", "abilities_of"]
+__all__ = ["Abilities", "abilities_of", "taken"]
 
 NO_CODE = "the model has no latent code"
 
@@ -84,7 +84,7 @@ def abilities_of(model: Model, x: Tensor | None = None, y: Tensor | None = None)
         >>> found.encodes, found.code, found.groups, found.takes
         (True, 'numbers', ('z',), None)
     """
-    takes = next((given for given in map(reads, model.modules()) if given is not None), None)
+    takes = taken(model)
     known = y.clamp_min(0) if y is not None and y.dim() == 1 else y  # -1 is a label that nobody knows
     with at_rest(model):
         down, no_draw = passed(model, y=known, size=1)
@@ -112,6 +112,11 @@ def abilities_of(model: Model, x: Tensor | None = None, y: Tensor | None = None)
         infers_labels="infers_labels" not in no,
         no={name: why for name, why in no.items() if why},
     )
+
+
+def taken(model: Model) -> Given | None:
+    """Says what a model is conditioned on: labels, captions, or nothing."""
+    return next((given for given in map(reads, model.modules()) if given is not None), None)
 
 
 @contextmanager

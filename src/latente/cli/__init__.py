@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import captions, data, draw, judge, tables, train
+from . import data, draw, judge, tables, train
 from .app import app, list_recipes, main
 
 __all__ = ["app", "main"]
@@ -15,28 +15,11 @@ COMMANDS: dict[str, Callable[..., None]] = {  # in the order of the help
     "diagnose": judge.diagnose,
     "compare": judge.compare,
     "report": judge.report,
-    "sample": draw.sample,
-    "reconstruct": draw.reconstruct,
-    "interpolate": draw.interpolate,
-    "complete": draw.complete,
-    "temperatures": draw.temperatures,
-    "analogy": draw.analogy,
-    "traverse": draw.traverse,
-    "levels": draw.levels,
-    "manifold": draw.manifold,
-    "scatter": draw.scatter,
-    "boundary": draw.boundary,
-    "filters": draw.filters,
-    "denoise": draw.denoise,
-    "activations": draw.activations,
-    "spectrum": draw.spectrum,
-    "chains": draw.chains,
+    **draw.commands(),
     "encode": tables.encode,
     "decode": tables.decode,
     "score": tables.score,
     "classify": tables.tell_classes,
-    "generate": captions.generate,
-    "canvas": captions.canvas,
     "fidelity": judge.fidelity,
     "drawings": data.convert,
     "import-magenta": data.import_magenta,

@@ -1,318 +1,168 @@
-"""Draws a run's pictures from the command line."""
+"""Draws pictures from the command line: a command for each picture of the list, its options those of the picture's signature.
+
+Where a kind of data has its own version of a picture, the command has the options of all versions, and refuses in a sentence one
+that the version at hand has not.
+"""
 
 from __future__ import annotations
 
+import inspect
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 
-from ..errors import RunError
+from ..errors import LatenteError, RunError
+from ..pictures.entry import Case, Entry, valid
+from ..pictures.options import Positional, Repeated
+from ..pictures.versions import every, kinds_with, ordered
 from .app import out
-from .options import Animate, DrawingsFile, Label, Picture, PointTemperature, Rescale, RunPath, Seed
-from .tables import needs_decoder, needs_encoder
+from .options import RunPath, listed, plain, written
 
-OWN = {  # options of pictures that only one kind of data has
-    "text": {"between", "word_temperature"},
-    "drawings": {"animate", "corners", "drawings", "point_temperature"},
-}
-OF_CODES = ("activations", "scatter")  # pictures that need no decoder
-OF_NOISE = ("samples",)  # pictures that need no encoder
+Versions = Mapping[str, Entry[...]]
+ANIMATE = "animate"
 
 
-def sample(
-    run: RunPath,
-    picture: Picture = Path("samples.png"),
-    n: Annotated[int, typer.Option("-n", min=1, max=10000, help="how many")] = 64,
-    seed: Seed = 0,
-    label: Label = None,
-    temperature: Annotated[
-        str,
-        typer.Option(
-            metavar="NUMBER[,…]",
-            help="factor on the prior's spread; below 1 is nearer its mean; as 1,1,0.7 one for each latent group",
-        ),
-    ] = "1",
-    word_temperature: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="spread of each word of a sentence; 0 takes the likeliest, 1 is the model's"
-        ),
-    ] = None,
-    point_temperature: PointTemperature = None,
-    animate: Animate = False,
-) -> None:
-    """Draws from the prior and decodes; sentences are printed, or written to a .txt file."""
-    own = given(word_temperature=word_temperature, point_temperature=point_temperature, animate=animate)
-    how = factors(temperature)
-    draw("samples", run, picture, n=n, seed=seed, label=label, temperature=how, **own)
+def commands() -> dict[str, Callable[..., None]]:
+    """Makes the commands of all pictures, in the order of the report."""
+    return {entry.command: command(entry, found) for entry, found in every() if entry.command}
 
 
-def factors(text: str) -> float | list[float]:
-    """Reads one number, or several with commas between."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise RunError(
-            f"temperature is {text!r}: give a number such as 0.7, or one for each group as 1,0.7"
-        ) from None
-    return numbers[0] if len(numbers) == 1 else numbers
+def command(entry: Entry[...], found: Versions) -> Callable[..., None]:
+    """Makes the command of a picture."""
+
+    def run(**given: Any) -> None:
+        folder, file, animate = given.pop("run"), given.pop("picture"), given.pop(ANIMATE, None)
+        options = {n: v for n, v in given.items() if v not in (None, [])}
+        check_early(found, options)
+        draw(entry, found, folder, file, options, bool(animate))
+
+    run.__signature__ = inspect.Signature(parameters(entry, found))  # type: ignore[attr-defined]
+    run.__doc__ = entry.summary
+    return run
 
 
-def reconstruct(
-    run: RunPath,
-    picture: Picture = Path("reconstructions.png"),
-    n: Annotated[int, typer.Option("-n", min=1)] = 10,
-    seed: Seed = 0,
-    drawings: DrawingsFile = None,
-    rescale: Rescale = False,
-    point_temperature: PointTemperature = None,
-    animate: Animate = False,
-) -> None:
-    """Shows held-out examples, their mean reconstructions and sampled ones."""
-    own = given(
-        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
-    )
-    draw("reconstructions", run, picture, n=n, seed=seed, **own)
+def parameters(entry: Entry[...], found: Versions) -> list[inspect.Parameter]:
+    """Lists the arguments and options of a command: the run, the options of all versions, and the file."""
+    names = dict.fromkeys(name for version in found.values() for name in version.options)
+    own = [parameter(name, found) for name in names]
+    kind, about = typing.get_args(RunPath)
+    run = keyword("run", kind, about, inspect.Parameter.empty)
+    animated = any(version.moves for version in found.values())
+    formats = ".png, .svg, .pdf, or .npz for its numbers" + ("; .gif for an animation" if animated else "")
+    where = typer.Option("--out", help=f"file to write: {formats}")
+    file = keyword("picture", Path, where, Path(f"{entry.file or entry.name}.png"))
+    text = "animate the .svg stroke by stroke (.gif always is)"
+    moves = keyword(ANIMATE, bool | None, typer.Option("--animate", help=text, show_default=False), None)
+    return [run, *own, *([moves] if animated else []), file]
 
 
-def interpolate(
-    run: RunPath,
-    picture: Picture = Path("interpolations.png"),
-    rows: Annotated[int, typer.Option(min=1)] = 6,
-    seed: Seed = 0,
-    between: Annotated[list[str], typer.Option(help="a sentence of yours; give two")] = [],  # noqa: B006
-    corners: Annotated[
-        bool, typer.Option("--corners", help="of drawings: fill the square between four")
-    ] = False,
-    drawings: DrawingsFile = None,
-    rescale: Rescale = False,
-    point_temperature: PointTemperature = None,
-    animate: Animate = False,
-) -> None:
-    """Walks between the codes of held-out examples, or of two sentences, or of drawings of yours."""
-    own = given(
-        between=between or None, corners=corners, point_temperature=point_temperature, animate=animate
-    )
-    own |= given(drawings=drawings_of(run, drawings, rescale))
-    draw("interpolations", run, picture, rows=rows, seed=seed, **own)
-
-
-def complete(
-    run: RunPath,
-    picture: Picture = Path("completions.png"),
-    drawings: DrawingsFile = None,
-    rescale: Rescale = False,
-    endings: Annotated[int, typer.Option(min=1, help="endings of each drawing")] = 7,
-    n: Annotated[int, typer.Option("-n", min=1, help="the most drawings to go on with")] = 5,
-    keep: Annotated[
-        float | None,
-        typer.Option(help="share of points to keep; half of test drawings, all of yours by default"),
-    ] = None,
-    seed: Seed = 0,
-    point_temperature: PointTemperature = None,
-    animate: Animate = False,
-) -> None:
-    """Goes on with drawings that you or held-out examples began, several times each."""
-    own = given(
-        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
-    )
-    draw("completions", run, picture, n=n, endings=endings, seed=seed, **own, **given(keep=keep))
-
-
-def temperatures(
-    run: RunPath,
-    picture: Picture = Path("temperatures.png"),
-    rows: Annotated[int, typer.Option(min=1)] = 4,
-    seed: Seed = 0,
-    animate: Animate = False,
-) -> None:
-    """Draws the same codes at temperatures from 0.1 to 1."""
-    draw("temperatures", run, picture, rows=rows, seed=seed, **given(animate=animate))
-
-
-def analogy(
-    run: RunPath,
-    picture: Picture = Path("analogies.png"),
-    drawings: DrawingsFile = None,
-    rescale: Rescale = False,
-    rows: Annotated[int, typer.Option(min=1, help="threes of drawings")] = 4,
-    seed: Seed = 0,
-    point_temperature: PointTemperature = None,
-    animate: Animate = False,
-) -> None:
-    """Draws a + b − c of the codes of three drawings: what makes b of c is done to a."""
-    own = given(
-        drawings=drawings_of(run, drawings, rescale), point_temperature=point_temperature, animate=animate
-    )
-    draw("analogy", run, picture, rows=rows, seed=seed, **own)
-
-
-def traverse(
-    run: RunPath,
-    picture: Picture = Path("traversals.png"),
-    rows: Annotated[int, typer.Option(min=1)] = 10,
-    seed: Seed = 0,
-    label: Label = None,
-) -> None:
-    """Moves one latent at a time, the most active first."""
-    draw("traversals", run, picture, rows=rows, seed=seed, label=label)
-
-
-def levels(
-    run: RunPath,
-    picture: Picture = Path("levels.png"),
-    n: Annotated[int, typer.Option("-n", min=1)] = 10,
-    anew: Annotated[
-        Literal["last", "first"],
-        typer.Option(help="draw the last groups of each example from the prior, or the first ones"),
-    ] = "last",
-    seed: Seed = 0,
-) -> None:
-    """Draws ever more of the latent groups of held-out examples anew: what each level of a hierarchy decides."""
-    draw("levels", run, picture, n=n, anew=anew, seed=seed)
-
-
-def manifold(
-    run: RunPath,
-    picture: Picture = Path("manifold.png"),
-    n: Annotated[int, typer.Option("-n", min=2, max=100, help="examples a side")] = 20,
-    label: Label = None,
-) -> None:
-    """Decodes a grid of the prior's quantiles in two dimensions, as Kingma and Welling did."""
-    draw("manifold", run, picture, n=n, label=label)
-
-
-def scatter(run: RunPath, picture: Picture = Path("scatter.png"), seed: Seed = 0) -> None:
-    """Shows the codes of held-out examples in two dimensions, coloured by label."""
-    draw("scatter", run, picture, seed=seed)
-
-
-def boundary(
-    run: RunPath,
-    picture: Picture = Path("boundary.png"),
-    n: Annotated[int, typer.Option("-n", min=0, help="examples to draw of the model")] = 200,
-    seed: Seed = 0,
-) -> None:
-    """Shows P(y|x) beside P(x, y) over the two columns of a table: telling apart, and knowing where things are."""
-    draw("boundary", run, picture, n=n, seed=seed)
-
-
-def filters(
-    run: RunPath,
-    picture: Picture = Path("filters.png"),
-    n: Annotated[int, typer.Option("-n", min=1, help="units to show")] = 48,
-    shared: Annotated[bool, typer.Option("--shared", help="one scale of colours for all units")] = False,
-) -> None:
-    """Shows the weights between pixels and units as images, the largest first."""
-    draw("filters", run, picture, n=n, shared=shared)
-
-
-def denoise(
-    run: RunPath,
-    picture: Picture = Path("denoised.png"),
-    n: Annotated[int, typer.Option("-n", min=1)] = 10,
-    seed: Seed = 0,
-) -> None:
-    """Corrupts held-out examples as in training, and shows what the model restores."""
-    from .. import pictures
-    from ..runs import Run
-
-    corrupt = pictures.corruption(Run.open(run).objective)
-    if corrupt is None:
-        raise RunError(
-            f"{run} was trained on clean examples, so it restores none: train one by latente train denoising"
+def parameter(name: str, found: Versions) -> inspect.Parameter:
+    """Makes an argument or option of the command line of one that some versions have."""
+    options = {what: version.options[name] for what, version in found.items() if name in version.options}
+    first = next(iter(options.values()))
+    _, *notes = typing.get_args(first.annotation)
+    about = next(note for note in notes if isinstance(note, FieldInfo))
+    help_text = f"{about.description}{defaults(options, found)}"
+    marked = next((note for note in notes if isinstance(note, Positional | Repeated)), None)
+    if isinstance(marked, Positional):
+        several = plain(first.annotation) is str and marked.metavar.endswith("…")
+        kind: Any = list[str] if several else str | None
+        default = inspect.Parameter.empty if first.default is first.empty else None
+        return keyword(
+            name, kind, typer.Argument(metavar=marked.metavar, help=help_text, show_default=False), default
         )
-    draw("denoised", run, picture, corrupt=corrupt, n=n, seed=seed)
+    dashed = name.replace("_", "-")
+    flags = [f"-{name}", f"--{name}"] if len(name) == 1 else [f"--{dashed}"]
+    if isinstance(marked, Repeated):
+        how = typer.Option(*flags, help=help_text, metavar=marked.metavar, show_default=False)
+        return keyword(name, list[str] | None, how, None)
+    kind = plain(first.annotation) | None
+    return keyword(name, kind, typer.Option(*flags, help=help_text, show_default=False), None)
 
 
-def activations(run: RunPath, picture: Picture = Path("activations.png"), seed: Seed = 0) -> None:
-    """Shows how many units of the code an example wakes, and how many are dead."""
-    draw("activations", run, picture, seed=seed)
+def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
+    )
 
 
-def spectrum(
-    run: RunPath,
-    picture: Picture = Path("spectrum.png"),
-    beside: Annotated[
-        list[Path],
-        typer.Option(metavar="RUN", help="a run on the same data to compare with", show_default=False),
-    ] = [],  # noqa: B006
-    seed: Seed = 0,
+def defaults(options: Mapping[str, inspect.Parameter], found: Versions) -> str:
+    """Says what an option is by default, and of which data where versions differ; and of which data it is, where not of all."""
+    said = {what: written(None if o.default is o.empty else o.default) for what, o in options.items()}
+    if len(set(said.values())) == 1:
+        shown = next(iter(said.values()))
+        return f" [default: {shown}]" if shown else ""
+    first = next(iter(said.values()))
+    others = [f"{shown} of {what}" for what, shown in said.items() if what and shown != first]
+    return f" [default: {', '.join([first, *others])}]"
+
+
+def check_early(found: Versions, options: Mapping[str, Any]) -> None:
+    """Finds a value that no version would take, before PyTorch is imported and the run is opened.
+
+    Raises:
+        LatenteError: If there is one.
+    """
+    for name, value in options.items():
+        known = [version.options[name] for version in found.values() if name in version.options]
+        wrong = None
+        for option in known:
+            try:
+                valid(option, listed_of(option, value))
+                break
+            except LatenteError as error:
+                wrong = wrong or error
+        else:
+            assert wrong is not None
+            raise wrong
+
+
+def listed_of(option: inspect.Parameter, value: Any) -> Any:
+    """Reads numbers with commas between; a single one is a number where the option may be one."""
+    found = listed(value, option.annotation)
+    return value if isinstance(found, list) and len(found) == 1 and not isinstance(value, list) else found
+
+
+def draw(
+    entry: Entry[...], found: Versions, folder: Path, file: Path, options: dict[str, Any], animate: bool
 ) -> None:
-    """Shows the singular values of the encoder's Jacobian: how many directions the code follows."""
-    from .. import pictures
+    """Draws a picture of a run, and writes it, or shows it where a terminal can.
+
+    Raises:
+        RunError: If the run's data has no such picture, or its version has not one of the options.
+    """
     from ..runs import Run
 
-    opened = Run.open(run)
-    others = {str(path): Run.open(path) for path in beside}
-    for each in (opened, *others.values()):
-        needs_encoder(each, "spectra")
-    for name, other in others.items():
-        if other.record["data"]["shape"] != opened.record["data"]["shape"]:
-            raise RunError(f"{name} has examples of another shape than {run}: compare runs on the same data")
-    models = {name: other.model for name, other in {str(run): opened, **others}.items()}
-    pictures.spectrum(models if beside else opened.model, opened.data, seed=seed).save(picture)
-    out.print(f"spectrum: {picture}")
+    case = Case.of(Run.open(folder))
+    trained = f"{folder} was trained on {case.data.kind.nouns}"
+    if entry.name not in {each.name for each in ordered(case.data)}:
+        of = " and ".join(found)
+        usual = kinds_with(entry.name)[0].usual["recipe"]
+        raise RunError(f"{entry.called} are of {of}, and {trained}: see latente train {usual}")
+    version = entry.version(case)
+    for name in [*options, *([ANIMATE] if animate else [])]:
+        if not has(version, name):
+            raise RunError(f"--{name.replace('_', '-')} is of {owners(name, found)}, and {trained}")
+    read = {n: listed_of(version.options[n], v) for n, v in options.items()}
+    shown = version.draw(case, **read)
+    for remark in shown.remarks:
+        out.print(remark, markup=False)
+    if shown.text and file.suffix != ".txt":
+        out.print(shown.text, markup=False)
+        return
+    shown.save(file, animate=animate)
+    out.print(f"{shown.title[0].lower()}{shown.title[1:]}: {file}", markup=False)
 
 
-def chains(
-    run: RunPath,
-    picture: Picture = Path("chains.png"),
-    n: Annotated[int, typer.Option("-n", min=1, help="chains from examples, and as many from noise")] = 6,
-    seed: Seed = 0,
-) -> None:
-    """Runs the Gibbs chains of a Boltzmann machine from held-out examples and from noise."""
-    draw("chains", run, picture, n=n, seed=seed)
+def has(version: Entry[...], name: str) -> bool:
+    """Tells whether a version has an option."""
+    return version.moves if name == ANIMATE else name in version.options
 
 
-def draw(kind: str, run: Path, picture: Path, **how: Any) -> None:
-    from .. import pictures
-    from ..runs import Run
-
-    opened = Run.open(run)
-    if kind not in OF_CODES:
-        needs_decoder(opened, kind)
-    if kind not in OF_NOISE:
-        needs_encoder(opened, kind)
-    trained_on = opened.data.kind.name
-    own = opened.data.kind.shows() or pictures
-    draws = own if kind in own.__all__ else pictures
-    for of, options in OWN.items():
-        if trained_on != of and (odd := how.keys() & options):
-            what = "sentences" if of == "text" else of
-            raise RunError(
-                f"--{min(odd).replace('_', '-')} is of {what}, and {run} was trained on {trained_on}"
-            )
-    if trained_on != "drawings" and kind in ("analogy", "completions", "temperatures"):
-        raise RunError(
-            f"{'analogies' if kind == 'analogy' else kind} are of drawings, and {run} was trained on {trained_on}: "
-            "see latente train sketch-rnn"
-        )
-    if draws is not pictures and not isinstance(how.get("temperature", 1.0), float | int):
-        raise RunError(f"temperature is a list, and {run} was trained on {trained_on}: give one number")
-    animate = how.pop("animate", False)
-    shown = getattr(draws, kind)(opened.model, opened.data, **how)
-    if isinstance(shown, pictures.Lines) and picture.suffix != ".txt":
-        out.print(str(shown), markup=False)
-    else:
-        shown.save(picture, **given(animate=animate))
-        out.print(f"{kind}: {picture}")
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """Leaves out the options that nobody gave."""
-    return {name: value for name, value in options.items() if value is not None and value is not False}
-
-
-def drawings_of(run: Path, source: str | None, rescale: bool) -> Any:
-    """Reads drawings of the user's as a run saw its own, or scaled by their own moves; None where there are none."""
-    if source is None:
-        if rescale:
-            raise RunError("--rescale is of drawings of yours: name them with --drawings")
-        return None
-    from ..data import read
-    from ..runs import Run
-
-    about = Run.open(run).record["data"]
-    return read(source, like={**about, "location": None} if rescale else about).x
+def owners(name: str, found: Versions) -> str:
+    """Says which data an option is of."""
+    return " and ".join(what or "other data" for what, version in found.items() if has(version, name))

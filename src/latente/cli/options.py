@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,30 +16,7 @@ from pydantic.fields import FieldInfo
 from ..data.kind import Kind
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
-Picture = Annotated[
-    Path,
-    typer.Option("--out", help="picture to write: .png, .svg or .pdf; of drawings .png, .svg, .gif or .npz"),
-]
-Seed = Annotated[int, typer.Option(help="seed of what is drawn")]
-PointTemperature = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=100,
-        help="spread of each point of a drawing: 0 takes the likeliest, 1 is the model's, 0.1 or 0.4 by default",
-    ),
-]
-Animate = Annotated[
-    bool, typer.Option("--animate", help="let a drawing's .svg be drawn line by line, as .gif always is")
-]
-DrawingsFile = Annotated[
-    str | None,
-    typer.Option("--drawings", help="drawings of yours, in place of test drawings", show_default=False),
-]
-Rescale = Annotated[
-    bool, typer.Option("--rescale", help="bring them to the size of the moves that the model has learnt")
-]
-Label = Annotated[str | None, typer.Option(help="class, by name or number, for conditional models")]
+Seed = Annotated[int, typer.Option(help="random seed")]
 DataFile = Annotated[
     str, typer.Option("--data", help="file, folder or data set with examples like those of the run")
 ]
@@ -60,25 +37,33 @@ TopP = Annotated[float, typer.Option(min=0, max=1, help="mass of the likeliest c
 
 def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     """Makes an option of the command line of an annotated parameter; `None` stands for "not given"."""
-    kind, *notes = typing.get_args(annotation)
-    about = next(note for note in notes if isinstance(note, FieldInfo))
-    simple = (
-        {arg for arg in typing.get_args(kind) if arg is not type(None)}
-        if type(None) in typing.get_args(kind)
-        else {kind}
-    )
-    plain = simple.pop() if len(simple) == 1 else str
-    if plain not in (int, float, bool, str) and typing.get_origin(plain) is not Literal:
-        plain = str
-    shown = ",".join(map(str, default)) if isinstance(default, list | tuple) else default
+    about = next(note for note in typing.get_args(annotation) if isinstance(note, FieldInfo))
+    shown = written(default)
+    help_text = f"{about.description}" + (f" [default: {shown}]" if shown else "")
     flag = f"--{name.replace('_', '-')}"
-    help_text = f"{about.description}" + ("" if shown in (None, "", False) else f" [default: {shown}]")
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[plain | None, typer.Option(flag, help=help_text, show_default=False)],
+        annotation=Annotated[
+            plain(annotation) | None, typer.Option(flag, help=help_text, show_default=False)
+        ],
     )
+
+
+def plain(annotation: Any) -> Any:
+    """Returns the type that is typed for an annotated parameter: a number, a flag, one of some words, or text."""
+    kind = typing.get_args(annotation)[0]
+    simple = {arg for arg in typing.get_args(kind) if arg is not type(None)}
+    only = kind if type(None) not in typing.get_args(kind) else simple.pop() if len(simple) == 1 else str
+    return only if only in (int, float, bool, str) or typing.get_origin(only) is Literal else str
+
+
+def written(default: Any) -> str:
+    """Writes a default as it would be typed; nothing where there is none."""
+    if isinstance(default, list | tuple):
+        return ",".join(map(str, default))
+    return "" if default in (None, "", False) else str(default)
 
 
 def loading_options(kinds: Iterable[Kind], taken: Iterable[str] = ()) -> list[inspect.Parameter]:
@@ -111,6 +96,6 @@ def holds_a_list(annotation: Any) -> bool:
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return holds_a_list(typing.get_args(annotation)[0])
-    return origin in (list, tuple) or (
+    return origin in (list, tuple, Sequence) or (
         origin in (typing.Union, types.UnionType) and any(map(holds_a_list, typing.get_args(annotation)))
     )

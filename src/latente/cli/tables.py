@@ -13,6 +13,8 @@ from .app import out
 from .options import DataFile, RunPath, Seed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..data import Examples
     from ..runs import Run
 
@@ -28,7 +30,7 @@ def encode(
     from ..runs import Run
 
     opened = Run.open(run)
-    needs_encoder(opened, "codes")
+    needs(opened, "encodes", "codes")
     examples = read_like(opened, data)
     write_table(file, codes.encode(opened.model, examples))
     out.print(f"codes of {len(examples)} examples: {file}")
@@ -54,7 +56,7 @@ def decode(
     from ..runs import Run
 
     opened = Run.open(run)
-    needs_decoder(opened, "decoded codes")
+    needs(opened, "decodes", "decoded codes")
     x = codes.decode(opened.model, read_table(table), opened.data)
     opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}")
     out.print(f"{len(x)} decoded examples: {file}")
@@ -71,12 +73,11 @@ def score(
     """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from .. import codes
     from ..data.table_files import write_table
-    from ..models import Classifier
     from ..runs import Run
 
     opened = Run.open(run)
     examples = read_like(opened, data)
-    if isinstance(opened.model, Classifier):
+    if opened.abilities.infers_labels and not opened.abilities.scores:
         write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
     else:
         write_table(file, codes.score(opened.model, examples, draws, kind=opened.data.kind))
@@ -109,8 +110,12 @@ def tell_classes(
     seed: Seed = 0,
 ) -> None:
     """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
+    import torch
+
     from .. import codes
     from ..data.table_files import write_table
+    from ..evaluation.figures.labels import error_of, table_of
+    from ..evaluation.finding import share
     from ..runs import Run
 
     opened = Run.open(run)
@@ -126,72 +131,48 @@ def tell_classes(
         raise DataError(f"{opened.data.name} has no labels, so nothing tells whether a class is right")
     held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
     assert held.y is not None
-    taken = codes.classify(opened.model, held, classes, draws, seed)["class"]
-    show_confusion(held.y.cpu().tolist(), taken.tolist(), classes)
-    wrong = sum(a != b for a, b in zip(held.y.tolist(), taken.tolist())) / len(taken)
-    se = (wrong * (1 - wrong) / len(taken)) ** 0.5
+    taken = torch.as_tensor(codes.classify(opened.model, held, classes, draws, seed)["class"])
+    y = held.y.cpu()
+    show_confusion(table_of(y, taken, len(classes)), classes)
     how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
-    out.print(f"error {100 * wrong:.2f} ± {100 * se:.2f} % on {len(taken):,} {split} examples, by {how}")
+    out.print(f"error {share(error_of(y, taken))} on {len(taken):,} {split} examples, by {how}")
 
 
 def drawn_to_classify(run: Run, draws: int | None) -> int:
     """Returns the draws by which a run tells classes, and refuses one that neither infers labels nor takes them."""
-    from ..models import Classifier, Labelling
-    from ..pictures.codes import is_conditional
-
-    infers = isinstance(run.model, Classifier | Labelling)
-    if isinstance(run.model, Classifier) and draws:
+    can = run.abilities
+    if can.infers_labels and not can.scores and draws:
         raise RunError(
             f"draws is {draws}, but {run.path} is a classifier, which bounds no likelihood: leave it out"
         )
-    if not infers:
-        of_classes = len(run.record["data"]["classes"]) > 1 and run.recipe.reads is None
-        if not of_classes or not is_conditional(run.model, run.data.test.batch(slice(0, 1))[0]):
+    if not can.infers_labels:
+        if can.takes != "labels" or len(run.record["data"]["classes"]) < 2:
             raise RunError(
                 f"{run.path} neither infers labels nor takes them: train m2, classifier, or conditional-vae"
             )
         if draws == 0:
             raise RunError(f"draws is 0, but {run.path} has no q(y|x): Bayes' rule takes 1 or more")
-    return (0 if infers else 30) if draws is None else draws
+    return (0 if can.infers_labels else 30) if draws is None else draws
 
 
-def show_confusion(y: list[int], taken: list[int], classes: list[str]) -> None:
+def show_confusion(counts: Tensor, classes: list[str]) -> None:
     """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
-    from collections import Counter
-
     from rich.markup import escape
 
-    counts = Counter(zip(y, taken))
-    missed = Counter(a for a, b in zip(y, taken) if a != b)
+    missed = (counts.sum(1) - counts.diagonal()).tolist()
     shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", *(classes[k] for k in shown)):
         table.add_column(escape(name), justify="right")
     for a in shown:
-        table.add_row(escape(classes[a]), *(str(counts[a, b] or "·") for b in shown))
+        table.add_row(escape(classes[a]), *(str(int(counts[a, b]) or "·") for b in shown))
     out.print(table)
 
 
-def needs_decoder(run: Run, what: str) -> None:
-    """Refuses a classifier, which tells labels and gives back no examples."""
-    from ..models import Classifier
-
-    if isinstance(run.model, Classifier):
-        raise RunError(
-            f"{run.path} is a classifier and has no decoder, so there are no {what}: see latente evaluate, report and scatter"
-        )
-
-
-def needs_encoder(run: Run, what: str) -> None:
-    """Refuses what makes examples of noise, and reads no code off any."""
-    from ..models import GAN, Diffusion
-
-    if isinstance(run.model, GAN | Diffusion):
-        kind = "GAN" if isinstance(run.model, GAN) else "diffusion"
-        raise RunError(
-            f"{run.path} is a {kind}, which makes examples of noise and has no code of them, so there are no {what}: "
-            "see latente sample"
-        )
+def needs(run: Run, ability: str, what: str) -> None:
+    """Refuses what a model of a run has not the ability for."""
+    if why := run.abilities.no.get(ability):
+        raise RunError(f"{run.path} has no {what}: {why}")
 
 
 def read_like(run: Run, source: str) -> Examples:

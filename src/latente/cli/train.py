@@ -199,20 +199,18 @@ def finish(run: Run) -> None:
     """Says where the run is and what came out in validation, once for all processes."""
     if int(os.environ.get("RANK", 0)) > 0:
         return
-    from ..models import GAN
     from ..training.logs import best_validation
 
-    lines = [line for line in run.metrics() if "loss" in line]
-    if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
-        lines = lines[-1:]
-    if isinstance(run.model, GAN):
-        out.print(
-            f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
-            f"weights of a GAN are best, and the newest are kept, step {lines[-1]['step']}"
-        )
-        out.print(f"the run is in {run.path}; next: latente sample {run.path}")
-        return
+    lines = [line for line in run.metrics() if line["split"] == "validation"]
     best = best_validation(lines) or lines[-1]
+    if "loss" not in best:
+        out.print(
+            f"energy distance {best['energy distance']:.4g} between samples and validation data: no loss says which weights are "
+            f"best, and the newest are kept, step {best['step']}"
+        )
+        next_command = "report" if run.abilities.scores else "sample"
+        out.print(f"the run is in {run.path}; next: latente {next_command} {run.path}")
+        return
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
     out.print(
@@ -250,6 +248,7 @@ def demo(
     ] = None,
 ) -> None:
     """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""
+    from ..evaluation import evaluate
     from ..runs.store import unused
 
     if folder is None:
@@ -257,7 +256,7 @@ def demo(
         folder = unused(Path("runs/demo"))
     how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
     run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
-    show_evaluation(run, run.evaluate())
+    show_evaluation(run, evaluate(run))
     report(folder, None)
 
 

@@ -101,6 +101,9 @@ class Kind(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     forms: ClassVar[tuple[str, ...]] = ()  # how else such data is given
     sources: ClassVar[Mapping[str, Source]] = {}
+    pictures: ClassVar[
+        Sequence[Any]
+    ] = ()  # its own versions of pictures and those that only it has: entries of latente.pictures
     of_folders: ClassVar[frozenset[str]] = (
         frozenset()
     )  # those of the options that say something of files in a folder alone
@@ -337,10 +340,6 @@ class Kind(ABC):
             elbo: Their bounds, in nats.
         """
         return {}
-
-    def shows(self) -> Any:
-        """Returns the module of its own versions of pictures; None where the general ones serve."""
-        return None
 
     def survey(self, path: Path, options: Any) -> Survey | None:
         """Looks at a folder of the user's without loading it; None where it is to be loaded."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ..data.kind import Data, Kind, Source
 from ..errors import DataError
+from ..pictures import of_captions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ class Captions(Kind):
 
     name, noun, nouns = "captions", "image with captions", "images with captions"
     has = frozenset({"pixels", "captions"})
+    pictures = of_captions.PICTURES
     parent = "images"
     stands_for = frozenset({"images"})
     usual: ClassVar[Mapping[str, str]] = {"recipe": "text-to-image", "data": "captions-mnist"}
@@ -197,14 +199,14 @@ class Captions(Kind):
         if path.suffix != ".png":
             super().write(path, x, data, note)
             return
-        from .. import pictures
+        from ..pictures.drawing import views
 
-        pictures.grid(x).save(path)
+        views.grid(x).save(path)
 
     def preview(self, data: Data) -> Callable[[Path], Path] | None:
-        from .. import pictures
+        from ..pictures.drawing import views
 
         if data.shape[0] not in (1, 3):
             return None
         shown = data.train.fixed().subset(32).batch(slice(None))[0]
-        return lambda picture: pictures.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)
+        return lambda picture: views.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)

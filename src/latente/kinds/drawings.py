@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ..data.kind import Data, Kind, Source
+from ..pictures import of_drawings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,7 @@ class Drawings(Kind):
     name, noun, nouns = "drawings", "drawing", "drawings"
     unit = "nats a point of the longest drawing"
     has = frozenset({"strokes"})
+    pictures = of_drawings.PICTURES
     is_sized = False
     usual: ClassVar[Mapping[str, str]] = {"recipe": "sketch-rnn", "data": "kanji"}
     hint = "kanji, or a folder of SVG files, an .ndjson of Quick, Draw!, or an .npz of strokes"
@@ -135,11 +137,11 @@ class Drawings(Kind):
 
     def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
         """Writes them as .svg, .png, .gif or an .npz of strokes."""
-        from .. import pictures
+        from ..pictures.drawing.ink import Drawing, Sheet
 
-        shown = [pictures.Drawing(rows) for rows in x.numpy()]
+        shown = [Drawing(rows) for rows in x.numpy()]
         rows = [shown[i : i + 10] for i in range(0, len(shown), 10)]
-        pictures.Sheet("Decoded", note, rows).save(path)
+        Sheet("Decoded", note, rows).save(path)
 
     def columns_of_score(self, x: Tensor, elbo: Tensor) -> dict[str, Tensor]:
         """Adds points, with which the nats of a drawing grow."""
@@ -147,8 +149,3 @@ class Drawings(Kind):
 
         points = lengths_of(x).cpu()
         return {"points": points, "nats_a_point": -elbo / (points + 1)}
-
-    def shows(self) -> Any:
-        from .. import pictures
-
-        return pictures.sketches

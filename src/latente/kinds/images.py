@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..data.examples import Examples
     from ..data.raw import Raw
-    from ..pictures.canvas import Picture
+    from ..pictures.drawing.canvas import Picture
 
 
 @dataclass(frozen=True)
@@ -159,20 +159,20 @@ class Images(Kind):
         if path.suffix != ".png":
             super().write(path, x, data, note)
             return
-        from .. import pictures
+        from ..pictures.drawing import views
 
-        pictures.grid(x).save(path)
+        views.grid(x).save(path)
 
     def survey(self, path: Path, options: ImageOptions) -> Survey | None:
-        from .. import pictures
         from ..data.folders import survey
+        from ..pictures.drawing import preview
 
         if not path.is_dir() or not holds_images(path):
             return None
         found = survey(path)
 
         def draw(picture: Path) -> Path:
-            shown = pictures.preview(
+            shown = preview.preview(
                 found.paths, side=options.side, grey=options.grey, name=path.resolve().name
             )
             return shown.save(picture)
@@ -180,12 +180,12 @@ class Images(Kind):
         return Survey(found.lines(options.side, options.grey), draw)
 
     def preview(self, data: Data) -> Callable[[Path], Path] | None:
-        from .. import pictures
+        from ..pictures.drawing import views
 
         if data.shape[0] not in (1, 3):
             return None
         shown = data.train.fixed().subset(32).batch(slice(None))[0]
-        return lambda picture: pictures.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)
+        return lambda picture: views.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)
 
     def preview_of(self, about: Mapping[str, Any]) -> Callable[[], Picture] | None:
         from ..data import folders
@@ -196,9 +196,9 @@ class Images(Kind):
         how = vars(ImageOptions(**about["options"]))
 
         def shown() -> Picture:
-            from .. import pictures
+            from ..pictures.drawing import preview
 
-            return pictures.preview(folders.files(folder), name=about["name"], **how)
+            return preview.preview(folders.files(folder), name=about["name"], **how)
 
         return shown
 

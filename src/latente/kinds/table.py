@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..data.kind import Data, Kind
+from ..pictures import of_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ class Table(Kind):
 
     name, noun, nouns = "table", "row", "rows"
     has = frozenset({"columns"})
+    pictures = of_columns.PICTURES
     is_general = True
     stands_for = frozenset({"vectors"})
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .csv"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..data.kind import Data, Kind, Source
+from ..pictures import of_sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ class Text(Kind):
 
     name, noun, nouns = "text", "sentence", "sentences"
     has = frozenset({"words"})
+    pictures = of_sentences.PICTURES
     is_sized = False
     usual: ClassVar[Mapping[str, str]] = {"recipe": "text-vae", "data": "ptb"}
     hint = "ptb, or a text file with a sentence a line"
@@ -106,8 +108,3 @@ class Text(Kind):
             super().write(path, x, data, note)
             return
         path.write_text("\n".join([*data.learned.sentences(x), ""]))
-
-    def shows(self) -> Any:
-        from .. import pictures
-
-        return pictures.texts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..data.kind import Data, Kind
 from ..errors import DataError
+from ..pictures import of_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ class Vectors(Kind):
 
     name, noun, nouns = "vectors", "vector", "vectors"
     has = frozenset({"columns"})
+    pictures = of_columns.PICTURES
     is_general = True
     stands_for = frozenset({"table"})
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .npy or .npz of shape (N, D)"}

@@ -26,7 +26,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import ClassVar
 
 import torch
@@ -39,6 +39,7 @@ from ..distributions import BernoulliEvent
 from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, tell
 from ..trace import Model, Trace
 from .ais import Partition, annealed
+from .looks import Chains, chains, shared_weights
 
 __all__ = ["RBM", "BernoulliUnits", "GaussianUnits", "HiddenMarginal", "Units"]
 
@@ -365,3 +366,24 @@ class RBM(Model):
 
 def same(a: Tensor, b: Tensor) -> bool:
     return a.device == b.device and a.dtype == b.dtype and a.equal(b)
+
+
+@chains.register
+def chains_of(rbm: RBM) -> Chains:
+    """Starts chains of noise at the visible units without a field, and shows the mean of :math:`p(v | h)` after so many steps."""
+
+    def noise(v: Tensor) -> Tensor:
+        return rbm.visible_units.draw(rbm.visible_units.mean(torch.zeros_like(v)))
+
+    def visited(v: Tensor, steps: Sequence[int]) -> Iterator[Tensor]:
+        for last, k in pairwise((0, *steps)):
+            v = rbm.gibbs(v, k - last - 1)
+            h = rbm.hidden_units.draw(rbm.hidden_units.mean(rbm.hidden_field(v)))
+            means = rbm.visible_units.mean(rbm.visible_field(h))
+            yield means
+            v = rbm.visible_units.draw(means)
+
+    return Chains(noise, visited)
+
+
+shared_weights.register(RBM, lambda rbm: rbm.weight.T)

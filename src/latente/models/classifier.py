@@ -70,7 +70,9 @@ class Classifier(Model):
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         if x is None:
-            raise ValueError("a classifier infers labels and generates nothing: give it x")
+            raise ValueError(
+                "this model is a classifier and has no decoder: it predicts the labels of x, so give it x"
+            )
         code = Delta(self.encoder(x).mean)
         return self.label(trace.latent("z", p=Flat(code.event_shape), q=code))
 

@@ -33,6 +33,7 @@ from ..nn.attention import Aligned, MeanOfWords, Reader, Writer
 from ..nn.captions import CaptionEncoder
 from ..nn.cells import memory
 from ..trace import Model, Trace
+from .looks import Canvases, canvases
 
 __all__ = ["Draw", "Stroke"]
 
@@ -181,3 +182,14 @@ class Draw(Model):
             h, c = self.decoder([z] if attended is None else [z, attended.context], h, c)
             canvas = canvas + self.writer(h)
             yield Stroke(canvas.transpose(1, 2), None if attended is None else attended.weights)
+
+
+@canvases.register
+def canvases_of(model: Draw) -> Canvases:
+    """Yields what is seen of each canvas, and the attention to each word."""
+
+    def walk(trace: Trace, y: Tensor | None) -> Iterator[tuple[Distribution, Tensor | None]]:
+        for stroke in model.strokes(trace, None, y):
+            yield model.likelihood(stroke.canvas), stroke.words
+
+    return walk

@@ -24,6 +24,7 @@ from torch.distributions import Distribution
 from ..conditionals import Conditional
 from ..nn.captions import CaptionEncoder
 from ..trace import Model, Trace
+from .guidance import usual_guidance
 
 __all__ = ["Refined", "Sharpener", "SharpnessCritic"]
 
@@ -113,6 +114,9 @@ class Refined(Model):
         flat = soft.reshape(-1, *shape[-3:])
         sharp = self.net(flat, words.repeat(len(flat) // len(words), 1))
         return self.likelihood(sharp.view(shape))
+
+
+usual_guidance.register(Refined, lambda model: usual_guidance(model.base))
 
 
 class LogOdds(nn.Module):

@@ -20,8 +20,11 @@ from ..nn.grid import CodePixelCNN
 from ..nn.quantisers import Quantiser
 from ..nn.writer import CodeTransformer
 from ..trace import Model, Trace
+from .guidance import usual_guidance
 
 __all__ = ["VQVAE", "CodePrior", "Uniform"]
+
+GUIDANCE = 2.0  # of codes whose prior also models images without a caption
 
 
 class Uniform(nn.Module):
@@ -124,3 +127,8 @@ class VQVAE(Model):
         """Returns the codes of images alone."""
         rounded = self.quantiser(self.encoder(x))
         return Code(rounded.codes, far=rounded.far)
+
+
+usual_guidance.register(
+    VQVAE, lambda model: GUIDANCE if model.embed is not None and model.caption_dropout else 1.0
+)

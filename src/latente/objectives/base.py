@@ -18,7 +18,7 @@ unweighted, whatever its weight in the loss: the ELBO of an annealed run is alwa
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -77,3 +77,17 @@ class Objective(nn.Module, abc.ABC):
     def weights(self, clock: Clock) -> dict[str, float]:
         """Returns the scheduled weights in force, by name, for the log."""
         return {}
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        """Returns the weight of the rate that was last in force, and the one it was to end with; 1 where there is no schedule.
+
+        Arguments:
+            logged: The weights that training logged, the last one last.
+            base: The same two weights of the run that this one builds on; 1 where there is none.
+        """
+        return 1.0, 1.0
+
+    @property
+    def floor(self) -> float:
+        """The nats of the whole rate that cost nothing."""
+        return 0.0

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ..divergences import FreeBits
 from ..schedules import Clock, Schedule, constant
 from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
 from .controllers import Controller
+from .corruption import corruption
 from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
@@ -117,6 +119,21 @@ class ELBO(Objective):
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        if not isinstance(self.beta, Schedule):
+            return (logged[-1], logged[-1]) if logged else (1.0, 1.0)
+        return (logged[-1] if logged else self.beta(Clock(0, 1))), self.beta.limit
+
+    @property
+    def floor(self) -> float:
+        free = self.divergence
+        return free.nats if isinstance(free, FreeBits) and not free.by_dimension else 0.0
+
+
+@corruption.register
+def corruption_of(objective: ELBO) -> Callable[[Tensor], Tensor] | None:
+    return None if objective.corrupt is identity else objective.corrupt
 
 
 class IWAE(Objective):

@@ -22,6 +22,9 @@ validation the normaliser is estimated again, so it belongs to the weights that 
 
 from __future__ import annotations
 
+import abc
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,6 +39,13 @@ from .base import Objective, Term
 __all__ = ["FitOdds", "FitPrior", "FitVelocity"]
 
 
+class OfCodes(Objective, abc.ABC):
+    """Trains the prior of codes that another run trained, whose weight of the rate counts. Abstract: `terms` is to be defined."""
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        return base
+
+
 def codes_of(model: Model, x: Tensor) -> tuple[VAE, Distribution, Tensor]:
     """Returns the model, the posterior of its examples, and a draw of it; frozen networks have no dropout."""
     if not isinstance(model, VAE):
@@ -46,7 +56,7 @@ def codes_of(model: Model, x: Tensor) -> tuple[VAE, Distribution, Tensor]:
         return model, q, rsample(q)
 
 
-class FitPrior(Objective):
+class FitPrior(OfCodes):
     r"""Minimises :math:`\mathbb{E}_x \, \mathrm{KL}(q(z | x) \,\|\, p(z))` over the prior of a model that is frozen otherwise.
 
     References:
@@ -71,7 +81,7 @@ class FitPrior(Objective):
         return {"rate/z": Term(kl(Latent(z, vae.prior(None), q)))}
 
 
-class FitVelocity(Objective):
+class FitVelocity(OfCodes):
     r"""Minimises :math:`\mathbb{E}_{t, \varepsilon} \| v(u_t, t) - (u - \varepsilon) \|^2` over the velocity field of a prior.
 
     References:
@@ -95,7 +105,7 @@ class FitVelocity(Objective):
         return {"velocity/z": Term((v - (u - noise)).square().sum(1))}
 
 
-class FitOdds(Objective):
+class FitOdds(OfCodes):
     r"""Minimises :math:`\log(1 + e^{-h(u)}) + \log(1 + e^{h(u')})` over the odds of a prior, with :math:`u' \sim p_0`.
 
     References:

@@ -1,56 +1,82 @@
 """Pictures of a model: what it generates, what it gives back, and how its latent space is laid out.
 
-Every function takes the model and its data, and returns a :class:`Picture` with `.save(path)`. The choices made here: an
-image that is shown is the *mean* of the likelihood unless its label says sampled, because pixel noise hides what a code
-means; examples are held-out ones; the header names the benchmark, since pictures of two binarisations do not compare any more
-than their figures do; all draws come from a seeded fork of the generators, so the same call gives the same bytes and the
-global generators are left as they were. Figures are made without pyplot, so no global state of matplotlib is touched.
+Each picture is one file, named here in a line, in the order of the report. It is asked of a model and its data, or of a run, and
+gives back something with `.save(path)` and `.values`, see :class:`~latente.pictures.shown.Shown`. A kind of data may bring a
+version of its own, and pictures that only it has; installed packages add to the list by the entry points `latente.pictures`.
+
+Importing this package imports neither torch nor numpy nor matplotlib: what draws is in :mod:`latente.pictures.drawing`.
 """
 
+from ..registry import Registry
+from .activations import activations
 from .boundary import boundary
-from .canvas import Picture
-from .captioned import Animation, canvases, generations, reads_captions
-from .charts import curves, group_bars, kl_bars, scatter
-from .images import interpolations, manifold, traversals
-from .ink import Drawing, Sheet
-from .insides import activations, spectrum
+from .canvases import canvases
+from .chains import chains
+from .curves import curves
+from .denoised import denoised
+from .entry import Case, Entry, always, picture
+from .filters import filters
+from .generations import generations
+from .group_bars import group_bars
+from .interpolations import interpolations
+from .kl_bars import kl_bars
 from .levels import levels
-from .noise import chains, corruption, denoised
+from .manifold import manifold
 from .preview import preview
-from .sketches import analogy, completions, temperatures
-from .texts import Lines
-from .views import grid, reconstructions, samples
-from .weights import filters
+from .reconstructions import reconstructions
+from .samples import samples
+from .scatter import scatter
+from .shown import Shown
+from .spectrum import spectrum
+from .traversals import traversals
 
 __all__ = [
-    "Animation",
-    "Drawing",
-    "Lines",
-    "Picture",
-    "Sheet",
+    "PICTURES",
+    "Case",
+    "Entry",
+    "Shown",
     "activations",
-    "analogy",
+    "always",
     "boundary",
     "canvases",
     "chains",
-    "completions",
-    "corruption",
     "curves",
     "denoised",
     "filters",
     "generations",
-    "grid",
     "group_bars",
     "interpolations",
     "kl_bars",
     "levels",
     "manifold",
+    "picture",
     "preview",
-    "reads_captions",
     "reconstructions",
     "samples",
     "scatter",
     "spectrum",
-    "temperatures",
     "traversals",
 ]
+
+PICTURES: Registry[Entry[...]] = Registry("picture", Entry, "latente.pictures")
+PICTURES.enter(
+    curves,
+    preview,
+    samples,
+    canvases,
+    generations,
+    reconstructions,
+    denoised,
+    chains,
+    interpolations,
+    traversals,
+    manifold,
+    scatter,
+    boundary,
+    kl_bars,
+    group_bars,
+    levels,
+    filters,
+    activations,
+    spectrum,
+)

@@ -1,128 +1,44 @@
-r"""What a discriminative and what a generative model know of the same two columns.
-
-The first tells classes apart, :math:`P(y | x)`, and is as sure far away from all data as it is among them. The second knows
-where examples of each class lie, :math:`P(x, y)`; the first follows from it by Bayes' rule, and it can draw new examples.
-"""
+"""A discriminative beside a generative model of two columns."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Annotated
 
-from ..data import Data
-from ..errors import LatenteError
-from ..evaluation.bayes import classify_by_bayes, log_joint
-from ..evaluation.bounds import moved, still
-from ..models import Labelling
-from ..trace import Model
-from .canvas import CLASSES, INK, MARGIN, Picture, axes, legend, need, sheet
-from .codes import is_conditional
-from .rows import limits, names, short
+from pydantic import Field
 
-__all__ = ["boundary"]
+from .entry import picture
+from .options import Seed
 
-DPI = 200
-SIDE, GAP = 3.05, 0.3  # inches
-LEVELS = (0.02, 0.1, 0.3, 0.6)  # of a class's highest density
-WIDER = 0.35  # of the data's span, beyond it
+if TYPE_CHECKING:
+    from ..data import Data
+    from ..trace import Model
+    from .shown import Shown
 
 
+@picture(
+    question="Where is the decision boundary?",
+    reading="Left: the class probabilities, as confident far away from all data as among them. Right: the density of each class.",
+    needs=("labels",),
+    what="boundaries",
+    command="boundary",
+)
 def boundary(
-    model: Model, data: Data, *, n: int = 200, side: int = 90, draws: int = 64, seed: int = 0
-) -> Picture:
-    r"""Draws :math:`P(y | x)` beside :math:`P(x, y)` over two columns.
+    model: Model,
+    data: Data,
+    *,
+    n: Annotated[int, Field(ge=0, description="samples of the model to draw")] = 200,
+    side: Annotated[int, Field(ge=2, description="points of the grid per side")] = 90,
+    draws: Annotated[int, Field(ge=1, description="posterior samples per point of the grid")] = 64,
+    seed: Seed = 0,
+) -> Shown:
+    r"""Shows the decision boundary P(y|x) and the class densities P(x, y) over the two columns of a table.
 
     The left side is the classifier of the model where it has one, else Bayes' rule; the right side holds contours of the
-    density of each class, and examples that the model draws.
-
-    Arguments:
-        model: A class-conditional model.
-        data: A table of two columns, with labels.
-        n: How many examples are drawn of the model.
-        side: The points of the grid, along one side.
-        draws: The draws of the posterior for each point of the grid.
-        seed: The seed of all draws.
+    density of each class, and samples of the model.
 
     Raises:
         LatenteError: If the data has not two columns and labels, or the model does not take labels.
     """
-    if data.shape != (2,) or len(data.classes) < 2:
-        raise LatenteError(
-            f"a boundary is drawn over two columns with labels, and {data.name} has the shape {list(data.shape)} and "
-            f"{len(data.classes)} classes"
-        )
-    held = data.test.fixed()
-    x, y = held.batch(slice(None))
-    if not is_conditional(model, moved(model, x, None)[0]):
-        raise LatenteError("this model does not take labels: train m2 or conditional-vae")
-    assert y is not None
-    classes = len(data.classes)
-    true = data.inverse(x.cpu()).double().numpy()
-    spans = [wider(limits(x[:, j].double().cpu().numpy())) for j in range(2)]
-    ticks = [torch.linspace(*span, side, dtype=x.dtype) for span in spans]
-    grid = moved(model, torch.cartesian_prod(*ticks), None)[0]
-    with still(model, seed):
-        joint = log_joint(model, grid, classes, draws, seed=seed).cpu()
-        if isinstance(model, Labelling):
-            told, by = (
-                model.label(grid).logits.double().log_softmax(-1).cpu(),
-                "the model's classifier q(y|x)",
-            )
-        else:
-            told, by = classify_by_bayes(model, grid, classes, draws, seed=seed).cpu(), "Bayes' rule"
-        labels = torch.arange(n, device=grid.device) % classes
-        drawn = data.inverse(model(y=labels, size=n).likelihood.sample().cpu()).double().numpy()
-    ends = data.inverse(torch.stack(ticks, 1)).double().numpy()
-    title = "Telling apart, and knowing where things are"
-    note = f"{data.benchmark} · left: {by}, and {len(true)} held-out rows; right: contours of the density, and {n} draws of it"
-    left, bottom = 0.62, 0.5
-    figure, header = sheet(left + 2 * SIDE + GAP + MARGIN, bottom + SIDE + 0.35, title, note, DPI)
-    p, density = (t.exp().view(side, side, classes).numpy() for t in (told, joint))
-    across, up = (short(name) for name in names(data)[:2])
-    panels = [
-        axes(figure, (left + i * (SIDE + GAP), bottom, SIDE, SIDE), across, "" if i else up, lines=False)
-        for i in range(2)
-    ]
-    colours = [CLASSES[k % len(CLASSES)] for k in range(classes)]
-    panels[0].imshow(
-        shades(p, colours),
-        origin="lower",
-        extent=(*ends[[0, -1], 0], *ends[[0, -1], 1]),
-        aspect="auto",
-        interpolation="bilinear",
-    )
-    for k, colour in enumerate(colours):
-        mine = density[..., k]
-        levels = [share * mine.max() for share in LEVELS]
-        panels[1].contour(ends[:, 0], ends[:, 1], mine.T, levels=levels, colors=[colour], linewidths=0.9)
-        for ax, points, of in ((panels[0], true, y.cpu().numpy()), (panels[1], drawn, labels.cpu().numpy())):
-            ax.scatter(
-                points[of == k, 0],
-                points[of == k, 1],
-                s=7,
-                color=colour,
-                edgecolors=INK,
-                linewidths=0.25,
-                label=short(data.classes[k]),
-            )
-    for ax, says in zip(panels, ("P(y|x)", "P(x, y)")):
-        ax.set(xlim=ends[[0, -1], 0], ylim=ends[[0, -1], 1])
-        ax.set_title(says, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans")
-        ax.locator_params(nbins=5)
-    panels[1].tick_params(labelleft=False)
-    legend(panels[1], loc="upper left", handletextpad=0.2)
-    return Picture(
-        figure, title, note, header, DPI, {"p": p, "density": density, "data": true, "samples": drawn}
-    )
+    from .drawing import boundary as drawing
 
-
-def wider(span: tuple[float, float]) -> tuple[float, float]:
-    more = WIDER * (span[1] - span[0])
-    return span[0] - more, span[1] + more
-
-
-def shades(p: np.ndarray, colours: list[str]) -> np.ndarray:
-    """Mixes the colours of classes by their probabilities, (x, y, K), on white; returns an image, (y, x, 3)."""
-    to_rgb = need("matplotlib.colors").to_rgb
-    mixed = p @ np.array([to_rgb(c) for c in colours])
-    return (1 - 0.45 * (1 - mixed)).transpose(1, 0, 2)
+    return drawing.boundary(model, data, n, side, draws, seed)

@@ -264,7 +264,12 @@ class Trainer:
         self.model.eval()
         with self.average.in_place():
             figures, loss = validate(self.model, self.objective, examples, clock, self.settings, self.device)
-            self.log.write(self.step, self.streams.epoch, "validation", figures | {"loss": loss or 0.0})
+            self.log.write(
+                self.step,
+                self.streams.epoch,
+                "validation",
+                figures | ({} if loss is None else {"loss": loss}),
+            )
             self.keeper.judge(loss, self.step)
         self.model.train()
         if not self.keeper.is_patient:

@@ -1,0 +1,213 @@
+"""Samples and reconstructions: of images a grid, of rows and vectors a scatter in the user's units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ...data import Data
+from ...distributions.traits import spread
+from ...errors import LatenteError
+from ...evaluation.bounds import still
+from ...trace import Model
+from . import rows as tables
+from .canvas import Picture, colours, lay_out
+from .codes import (
+    cold,
+    conditions,
+    examples,
+    images,
+    labels_of,
+    means_of,
+    shows,
+)
+from .images import filled, pixels
+
+__all__ = ["grid", "reconstructions", "reconstructions_of_columns", "samples", "samples_of_columns"]
+
+CLASSES = 20  # rows of a grid of samples
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Holds how samples are drawn: with which temperature, and of which class.
+
+    Arguments:
+        choose: Draws from each prior.
+        says: What is said of the temperature; nothing where it is 1.
+        chosen: The class that was asked for.
+        takes: Whether the model takes labels.
+        has_code: Whether there are latent groups.
+    """
+
+    choose: Callable[[Distribution], Tensor]
+    says: str
+    chosen: int | None
+    takes: bool
+    has_code: bool
+
+
+def drawn_how(
+    model: Model, data: Data, seed: int, label: int | str | None, temperature: float | Sequence[float]
+) -> Drawn:
+    """Checks a label and a temperature against a model.
+
+    Raises:
+        LatenteError: If the model takes no label, or has not as many latent groups as there are temperatures.
+    """
+    by_group = [temperature] if isinstance(temperature, float | int) else list(temperature)
+    choose = cold(temperature)
+    takes, chosen = conditions(model, data, label)
+    like = next(model.parameters())
+    with still(model, seed):
+        groups = model(y=classes_of(data, 1, chosen, like) if takes else None, size=1).latents
+    told = " ".join(f"{t:g}" for t in by_group)
+    if told != "1" and not groups:
+        raise LatenteError(
+            f"temperature is {told}, which is of the prior, and this model has no latent code: leave it out"
+        )
+    if told != "1" and len(by_group) not in (1, len(groups)):
+        raise LatenteError(
+            f"temperature is {told}, and this model has {len(groups)} latent groups: give one number, or one for each"
+        )
+    says = f", temperature {told}" if told != "1" else ""
+    return Drawn(choose, says, chosen, takes, bool(groups))
+
+
+def samples(
+    model: Model,
+    data: Data,
+    n: int,
+    seed: int,
+    label: int | str | None,
+    temperature: float | Sequence[float],
+) -> Picture:
+    r"""Draws :math:`z \sim p(z)` and shows the means of :math:`p(x | z)`; a conditional model gets one row per class."""
+    how = drawn_how(model, data, seed, label, temperature)
+    like = next(model.parameters())
+    names: list[str] = []
+    columns = math.ceil(math.sqrt(n))
+    context = None
+    if how.takes and how.chosen is None:
+        names = list(data.classes[:CLASSES])
+        columns = math.ceil(n / len(names))
+        context = torch.arange(len(names), device=like.device).repeat_interleave(columns)
+        n = len(context)
+    elif how.takes:
+        context = classes_of(data, n, how.chosen, like)
+    with still(model, seed):
+        likelihood = model(y=context, size=n, choose=how.choose).likelihood
+        shown = images(likelihood)
+    what = "" if how.chosen is None else f" of {data.classes[how.chosen]}"
+    of = f"p(x|z), z ~ p(z{'|y' if how.takes else ''}){how.says}" if how.has_code else "p(x)"
+    note = f"{data.benchmark} · {shows(likelihood)} of {of}, seed {seed}"
+    return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values={"images": shown})
+
+
+def samples_of_columns(
+    model: Model,
+    data: Data,
+    n: int,
+    seed: int,
+    label: int | str | None,
+    temperature: float | Sequence[float],
+) -> Picture:
+    """Shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time."""
+    how = drawn_how(model, data, seed, label, temperature)
+    context = classes_of(data, n, how.chosen, next(model.parameters())) if how.takes else None
+    with still(model, seed):
+        drawn = model(y=context, size=n, choose=how.choose).likelihood.sample()
+    of = f"p(x|z), z ~ p(z){how.says}" if how.has_code else "p(x)"
+    return tables.against(data, drawn, f"{of}, seed {seed}")
+
+
+def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
+    """Repeats a class, or goes round all of them."""
+    if chosen is not None:
+        return labels_of(chosen, n, like)
+    return torch.arange(n, device=like.device) % len(data.classes)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Holds test examples, the likelihood at their mean codes, what is shown of it, and a draw."""
+
+    x: Tensor
+    likelihood: Distribution
+    means: np.ndarray
+    drawn: Tensor
+
+
+def restored(model: Model, data: Data, n: int, seed: int) -> Restored:
+    """Encodes and decodes test examples."""
+    x, y = examples(model, data, n, seed)
+    with still(model, seed):
+        codes = means_of(model, x, y)[1]
+        likelihood = model(y=y, size=len(x), given=codes).likelihood
+        drawn = model(x, y).likelihood.sample()
+        return Restored(x, likelihood, images(likelihood), drawn)
+
+
+def reconstructions(model: Model, data: Data, n: int, seed: int) -> Picture:
+    r"""Shows test examples, the mean of :math:`p(x | z)` at their codes, and a draw :math:`x' \sim p(x | z)`.
+
+    Where the likelihood has a standard deviation for each pixel, a fourth row shows it.
+    """
+    found = restored(model, data, n, seed)
+    what = shows(found.likelihood)[:-1]
+    rows = {
+        "example": found.x.float().cpu().numpy(),
+        what: found.means,
+        "sampled": found.drawn.float().cpu().numpy(),
+    }
+    tiles = [pixels(r) for r in rows.values()]
+    says = ""
+    sigma = sigmas(found.likelihood)
+    if sigma is not None:
+        low, high = float(sigma.min()), float(sigma.max())
+        tiles.append(colours((sigma.mean(1) - low) / (high - low)))
+        rows["σ"] = sigma
+        says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
+    rest = f"{what} of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+    note = f"{data.benchmark} · test examples; {rest}"
+    return lay_out(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
+
+
+def reconstructions_of_columns(model: Model, data: Data, n: int, seed: int) -> Picture:
+    """Shows true against reconstructed values by column."""
+    found = restored(model, data, n, seed)
+    return tables.restored(data, found.x, torch.from_numpy(found.means), seed)
+
+
+def grid(x: Tensor | np.ndarray, title: str = "Decoded codes", note: str = "") -> Picture:
+    """Shows images as they are.
+
+    Arguments:
+        x: The images in [0, 1], with shape (n, C, H, W), one channel or three.
+        title: What they are.
+        note: How they were made.
+
+    Raises:
+        LatenteError: If they are not images.
+    """
+    shown = np.asarray(x, dtype=np.float32)
+    if shown.ndim != 4 or shown.shape[1] not in (1, 3) or not len(shown):
+        raise LatenteError(
+            f"a grid shows images of 1 or 3 channels, not numbers of the shape {shown.shape}: write a table"
+        )
+    return lay_out(filled(shown, math.ceil(math.sqrt(len(shown)))), title, note, values={"images": shown})
+
+
+def sigmas(likelihood: Distribution) -> np.ndarray | None:
+    """Returns the standard deviations of a likelihood, if they differ from pixel to pixel."""
+    found = spread(likelihood)
+    if found is None:
+        return None
+    sigma = found.float().cpu().numpy()
+    return sigma if sigma.max() > sigma.min() * (1 + 1e-6) else None
