@@ -255,8 +255,8 @@ def test_a_model_that_ignores_captions_finds_nothing(made):
     run = runs.Run.open(made / "written")
     model = runs.load(made / "written")
     with torch.no_grad():
-        model.prior.net.hear.weight.zero_()
-        model.prior.net.hear.bias.zero_()
+        model.prior.net.embed_words.weight.zero_()
+        model.prior.net.embed_words.bias.zero_()
         for block in model.prior.net.blocks:  # values of words are alike then, and so is how much they weigh
             block.ask.weight.zero_()
     x, y = run.data.test.subset(30).batch(slice(None))

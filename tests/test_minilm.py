@@ -182,7 +182,7 @@ def test_copies_and_states_are_those_of_the_projection():
 
 def test_it_is_read_when_the_first_caption_is_and_once(monkeypatch):
     read_by, bert = [], minilm.bert
-    monkeypatch.setattr(minilm, "KEPT", {})
+    monkeypatch.setattr(minilm, "LOADED", {})
     monkeypatch.setattr(minilm, "bert", lambda device: (read_by.append(device), bert(device))[1])
     with torch.device("meta"):
         assert all(p.is_meta for p in made().parameters())
@@ -196,7 +196,7 @@ def test_it_is_read_when_the_first_caption_is_and_once(monkeypatch):
 def test_weights_that_were_changed_are_refused(monkeypatch, tmp_path):
     (tmp_path / minilm.WEIGHTS).write_bytes((minilm.folder() / minilm.WEIGHTS).read_bytes()[:-4] + b"owls")
     (tmp_path / minilm.CONFIG).write_bytes((minilm.folder() / minilm.CONFIG).read_bytes())
-    monkeypatch.setattr(minilm, "KEPT", {})
+    monkeypatch.setattr(minilm, "LOADED", {})
     monkeypatch.setattr(minilm, "folder", lambda: tmp_path)
     with pytest.raises(RunError, match=r"not that of all-MiniLM-L6-v2 .*: pip install"):
         MiniLM(3)(numbered("an owl"))

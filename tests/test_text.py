@@ -338,9 +338,9 @@ def test_several_draws_of_a_code(net):
 def test_large_batches_in_parts(net, monkeypatch):
     decoder, encoder, z = net(), SentenceEncoder(6, 4, 3, 5), torch.randn(4, 2)
     whole, codes_of = decoder(z, ROWS), encoder(ROWS)
-    monkeypatch.setattr(recurrent, "CELLS", 13)
+    monkeypatch.setattr(recurrent, "LOG_ODDS", 13)
     assert_close(decoder(z, ROWS), whole, rtol=1e-14, atol=1e-14)
-    monkeypatch.setattr(recurrent, "ROWS", 3)
+    monkeypatch.setattr(recurrent, "SEQUENCES", 3)
     assert_close(decoder(z, ROWS), whole, rtol=1e-14, atol=1e-14)
     assert_close(encoder(ROWS), codes_of, rtol=1e-14, atol=1e-14)
 

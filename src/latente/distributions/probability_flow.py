@@ -82,7 +82,7 @@ class ProbabilityFlow(Distribution):
 
     Arguments:
         velocity: The field :math:`v(u, t)`, called with values of shape (N, d) and a time without dimensions.
-        zero: Zeros with shape (d), which say where and in which dtype draws are made.
+        zero: Zeros with shape (d), which give device and dtype of draws.
         nodes: The nodes of the rule; one Runge–Kutta step leads from each to the next.
 
     Example:

@@ -117,7 +117,7 @@ class View(NamedTuple):
     """Holds what is shown of a law.
 
     Arguments:
-        word: What it is called, in the plural.
+        word: Its name, in the plural.
         take: Takes it from the law.
     """
 
@@ -388,7 +388,7 @@ def on_spheres(d: Distribution) -> bool:
 
 @singledispatch
 def components_used(d: Distribution, value: Tensor) -> Tensor | None:
-    """Counts the components of a mixture that values use, as a perplexity; None where a law has none that are told apart."""
+    """Counts the components of a mixture that values use, as a perplexity; None where a law has none to distinguish."""
     return None
 
 

@@ -153,7 +153,7 @@ class Writer(nn.Module):
         self.ink = nn.Linear(features, math.prod(self.patch))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Returns what is added to canvases, (n, H, C, W)."""
+        """Returns the addition to canvases, (n, H, C, W)."""
         patch = self.ink(h).unflatten(-1, self.patch)
         return patch if self.window is None else self.window(h).write(patch)
 
@@ -191,7 +191,7 @@ class Aligned(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def keys(self, caption: Caption) -> Tensor:
-        """Returns what does not change from step to step, (n, L, hidden)."""
+        """Returns the keys, which do not change from step to step, (n, L, hidden)."""
         return self.of_words(caption.states)
 
     def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Attended:

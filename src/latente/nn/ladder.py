@@ -84,7 +84,7 @@ class Rung(nn.Module):
         write: A linear map of :math:`z` to a state; it starts with outputs of unit variance.
         after: The residual block :math:`b`, as what it adds.
         event: The shape of :math:`z`; its first dimension is the one of features.
-        share: What the first weights of the last layer of :math:`b` are multiplied by.
+        share: The factor of the first weights of the last layer of :math:`b`.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Ladder(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def up(self, x: Tensor) -> list[Tensor]:
-        """Returns what each rung reads of the data, each with shape (B, *)."""
+        """Returns the features of the data for each rung, each with shape (B, *)."""
 
     def top(self, n: int) -> Tensor:
         """Returns the state above all rungs, `n` times."""

@@ -148,7 +148,7 @@ class SentenceDecoder(nn.Module):
     def states(
         self, z: Tensor, before: Tensor, memory: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns what predicts the words after those of `before`, with shape :math:`(n, T)`; 0 is the start."""
+        """Returns the features that predict the words after those of `before`, with shape :math:`(n, T)`; 0 is the start."""
         if self.hide and (self.training or self.hide == 1):
             hidden = (torch.rand(before.shape, device=before.device) < self.hide) & (before > 0)
             before = before.masked_fill(hidden, UNKNOWN)

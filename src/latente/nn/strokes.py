@@ -84,7 +84,7 @@ class StrokeDecoder(nn.Module):
         units: The units of the cell.
         components: The components :math:`M` of the mixture.
         dropout: The share of the candidate's features that is dropped while training.
-        start: What is read before the first point: "pen", a pen that is down at the origin, or "zeros".
+        start: The input before the first point: "pen", a pen that is down at the origin, or "zeros".
 
     Example:
         >>> net = StrokeDecoder(latent=2, units=8, components=3)

@@ -98,15 +98,15 @@ class CodeTransformer(nn.Module):
         guided = draw.guidance != 1 and caption is not None and self.embed_words is not None
         if guided:
             assert caption is not None
-            silent = Caption(
+            empty = Caption(
                 torch.zeros_like(caption.states),
                 torch.zeros_like(caption.mask),
                 torch.zeros_like(caption.pooled),
             )
             caption = Caption(
-                torch.cat([caption.states, silent.states]),
-                torch.cat([caption.mask, silent.mask]),
-                torch.cat([caption.pooled, silent.pooled]),
+                torch.cat([caption.states, empty.states]),
+                torch.cat([caption.mask, empty.mask]),
+                torch.cat([caption.pooled, empty.pooled]),
             )
         kept, words = self.attended(caption)
         rows = n * (1 + guided)
@@ -119,8 +119,8 @@ class CodeTransformer(nn.Module):
                 h, kept[j] = cast(Block, block)(h, kept[j], look)
             logits = self.head(self.last(h[:, 0]))
             if guided:
-                told, untold = logits.chunk(2)
-                logits = untold + draw.guidance * (told - untold)
+                conditional, unconditional = logits.chunk(2)
+                logits = unconditional + draw.guidance * (conditional - unconditional)
             codes[:, i] = draw(logits)
             last = codes[:, i : i + 1].repeat(1 + guided, 1)
         return codes

@@ -60,9 +60,9 @@ class Base:
 
     Arguments:
         recipe: The name of its recipe.
-        about: What its data answered.
-        arguments: What was chosen.
-        base: What that run builds on in turn.
+        about: The answers of its data.
+        arguments: The options that were chosen.
+        base: The base of that run in turn.
     """
 
     recipe: str

@@ -39,7 +39,7 @@ CODE_PLANES = 4  # planes made of z that a PixelCNN reads
 
 @dataclass(frozen=True)
 class Networks:
-    """Says how the networks of a model are built.
+    """Holds how the networks of a model are built.
 
     Arguments:
         network: Their kind.

@@ -22,7 +22,7 @@ class Average:
 
     Arguments:
         model: The model.
-        decay: What is left of the average after a step; None for no average, and `weights` are none.
+        decay: The share of the average that is left after a step; None for no average, and `weights` are none.
         shard: Whether the model is sharded over processes.
     """
 

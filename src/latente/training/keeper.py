@@ -1,4 +1,4 @@
-"""What is kept of a run: the weights of the best validation, and for how long there was no better one."""
+"""The weights of a run that are kept: those of the best validation, and for how long there was no better one."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def best_validation(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Returns the line of the validation whose weights are kept; None if there is none with a finite loss.
 
-    It is the first one of the lowest loss. Where nothing was judged, so that no line has a loss, it is the last.
+    It is the first one of the lowest loss. Where nothing was validated, so that no line has a loss, it is the last.
 
     Example:
         >>> best_validation([{"step": 1, "loss": math.nan}, {"step": 2, "loss": 7.0}, {"step": 3, "loss": 8.0}])

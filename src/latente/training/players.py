@@ -135,7 +135,7 @@ class Players:
             limit.copy_(torch.where(is_usual, 2 * norm, limit))
 
     def complaint(self, culprits: list[str]) -> str:
-        """Says why steps were skipped, by the names of the figures that are not finite."""
+        """Returns why steps were skipped, by the names of the figures that are not finite."""
         if culprits or self.settings.skip_above is None:
             return f"{' and '.join(culprits) or 'a gradient'} not finite"
         return (
