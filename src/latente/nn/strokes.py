@@ -61,9 +61,7 @@ class StrokeEncoder(nn.Module):
         return by_length(self.read, lengths_of(x), x)
 
     def read(self, x: Tensor) -> Tensor:
-        lengths = lengths_of(x).clamp_min(
-            1
-        )  # of a drawing without points, which a model may draw, the end is read
+        lengths = lengths_of(x).clamp_min(1)  # of a drawing without points the end is read
         points = five(x[:, : int(lengths.max())]).transpose(0, 1)
         steps, rows = torch.arange(len(points), device=x.device), torch.arange(len(x), device=x.device)
         back = (lengths - 1 - steps.unsqueeze(1)).clamp_min(0)
