@@ -10,11 +10,13 @@ import inspect
 import os
 import sys
 import typing
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import recipes
 from ..data.kind import Kind, check_values, sources
@@ -30,8 +32,21 @@ if TYPE_CHECKING:
     from ..runs import Run
 
 
+class Recipes(TyperGroup):
+    """Lists a command for each recipe, and makes it when it is asked for: help of one need not wait for all."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(recipes.RECIPES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return made(cmd_name) if cmd_name in recipes.RECIPES else None
+
+
 training = typer.Typer(
-    no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
+    cls=Recipes,
+    no_args_is_help=True,
+    help="Trains a recipe on data, in a folder of its own.",
+    rich_markup_mode=None,
 )
 Of = Annotated[
     str | None,
@@ -42,8 +57,15 @@ Of = Annotated[
 ]
 
 
-def command(name: str) -> None:
-    """Adds the training command of a recipe."""
+def made(name: str) -> Any:
+    """Makes the training command of a recipe, as `typer` has it."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(name)(command(name))
+    return typer.main.get_command(alone)
+
+
+def command(name: str) -> Callable[..., None]:
+    """Makes what trains a recipe; its signature has the recipe's options."""
     recipe = recipes.find(name)
     own = recipe.options
     hints = typing.get_type_hints(Settings, include_extras=True)
@@ -120,7 +142,7 @@ def command(name: str) -> None:
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipe.summary
-    training.command(name)(run)
+    return run
 
 
 def kinds_of(recipe: Recipe[...]) -> list[Kind]:
@@ -258,7 +280,3 @@ def demo(
     run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
     show_evaluation(run, evaluate(run))
     report(folder, None)
-
-
-for name in sorted(recipes.RECIPES):
-    command(name)
