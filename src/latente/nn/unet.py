@@ -44,7 +44,7 @@ class Waves(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-class ConvBlock(nn.Module):
+class UNetBlock(nn.Module):
     """Adds two 3×3 convolutions to its input, the second starting at zero; between them the context enters as a bias."""
 
     def __init__(self, channels: int, context: int) -> None:
@@ -98,11 +98,11 @@ class UNet(nn.Module):
             nn.LeakyReLU(UNET_SLOPE),
         )
         self.stem = nn.Conv2d(4 * inputs[0], channels[0], 3, padding=1)
-        self.down = nn.ModuleList(conv_blocks(c, context, depth) for c in channels)
+        self.down = nn.ModuleList(unet_blocks(c, context, depth) for c in channels)
         self.narrow = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(channels)
         )
-        self.up = nn.ModuleList(conv_blocks(c, context, depth) for c in channels)
+        self.up = nn.ModuleList(unet_blocks(c, context, depth) for c in channels)
         self.widen = nn.ModuleList(nn.Conv2d(after, 4 * before, 1) for before, after in pairwise(channels))
         self.head = zeroed(nn.Conv2d(channels[0], 4 * outputs, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -126,8 +126,8 @@ class UNet(nn.Module):
         return F.pixel_shuffle(h, 2)[..., :height, :width]
 
 
-def conv_blocks(channels: int, context: int, depth: int) -> nn.ModuleList:
-    return nn.ModuleList(ConvBlock(channels, context) for _ in range(depth))
+def unet_blocks(channels: int, context: int, depth: int) -> nn.ModuleList:
+    return nn.ModuleList(UNetBlock(channels, context) for _ in range(depth))
 
 
 def through(stage: nn.Module, h: Tensor, context: Tensor) -> Tensor:
