@@ -209,7 +209,7 @@ def conform(plan, shape, tmp_path):
         assert again[0].equal(again[1])
 
         if not all(can_sample(g.p) for g in trace.latents.values()):
-            says = "generates nothing" if of_labels else "flat prior cannot be sampled"
+            says = "has no decoder" if of_labels else "flat prior cannot be sampled"
             with pytest.raises(ValueError, match=says):
                 model(size=4)
         else:

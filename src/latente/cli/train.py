@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 class Recipes(TyperGroup):
     """Lists a command for each recipe, and makes it when it is asked for: help of one need not wait for all."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(recipes.RECIPES)
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.commands = dict.fromkeys(sorted(recipes.RECIPES))  # type: ignore[assignment]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return made(cmd_name) if cmd_name in recipes.RECIPES else None
+        return made(cmd_name) if cmd_name in self.commands else None
 
 
 training = typer.Typer(

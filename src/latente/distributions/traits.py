@@ -224,6 +224,8 @@ def parts(d: Distribution) -> dict[str, Tensor]:
         >>> parts(Independent(Normal(torch.zeros(2), torch.ones(2)), 1))
         {'loc': tensor([0., 0.]), 'scale': tensor([1., 1.])}
     """
+    if type(d).arg_constraints is Distribution.arg_constraints:  # which a class need not define
+        return {}
     names = set(d.arg_constraints) - ({"probs"} if "logits" in d.arg_constraints else set())
     found = {name: getattr(d, name) for name in sorted(names)}
     return {name: value for name, value in found.items() if isinstance(value, Tensor)}
