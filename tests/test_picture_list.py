@@ -168,7 +168,7 @@ def test_entries_are_complete():
                 assert field.description, f"{version.name} {name}"
     named = [command for command in commands if command]
     assert len(named) == len(set(named)) == 18
-    assert list(cli.COMMANDS)[7 : 7 + len(named)] == named
+    assert list(cli.commands())[7 : 7 + len(named)] == named
 
 
 # ------------------------------------------------------------------------------------------------------- options

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 import typing
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from ..runs import Run
 
 
-training = typer.Typer(
-    no_args_is_help=True, help="Trains a recipe on data, in a folder of its own.", rich_markup_mode=None
-)
 Of = Annotated[
     str | None,
     typer.Option(
@@ -42,8 +40,17 @@ Of = Annotated[
 ]
 
 
-def command(name: str) -> None:
-    """Adds the training command of a recipe."""
+def training() -> typer.Typer:
+    """Makes the training commands of all recipes."""
+    text = "Trains a recipe on data, in a folder of its own."
+    app = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)
+    for name in sorted(recipes.RECIPES):
+        app.command(name)(command(name))
+    return app
+
+
+def command(name: str) -> Callable[..., None]:
+    """Makes the training command of a recipe."""
     recipe = recipes.find(name)
     own = recipe.options
     hints = typing.get_type_hints(Settings, include_extras=True)
@@ -120,7 +127,7 @@ def command(name: str) -> None:
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipe.summary
-    training.command(name)(run)
+    return run
 
 
 def kinds_of(recipe: Recipe[...]) -> list[Kind]:
@@ -258,7 +265,3 @@ def demo(
     run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
     show_evaluation(run, run.evaluate())
     report(folder, None)
-
-
-for name in sorted(recipes.RECIPES):
-    command(name)
