@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common import store
 from latente import runs
+from latente.evaluation import evaluate, measure_samples
 
 WANTED = {
     "align": ("align-draw", "captions-mnist", {}, {}),
@@ -26,7 +27,7 @@ WANTED = {
     ),
     "flickr-vae": ("caption-vae", "flickr8k", {"flip": True}, {"steps": 1500}),
 }
-GUIDANCE = (1.0, 2.0, 3.0, 5.0)  # of written codes
+GUIDANCE = (1.0, 2.0, 3.0, 5.0)  # scales of classifier-free guidance
 
 
 def main():
@@ -44,7 +45,7 @@ def main():
             runs.train(recipe, data, folder, arguments=arguments, threads=asked.threads, **settings)
         run = runs.Run.open(folder)
         ended = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()][-1]
-        found = run.evaluate(k=50, examples=1000)
+        found = evaluate(run, k=50, examples=1000)
         figures = {
             "recipe": recipe,
             "data": data,
@@ -53,16 +54,16 @@ def main():
             "training": {"steps": ended["step"], "seconds": ended["seconds"], "threads": asked.threads},
             "parameters": sum(p.numel() for p in run.model.parameters()),
             "evaluation": {
-                "-elbo": dataclasses.asdict(-found.elbo),
-                "distortion": dataclasses.asdict(found.distortion),
-                "rate by group": {name: rate.mean for name, rate in found.rates.items()},
-                "-log p(x), 50 draws": None if found.nll is None else [found.nll.mean, found.nll.se],
+                "-elbo": dataclasses.asdict(-found["bound"].elbo),
+                "distortion": dataclasses.asdict(found["bound"].distortion),
+                "rate by group": {name: rate.mean for name, rate in found["bound"].rates.items()},
+                "-log p(x), 50 draws": None if "nll" not in found else [found["nll"].mean, found["nll"].se],
             },
         }
         if recipe != "draw":
             ways = GUIDANCE if recipe == "text-to-image" else (1.0,)
             figures["fidelity"] = [
-                run.fidelity(how=f"guidance {guidance:g}", guidance=guidance).to_json() for guidance in ways
+                dataclasses.asdict(measure_samples(run, guidance=guidance)["alignment"]) for guidance in ways
             ]
         store(f"captions-{name}", figures)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from common import RESULTS, store
 from latente import runs
+from latente.evaluation import evaluate
 from latente.training import machine
 
 TASK = {"words": 1000, "longest": 20, "hidden": 64, "embedding": 32, "latent": 16}
@@ -27,13 +28,13 @@ REMEDIES = {
     "β cyclical": {"beta": "cyclical"},
     "free bits": {"free_bits": 0.25},
     "rate target": {"rate": 5.0},
-    "committed": {"posterior": "committed"},
-    "normalised": {"posterior": "normalised"},
+    "committed": {"posterior": "delta-vae"},
+    "normalised": {"posterior": "bn-vae"},
     "skip": {"skip": True},
     "skip, free bits": {"skip": True, "free_bits": 0.25},
     "skip, rate target": {"skip": True, "rate": 5.0},
-    "skip, committed": {"skip": True, "posterior": "committed"},
-    "skip, normalised": {"skip": True, "posterior": "normalised"},
+    "skip, committed": {"skip": True, "posterior": "delta-vae"},
+    "skip, normalised": {"skip": True, "posterior": "bn-vae"},
     "skip, von Mises–Fisher": {"skip": True, "posterior": "von-mises-fisher", "kappa": 25.0},
     "skip, word dropout": {"skip": True, "word_dropout": 0.5},
     "word dropout": {"word_dropout": 0.5},
@@ -42,7 +43,7 @@ REMEDIES = {
     "encoder first, free bits": {"encoder_steps": 1000, "free_bits": 0.25},
     "plain, a tenth of the steps": {},
     "semi-amortised": {"training": "semi-amortised"},
-    "IWAE, 8 draws": {"draws": 8, "estimator": "dreg"},
+    "IWAE, 8 draws": {"k": 8, "estimator": "dreg"},
     "information": {"information": 1.0},
     "skip, information": {"skip": True, "information": 1.0},
     "skip, MMD (InfoVAE)": {"skip": True, "beta": 0.0, "mmd": 20.0},
@@ -77,18 +78,18 @@ def trained(name, seed, options):
         log_every=max(1, steps // 20),
     )
     seconds = time.perf_counter() - started
-    e = run.evaluate(k=options.k, examples=options.examples)
-    z = e.latents["z"]
+    e = evaluate(run, k=options.k, examples=options.examples)
+    z = e["codes"].groups["z"]
     found = {
         "steps": steps,
-        "elbo": -e.elbo.mean,
-        "nll": e.nll.mean,
-        "nll_se": e.nll.se,
-        "rate": e.rate.mean,
+        "elbo": -e["bound"].elbo.mean,
+        "nll": e["nll"].mean,
+        "nll_se": e["nll"].se,
+        "rate": e["bound"].rate.mean,
         "information": z.information.lower.mean,
         "information_upper": z.information.upper.mean,
         "active": z.active,
-        "shuffled": e.shuffle.other.mean,
+        "shuffled": e["shuffle"].other.mean,
         "auc": z.auc.mean,
         "seconds": seconds,
     }

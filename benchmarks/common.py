@@ -47,6 +47,25 @@ def run_latente(*words):
         raise SystemExit(status)
 
 
+def flat(evaluation):
+    """Returns the figures of an evaluation that benchmarks store, by name; the long lists by dimension are left out."""
+    figures = evaluation.to_json()["figures"]
+    kept = {
+        name: figures.get(name) for name in ("nll", "shuffle", "likelihood", "beta", "labels", "restored")
+    }
+    return {
+        "benchmark": evaluation.benchmark,
+        "split": evaluation.split,
+        "examples": evaluation.examples,
+        **figures.get("bound", {}),
+        **kept,
+        "bits_per_dim": figures.get("bits_per_dim", {}).get("per_dim"),
+        "train_elbo": figures.get("training", {}).get("elbo"),
+        "absent": dict(evaluation.absent),
+        "verdict": evaluation.verdict,
+    }
+
+
 def machine():
     facts = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.split(":")[1].strip() for line in facts if line.startswith("model name")), "?")

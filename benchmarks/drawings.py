@@ -40,10 +40,10 @@ def cell(name, options):
     seconds = sum(event.get("seconds", 0) for event in events)
     started = time.monotonic()
     found = evaluate(run.model, run.data, beta=run.beta(), k=K, examples=1000, seed=0)
-    points = found.points
+    points = found["points"]
     with still(run.model, 0):
         empty = (lengths_of(run.model(size=DRAWN).likelihood.draw(0.4, 0.7)) == 0).double().mean().item()
-    codes = {} if weight == "alone" else told(found.latents["z"])
+    codes = {} if weight == "alone" else told(found["codes"].groups["z"])
     return {
         "L_R": points.reconstruction,
         "L_R_padded": points.padded,
@@ -51,12 +51,12 @@ def cell(name, options):
         "longest": points.longest,
         "nats_a_point": points.elbo,
         "nats_a_point_importance_weighted": points.nll,
-        "elbo": asdict(found.elbo),
-        "rate": asdict(found.rate),
-        "loss_with_anothers_code": None if weight == "alone" else asdict(found.shuffle.other),
+        "elbo": asdict(found["bound"].elbo),
+        "rate": asdict(found["bound"].rate),
+        "loss_with_anothers_code": None if weight == "alone" else asdict(found["shuffle"].other),
         **codes,
         "share_of_samples_that_end_at_once": empty,
-        "train_elbo": asdict(found.train_elbo),
+        "train_elbo": asdict(found["training"].elbo),
         "test_drawings": found.examples,
         "steps": run.settings.steps,
         "epochs": round(run.settings.steps * run.settings.batch / len(run.data.train), 1),

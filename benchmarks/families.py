@@ -8,11 +8,13 @@ import argparse
 import json
 import resource
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-from common import run_latente, store
+from common import flat, run_latente, store
 from latente import runs
 from latente.errors import LatenteError
+from latente.evaluation import evaluate, measure_samples
 
 DATA = "mnist-static"
 COMMANDS = {  # in the order of the table; a list of commands, each with a folder of its own
@@ -55,11 +57,10 @@ def row(name, root, n, examples):
     figures = json.loads((path / "cost.json").read_text())
     figures["parameters"] = sum(p.numel() for p in run.model.parameters())
     try:
-        figures["evaluation"] = run.evaluate(k=100, examples=examples).to_json()
-        del figures["evaluation"]["latents"]  # long lists of figures by dimension
+        figures["evaluation"] = flat(evaluate(run, k=100, examples=examples))
     except LatenteError as error:
         figures["evaluation"] = str(error).replace(str(root), "runs")
-    figures["samples"] = run.quality(n=n).to_json()
+    figures["samples"] = asdict(measure_samples(run, n=n)["quality"])
     return figures
 
 

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from common import store
-from latente.evaluation import colour_flips
+from latente.evaluation import chooser_of, colour_flips
 from latente.runs import Run
 
 GUIDANCE = {"flickr": (1.0, 3.0, 6.0), "flickr-vae": (1.0,)}
@@ -25,7 +25,7 @@ def main():
             "steps": ended["step"],
             "hues": {
                 f"guidance {g:g}": dataclasses.asdict(
-                    colour_flips(run.model, run.data, choose=run.chooser(guidance=g))
+                    colour_flips(run.model, run.data, choose=chooser_of(run, guidance=g))
                 )
                 for g in ways
             },

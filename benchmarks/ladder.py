@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import latente
-from common import median, run_latente, store
+from common import flat, median, run_latente, store
 from latente import recipes, runs
 from latente.schedules import Clock
 
@@ -72,22 +72,21 @@ def train(name, folder, steps, threads):
 
 
 def evaluate(name, folder, examples, k):
-    from latente.evaluation.codecs import lossless_bits
+    from latente import evaluation
 
     run = runs.Run.open(folder)
-    found = run.evaluate(k=k, examples=examples)
+    found = evaluation.evaluate(run, k=k, examples=examples)
     figures = {
         **json.loads((folder / "cost.json").read_text()),
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "validation": [
             (line["step"], line["loss"]) for line in run.metrics() if line["split"] == "validation"
         ],
-        "evaluation": found.to_json(),
+        "evaluation": flat(found),
     }
     if run.data.shape[0] == 3:
-        del figures["evaluation"]["latents"]  # figures of thousands of dimensions
         held = run.data.test.fixed()
-        figures["lossless bits a dimension"] = lossless_bits(held.batch(slice(0, examples))[0])
+        figures["lossless bits a dimension"] = evaluation.lossless_bits(held.batch(slice(0, examples))[0])
     store(f"ladder-{name}", figures)
 
 

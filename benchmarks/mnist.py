@@ -8,15 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-from common import store
+from common import flat, store
 from latente import runs
+from latente.evaluation import evaluate
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     started = time.perf_counter()
     run = runs.train("deep-vae", "mnist", folder, evaluate_every=2000, checkpoint_every=2000, log_every=200)
     seconds = time.perf_counter() - started
-    found = run.evaluate(k=5000, examples=1000)
+    found = evaluate(run, k=5000, examples=1000)
     lines = [line for line in run.metrics() if line["split"] == "validation"]
     store(
         "mnist",
@@ -26,6 +27,6 @@ if __name__ == "__main__":
             "settings": json.loads((folder / "run.json").read_text())["settings"],
             "training_seconds": seconds,
             "validation": [(line["step"], line["loss"]) for line in lines],
-            "evaluation": found.to_json(),
+            "evaluation": flat(found),
         },
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common import store
 from latente import runs
+from latente.evaluation import evaluate
 
 PUBLISHED = {  # log-likelihood by 500 importance-weighted samples: mean and standard deviation
     2: {"normal": (-135.73, 0.83), "spherical": (-132.50, 0.73)},
@@ -52,15 +53,15 @@ def trained(kind, d, seed, options):
         log_every=200,
     )
     seconds = time.perf_counter() - started
-    e = run.evaluate(k=options.k, examples=options.examples)
+    e = evaluate(run, k=options.k, examples=options.examples)
     found = {
-        "log_likelihood": -e.nll.mean,
-        "se": e.nll.se,
-        "elbo": e.elbo.mean,
-        "distortion": e.distortion.mean,
-        "rate": e.rate.mean,
-        "active": e.latents["z"].active,
-        "auc": e.latents["z"].auc.mean,
+        "log_likelihood": -e["nll"].mean,
+        "se": e["nll"].se,
+        "elbo": e["bound"].elbo.mean,
+        "distortion": e["bound"].distortion.mean,
+        "rate": e["bound"].rate.mean,
+        "active": e["codes"].groups["z"].active,
+        "auc": e["codes"].groups["z"].auc.mean,
         "seconds": seconds,
     }
     figures.write_text(json.dumps(found))

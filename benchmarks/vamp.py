@@ -11,6 +11,7 @@ import torch
 
 from common import median, store
 from latente import recipes, runs
+from latente.evaluation import evaluate
 from latente.evaluation.bounds import still
 from latente.training import Trainer
 
@@ -75,14 +76,14 @@ if __name__ == "__main__":
             checkpoint_every=options.steps,
         )
         seconds = time.perf_counter() - started
-        found = run.evaluate(k=options.k, examples=options.examples)
+        found = evaluate(run, k=options.k, examples=options.examples)
         figures[prior] = {
             "training_seconds": seconds,
-            "nll": [found.nll.mean, found.nll.se],
-            "elbo": [found.elbo.mean, found.elbo.se],
-            "train_elbo": found.train_elbo.mean,
-            "rate": found.rate.mean,
-            "active_units": found.latents["z"].active,
+            "nll": [found["nll"].mean, found["nll"].se],
+            "elbo": [found["bound"].elbo.mean, found["bound"].elbo.se],
+            "train_elbo": found["training"].elbo.mean,
+            "rate": found["bound"].rate.mean,
+            "active_units": found["codes"].groups["z"].active,
             "components_in_use": in_use(run) if prior == "vamp" else None,
         }
     torch.set_num_threads(1)

@@ -14,6 +14,7 @@ from latente import data as sources
 from latente.abilities import abilities_of
 from latente.conditionals import Bernoulli, Point
 from latente.errors import LatenteError
+from latente.evaluation import evaluate, stored_evaluation
 from latente.evaluation.bounds import still
 from latente.models import VAE
 from latente.models.boltzmann import RBM, GaussianUnits
@@ -436,7 +437,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_generators_stay(digits):
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "ae"
     trained = runs.train("autoencoder", "digits", out, arguments={"latent": 2, "hidden": [16]}, **QUICK)
-    trained.evaluate(k=2, examples=50)
+    evaluate(trained, k=2, examples=50)
     return trained
 
 
@@ -447,7 +448,7 @@ def asked(run, **parts):
     names = ("path", "model", "data", "settings", "objective", "record")
     about = {name: getattr(run, name) for name in names} | parts
     can = abilities_of(about["model"], *run.data.test.fixed().batch(slice(0, 1)))
-    case = Case.of(SimpleNamespace(**about, abilities=can), run.evaluation())
+    case = Case.of(SimpleNamespace(**about, abilities=can), stored_evaluation(run))
     return [picture.question for picture, _ in page.wanted(case)]
 
 
@@ -462,7 +463,7 @@ def test_the_report_asks_only_what_applies(run, tmp_path):
 
 def test_the_report_of_a_vae_does_not_speak_of_autoencoders(tmp_path):
     vae = runs.train("vae", "digits", tmp_path / "vae", arguments={"latent": 2, "hidden": [8]}, **QUICK)
-    vae.evaluate(k=2, examples=20)
+    evaluate(vae, k=2, examples=20)
     questions = asked(vae)
     assert "What does it generate?" in questions
     assert not {"What features do its units detect?", "How well does it denoise?", *INSIDES} & set(questions)

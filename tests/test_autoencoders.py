@@ -232,7 +232,7 @@ def test_soft_thresholds_are_the_minimum_that_l1_asks_for(float64):
 
 
 def test_the_price_of_l1():
-    plan = plan_of("sparse", (5,), latent=12, price=7.0)
+    plan = plan_of("sparse", (5,), latent=12, weight=7.0)
     x = torch.randn(6, 5)
     rate = plan.objective.terms(plan.model, x, None, CLOCK)["rate/z"]
     z = plan.model(x).latents["z"].z

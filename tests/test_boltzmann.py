@@ -115,7 +115,7 @@ def test_energies_and_log_z_are_those_of_the_listed_states(units):
 
 def test_log_z_of_many_states_is_listed_in_pieces(monkeypatch):
     rbm = machine(9, 7)
-    monkeypatch.setattr("latente.models.boltzmann.NUMBERS", 50)
+    monkeypatch.setattr("latente.models.boltzmann.LISTED_AT_ONCE", 50)
     assert_close(rbm.log_partition(), joint(rbm)[2].flatten().logsumexp(0))
 
 
@@ -387,13 +387,15 @@ def test_an_evaluation_tells_the_exact_likelihood(trained, digits):
     e = evaluate(trained, digits, k=3, examples=100)
     x, _ = digits.test.fixed().subset(100, 0).batch(slice(None))
     exact = (trained.free_energy(x.flatten(1)).double() + trained.partition().log_z).mean().item()
-    assert e.nll.mean == pytest.approx(exact, abs=1e-2) == -e.elbo.mean and e.nll.ess_mean == pytest.approx(
-        3, abs=0.01
-    )
-    g = e.latents["h"]
+    assert e["nll"].mean == pytest.approx(exact, abs=1e-2) == -e["bound"].elbo.mean and e[
+        "nll"
+    ].ess_mean == pytest.approx(3, abs=0.01)
+    g = e["codes"].groups["h"]
     assert (g.posterior, g.prior, g.kl) == ("Bernoulli", "HiddenMarginal", None)
     assert g.log_z.mean == trained.partition().log_z and g.log_z.se == 0
-    assert 0.5 <= g.auc.mean < 1 and e.bits_per_dim == pytest.approx(e.nll.mean / 196 / math.log(2))
+    assert 0.5 <= g.auc.mean < 1 and e["bits_per_dim"].per_dim == pytest.approx(
+        e["nll"].mean / 196 / math.log(2)
+    )
     shown = {figure.name: figure for figure in figures(e)}
     assert "exact" in shown["log Z"].value and "β" not in shown
     assert type(e).of_json(e.to_json()) == e

@@ -98,7 +98,7 @@ except SystemExit as end:
         (["train", "vae", "--lr", "-1"], ["lr", "-1", "greater"]),
         (["train", "vae", "--data", "digitz"], ["digitz", "did you mean digits"]),
         (["train", "vae", "--device", "cuda:99", "--steps", "1"], ["cuda:99", "auto or cpu"]),
-        (["train", "vae", "--draws", "5", "--beta", "0.5"], ["beta", "IWAE"]),
+        (["train", "vae", "--k", "5", "--beta", "0.5"], ["beta", "IWAE"]),
         (["evaluate", "nowhere"], ["nowhere", "is not a run"]),
         (["resume", "nowhere"], ["nowhere", "is not a run"]),
         (["sample", "nowhere"], ["nowhere", "is not a run"]),
@@ -141,9 +141,11 @@ def test_evaluate_prints_and_stores_the_figures(latente, run):
     assert "dynamic binarisation" in output
     status, output, _ = latente("evaluate", run, "--k", "20", "--examples", "100", "--json")
     figures = json.loads(output)
-    assert figures["nll"]["k"] == 20 and figures["examples"] == 100
-    assert figures == json.loads((run / "evaluation.json").read_text())
-    assert figures["elbo"]["mean"] < -figures["nll"]["mean"] < 0
+    assert figures["examples"] == 100
+    stored = json.loads((run / "evaluation.json").read_text())
+    assert stored["found"] == figures and stored["asked"]["k"] == 20
+    figures = figures["figures"]
+    assert figures["nll"]["k"] == 20 and figures["bound"]["elbo"]["mean"] < -figures["nll"]["mean"] < 0
 
 
 @pytest.mark.parametrize("kind", ["sample", "reconstruct", "interpolate", "traverse", "manifold", "scatter"])
@@ -270,7 +272,7 @@ def test_a_demo_keeps_the_one_before_and_its_threads(latente, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli.train, "show_evaluation", lambda *_: None)
     monkeypatch.setattr(cli.train, "report", lambda *_: None)
-    monkeypatch.setattr(Run, "evaluate", lambda _: None)
+    monkeypatch.setattr("latente.evaluation.evaluate", lambda _: None)
     for _ in range(2):
         assert latente("demo", "--steps", "1", "--threads", "1")[0] == 0
     first, second = (Run.open(tmp_path / "runs" / name) for name in ("demo", "demo-2"))

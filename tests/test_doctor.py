@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,15 +17,14 @@ from latente.data import Examples
 from latente.data.digits import digits
 from latente.distributions import PowerSpherical, VonMisesFisher
 from latente.errors import LatenteError
-from latente.evaluation import Estimate, Finding
-from latente.evaluation.diagnosis import (
-    Directions,
-    Refinement,
-    concentration_of,
-    findings,
-    shapes,
-    spectrum,
-)
+from latente.evaluation import Estimate, Finding, Subject, evaluate, stored_diagnosis, stored_evaluation
+from latente.evaluation.diagnosis import findings
+from latente.evaluation.figures.codeless import Codeless
+from latente.evaluation.figures.codes import Codes
+from latente.evaluation.figures.components import components_in
+from latente.evaluation.figures.directions import Directions, concentration_of, directions_in
+from latente.evaluation.figures.refinement import Refinement
+from latente.evaluation.figures.variances import spectrum
 from latente.models import VAE
 from latente.nn import MLP
 from latente.priors import Vamp
@@ -79,10 +79,10 @@ def healthy(plain):
 def test_a_healthy_run(plain, healthy):
     found, problems = healthy
     assert problems == [] and found.verdict.startswith("Nothing is wrong")
-    assert found.saved.mean > 10 and found.refinement.gap.mean < 10 and not found.absent
-    assert found.refinement.total.mean >= found.refinement.gap.mean
-    stored = doctor.stored(plain)
-    assert stored == found and stored.directions is None
+    assert found["codeless"].saved.mean > 10 and found["refinement"].gap.mean < 10 and not found.absent
+    assert found["refinement"].total.mean >= found["refinement"].gap.mean
+    stored = stored_diagnosis(plain)
+    assert stored == found and "directions" not in stored
 
 
 def test_an_encoder_that_was_set_back_lags(plain, folder):
@@ -102,27 +102,28 @@ def test_an_encoder_that_was_set_back_lags(plain, folder):
     run = runs.Run.open(back)
     found, problems = diagnosed(run)
     assert problems[0] == "the encoder lags" and "total collapse" not in problems
-    assert found.evaluation.rate.mean < 0.01 and found.refinement.refined.mean > 3
+    assert found["bound"].rate.mean < 0.01 and found["refinement"].refined.mean > 3
     assert "--training aggressive" in try_next(run, found.findings[0])
 
 
 def test_data_with_nothing_to_say(train):
     run = train("nothing", "shuffled.npz")
     found, problems = diagnosed(run)
-    assert problems == ["nothing to say"] and abs(found.saved.mean) < 1
+    assert problems == ["no information to encode"] and abs(found["codeless"].saved.mean) < 1
     assert "--rate 5" in try_next(run, found.findings[0])
 
 
 def test_a_rate_for_nothing(train):
     found, problems = diagnosed(train("floor", "shuffled.npz", free_nats=4.0))
-    assert problems[0] == "a rate for nothing" and found.evaluation.rate.mean > 2
-    assert found.findings[0].sure == "certain" and found.findings[0].change == {"posterior": "normalised"}
+    assert problems[0] == "uninformative rate" and found["bound"].rate.mean > 2
+    assert found.findings[0].sure == "certain" and found.findings[0].change == {"posterior": "bn-vae"}
 
 
 def test_a_sigma_that_no_code_can_pay_for(train):
     found, problems = diagnosed(train("sigma", likelihood="gaussian-fixed", scale=4.0))
     assert problems[0] == "sigma too large for any code" and "sigma too large" not in problems
-    assert found.variances[0] < 16 and list(found.variances) == sorted(found.variances, reverse=True)
+    assert list(found["variances"].values) == sorted(found["variances"].values, reverse=True)
+    assert found["variances"].values[0] < 16
 
 
 def test_an_unfinished_schedule_explains_the_rest(train):
@@ -138,7 +139,7 @@ def test_holes(train):
 def test_an_autoencoder_is_not_refined(train):
     found, problems = diagnosed(train("point", recipe="autoencoder"))
     assert problems == ["not a generative model"]
-    assert found.refinement is found.codeless is found.saved is None
+    assert not {"refinement", "codeless"} & set(found)
     assert set(found.absent) >= {"refinement", "codeless", "nll"}
 
 
@@ -149,21 +150,18 @@ def test_an_autoencoder_is_not_refined(train):
 def unused(healthy):
     """The figures of a run whose code is not used."""
     d = healthy[0]
-    e = d.evaluation
-    (z,) = e.latents.values()
+    (z,) = d["codes"].groups.values()
     silent = replace(
         z, activity=(0.0,) * z.dimensions, kl=(0.0,) * z.dimensions, active=0, auc=Estimate(0.5, 0.01)
     )
-    e = replace(
-        e,
-        rate=NATS,
-        rates={"z": NATS},
-        shuffle=replace(e.shuffle, other=Estimate(0.0, 0.01)),
-        latents={"z": silent},
-        findings=(),
+    silenced = d.having(
+        bound=replace(d["bound"], rate=NATS, rates={"z": NATS}),
+        shuffle=replace(d["shuffle"], other=Estimate(0.0, 0.01)),
+        codes=Codes({"z": silent}),
+        refinement=Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01), 60),
+        codeless=Codeless(d["codeless"].nll, Estimate(0.0, 0.1)),
     )
-    settled = Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01), 60)
-    return replace(d, evaluation=e, refinement=settled, saved=Estimate(0.0, 0.1))
+    return replace(silenced, findings=())
 
 
 def named(d):
@@ -171,53 +169,57 @@ def named(d):
 
 
 def strong(d):
-    e = d.evaluation
-    return replace(d, evaluation=replace(e, likelihood=replace(e.likelihood, autoregressive=True)))
+    return d.having(likelihood=replace(d["likelihood"], autoregressive=True))
 
 
 def test_a_strong_decoder(unused):
-    assert named(unused) == ["nothing to say"]
+    assert named(unused) == ["no information to encode"]
     assert named(strong(unused)) == ["the decoder is too strong"]
 
 
 def test_which_decoders_are_strong(train):
     run = train("pixels", steps=20, likelihood="pixelcnn", kernels=[3], channels=4)
-    e = run.evaluate(k=2, examples=20)
-    assert e.likelihood.autoregressive and e.likelihood.family == "Bernoulli"
+    e = evaluate(run, k=2, examples=20)
+    assert e["likelihood"].autoregressive and e["likelihood"].family == "Bernoulli"
 
 
 def test_a_strong_decoder_is_not_blamed_for_a_lagging_encoder(unused):
     lag = Refinement(Estimate(6.0, 0.2), NATS, Estimate(5.0, 0.1), Estimate(7.0, 0.2), 60)
-    assert named(replace(strong(unused), refinement=lag)) == ["the encoder lags"]
+    assert named(strong(unused).having(refinement=lag)) == ["the encoder lags"]
     faint = replace(lag, gap=Estimate(0.4, 0.3))  # within its noise
-    assert named(replace(strong(unused), refinement=faint)) == ["the decoder is too strong"]
+    assert named(strong(unused).having(refinement=faint)) == ["the decoder is too strong"]
 
 
 @pytest.mark.parametrize("parked", [0, 8])
 def test_charged_dimensions_that_do_not_move(unused, parked):
-    e = unused.evaluation
-    (z,) = e.latents.values()
+    (z,) = unused["codes"].groups.values()
     z = replace(z, kl=tuple(0.5 if j < parked else 0.0 for j in range(z.dimensions)))
     rate = Estimate(0.5 * parked + 0.01, 0.01)
-    d = replace(unused, evaluation=replace(e, rate=rate, rates={"z": rate}, latents={"z": z}))
-    assert named(strong(d)) == (["a rate for nothing"] if parked else ["the decoder is too strong"])
+    bound = replace(unused["bound"], rate=rate, rates={"z": rate})
+    d = unused.having(bound=bound, codes=Codes({"z": z}))
+    assert named(strong(d)) == (["uninformative rate"] if parked else ["the decoder is too strong"])
 
 
 def test_uniform_directions(unused):
     loose, tight = (
         Directions("VonMisesFisher", 1, 11, Estimate(kappa, 0.01), 0.3, 34) for kappa in (1.1, 10.0)
     )
-    assert named(replace(strong(unused), directions=tight)) == ["the decoder is too strong"]
-    d = replace(strong(unused), directions=loose)
+    assert named(strong(unused).having(directions=tight)) == ["the decoder is too strong"]
+    d = strong(unused).having(directions=loose)
     assert named(d) == ["uniform directions"]
     found = next(findings(d))
     assert found.change == {"kappa": 34.0} and "at 34 the rate is 5 nats" in found.advice
-    assert named(replace(unused, directions=loose)) == ["nothing to say"]
+    assert named(unused.having(directions=loose)) == ["no information to encode"]
 
 
 def test_beta_above_one_explains_a_code_that_is_not_used(unused):
-    e = unused.evaluation
-    assert named(replace(unused, evaluation=replace(e, beta=replace(e.beta, last=20.0, limit=20.0)))) == []
+    assert named(unused.having(beta=replace(unused["beta"], last=20.0, limit=20.0))) == []
+
+
+def walks_of(model, x):
+    """What the examples meet on the way down."""
+    some = Examples(x)
+    return Subject(model, SimpleNamespace(train=some, test=some)).walks
 
 
 def test_what_directions_are_measured_as():
@@ -229,7 +231,8 @@ def test_what_directions_are_measured_as():
 
     model = recipes.make("spherical-vae", shape=(4,), latent=3, spheres=2, hidden=[8]).model
     model.posterior = Spherical(Constant(), spheres=2)
-    found, components = shapes(model, Examples(torch.randn(40, 4)), 0)
+    walks = walks_of(model, torch.randn(40, 4))
+    found, components = directions_in(walks), components_in(walks)
     assert (found.family, found.spheres, found.dimensions) == ("VonMisesFisher", 2, 3) and components is None
     assert found.concentration.mean == pytest.approx(1 + np.log1p(np.exp(3.0)), rel=1e-5)
     assert found.resultant == pytest.approx(0.5, abs=1e-6)
@@ -244,8 +247,8 @@ def test_the_components_of_a_vampprior_in_use():
         q.net.layers[-1].bias.copy_(torch.tensor([0.0, 0.0, -4.0, -4.0]))
         model.prior.inputs.copy_(torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0], [0, 9.0, 0, 0]]))
     x = torch.tensor([[5.0, 0, 0, 0], [-5.0, 0, 0, 0]]).repeat(100, 1)
-    assert shapes(model, Examples(x), 0)[1] == pytest.approx(2, abs=1e-3)
-    assert shapes(model, Examples(x[::2]), 0)[1] == pytest.approx(1, abs=1e-3)
+    assert components_in(walks_of(model, x)) == pytest.approx(2, abs=1e-3)
+    assert components_in(walks_of(model, x[::2])) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_spectrum_of_the_data():
@@ -266,8 +269,8 @@ def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, health
 
 def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
     found = next(findings(strong(unused)))
-    assert found.change == {"posterior": "normalised"} and doctor.at_hand(plain, found) is found
-    record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "normalised"}}
+    assert found.change == {"posterior": "bn-vae"} and doctor.at_hand(plain, found) is found
+    record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "bn-vae"}}
     other = doctor.at_hand(replace(plain, record=record), found)
     assert other.change == {"training": "aggressive"} and "try training = aggressive" in other.advice
     sphere = recipes.make("spherical-vae", shape=[1, 14, 14], kappa=9.0).model.made_by
@@ -277,7 +280,7 @@ def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
 
 
 @pytest.mark.parametrize(
-    "given", [{"beta": "linear"}, {"capacity": 3.0}, {"draws": 4}, {"beta": 0.5, "adversary": 1.0}]
+    "given", [{"beta": "linear"}, {"capacity": 3.0}, {"k": 4}, {"beta": 0.5, "adversary": 1.0}]
 )
 def test_remedies_go_with_what_the_run_has(plain, unused, given):
     record = {**plain.record, "arguments": {**plain.record["arguments"], **given}}
@@ -302,10 +305,11 @@ def test_a_damaged_diagnosis_is_none(plain, healthy):
     doctor.diagnose(plain, examples=20, steps=5, baseline_steps=5)
     file = plain.path / "diagnosis.json"
     content = json.loads(file.read_text())
-    del content["directions"]
+    del content["found"]["figures"]["bound"]["elbo"]
     for text in (json.dumps(content), "{", ""):
         file.write_text(text)
-        assert doctor.stored(plain) is None
+        with pytest.warns(UserWarning, match="diagnosis.json .*it is not used"):
+            assert stored_diagnosis(plain) is None
 
 
 def test_remedies_are_tried_side_by_side(train, folder):
@@ -318,9 +322,7 @@ def test_remedies_are_tried_side_by_side(train, folder):
     flow = train("flow", steps=20, prior="flow")
     tried = doctor.try_remedies(flow, [{"training": "aggressive"}, {"skip": True}], steps=10)
     assert [row.name for row in tried] == ["as it was", "skip True"]
-    left_out = list(
-        doctor.try_remedies(run, [{"draws": 5, "rate": 2.0}], steps=20)
-    )  # which the recipe refuses
+    left_out = list(doctor.try_remedies(run, [{"k": 5, "rate": 2.0}], steps=20))  # which the recipe refuses
     assert [row.name for row in left_out] == ["as it was"]
     assert runs.Run.open(run.path / "remedies" / "as-it-was").settings.steps == 40  # kept beside the new ones
     assert runs.Run.open(run.path / "remedies-2" / "as-it-was").settings.steps == 20
@@ -341,7 +343,7 @@ def test_runs_side_by_side(plain, train):
     rows = doctor.compare([plain, other])
     assert [row.name for row in rows] == [str(plain.path), str(other.path)]
     assert rows[0].elbo < rows[1].elbo and rows[0].active[1] == 8
-    assert rows[0].rate == plain.evaluation().rate.mean
+    assert rows[0].rate == stored_evaluation(plain)["bound"].rate.mean
 
 
 def test_the_commands(plain, folder, monkeypatch):
@@ -350,7 +352,7 @@ def test_the_commands(plain, folder, monkeypatch):
     assert said.exit_code == 0 and "gain of refined posteriors" in said.output
     assert "Nothing is wrong" in said.output and "what the code saves" in said.output
     as_json = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20", "--json"])
-    assert json.loads(as_json.output)["refinement"]["gap"]["mean"] > 0
+    assert json.loads(as_json.output)["figures"]["refinement"]["gap"]["mean"] > 0
     table = CliRunner().invoke(cli.app, ["compare", "plain", "plain", "--json"])
     assert [row["name"] for row in json.loads(table.output)] == ["plain", "plain"]
 
@@ -361,10 +363,10 @@ def test_the_report_shows_what_the_doctor_found(train, folder):
     assert "without a code" not in page
     diagnosed(run)
     page = report.write(run).read_text()
-    assert "−log p(x) without a code" in page and "A rate for nothing" in page
-    assert "--posterior normalised" in page
-    run.evaluate(k=10, examples=50)  # newer figures than those of the diagnosis
-    assert doctor.stored(run) is None and "without a code" not in report.write(run).read_text()
+    assert "−log p(x) without a code" in page and "Uninformative rate" in page
+    assert "--posterior bn-vae" in page
+    evaluate(run, k=10, examples=50)  # newer figures than those of the diagnosis
+    assert stored_diagnosis(run) is None and "without a code" not in report.write(run).read_text()
 
 
 def test_what_has_no_code_to_diagnose(folder):

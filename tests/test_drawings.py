@@ -27,9 +27,9 @@ from latente.data.pickled import arrays
 from latente.distributions import Strokes
 from latente.distributions.strokes import drawn_points, lengths_of, mixture_log_prob
 from latente.errors import DataError, LatenteError, RunError
-from latente.evaluation import score
+from latente.evaluation import evaluate, score, stored_evaluation
 from latente.nn import LSTM, LayerNormLSTM, StrokeDecoder, StrokeEncoder
-from latente.nn.cells import CELLS, kept_at_random
+from latente.nn.cells import CELL_KINDS, kept_at_random
 from latente.pictures.drawing.ink import Drawing, Sheet
 from latente.pictures.drawing.sketches import slerp
 from latente.schedules import Clock
@@ -157,14 +157,14 @@ def layer_norm_step(cell, a, c):
 
 def a_cell(name, **how):
     torch.manual_seed(0)
-    cell = CELLS[name](5, 8, 3, **({"small": 4, "embedding": 2} if name == "hyper" else {}), **how)
+    cell = CELL_KINDS[name](5, 8, 3, **({"small": 4, "embedding": 2} if name == "hyper" else {}), **how)
     with torch.no_grad():
         for p in cell.parameters():
             p.add_(0.3 * torch.randn_like(p))
     return cell
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_cells_compute_what_their_papers_write(name):
     cell = a_cell(name).eval()
     x, context, first = torch.randn(7, 2, 5), torch.randn(2, 3), torch.randn(2, sum(cell.sizes))
@@ -190,7 +190,7 @@ def test_the_fused_kernel_is_the_loop():
         assert_close(fused, loop, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_a_sequence_in_pieces_is_a_sequence(name):
     cell = a_cell(name).eval()
     x, context = torch.randn(9, 4, 5), torch.randn(4, 3)
@@ -202,7 +202,7 @@ def test_a_sequence_in_pieces_is_a_sequence(name):
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(state, last))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_KINDS)
 def test_recurrent_dropout_drops_candidates_alone(name):
     cell = a_cell(name, dropout=0.5)
     x = torch.randn(1, 4, 5)
@@ -340,7 +340,7 @@ def literal_costs(net, z, drawing, longest):
     return places, pens, first_end
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELL_KINDS)
 def test_losses_are_those_of_the_paper(cell, small):
     torch.manual_seed(0)
     net = StrokeDecoder(3, cell, 8, components=4).double().eval()
@@ -442,10 +442,18 @@ def test_the_encoder_reads_no_padding_and_both_ways():
         assert not torch.allclose(net(padded([changed])), net(short), atol=1e-3)
 
 
+def test_a_drawing_without_points_is_read_alike_alone_and_beside_others():
+    net = StrokeEncoder(3, "lstm", 8).eval()
+    x = torch.tensor(
+        [[[0.0, 0.0, 2.0]] * 4, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 2.0]]]
+    )
+    assert_close(net(x[:1]), net(x)[:1])
+
+
 # ----------------------------------------------------------------------------------------------------- drawing
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", CELL_KINDS)
 def test_what_is_drawn_is_a_drawing(cell):
     torch.manual_seed(0)
     net = StrokeDecoder(2, cell, 8, components=3).eval()
@@ -965,7 +973,7 @@ def test_weights_survive_export_and_import(tmp_path, squares):
         assert info["max_seq_len"] == 7 and info["mode"] == (1 if latent else 2)
         with pytest.raises(LatenteError, match="test drawings" if latent else "no latent code"):
             pictures.reconstructions(back.model, back.data)
-        for act in (back.evaluate, lambda folder=back.path: runs.resume(folder)):
+        for act in (lambda run=back: evaluate(run), lambda folder=back.path: runs.resume(folder)):
             with pytest.raises(RunError, match="has no data"):
                 act()
         assert pictures.samples(back.model, back.data, n=3).drawings
@@ -1152,15 +1160,21 @@ def trained(tmp_path_factory):
 def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
     run = trained / name
     assert "nats a point" in command("evaluate", run, "--k", 5, "--examples", 6).output
-    evaluation = runs.Run.open(run).evaluation()
-    points = evaluation.points
-    assert points.kl == (0 if name == "bare" else pytest.approx(evaluation.rate.mean / 3))
-    assert points.elbo == pytest.approx(-evaluation.elbo.mean / points.points)
-    assert evaluation.floor == pytest.approx(0 if name == "bare" else 0.2 * 3)
+    evaluation = stored_evaluation(runs.Run.open(run))
+    points = evaluation["points"]
+    assert points.kl == (0 if name == "bare" else pytest.approx(evaluation["bound"].rate.mean / 3))
+    assert points.elbo == pytest.approx(-evaluation["bound"].elbo.mean / points.points)
+    assert evaluation["beta"].floor == pytest.approx(0 if name == "bare" else 0.2 * 3)
     assert points.longest == runs.Run.open(run).data.shape[0] - 1
-    assert points.padded > points.reconstruction == pytest.approx(evaluation.distortion.mean / points.longest)
+    assert (
+        points.padded
+        > points.reconstruction
+        == pytest.approx(evaluation["bound"].distortion.mean / points.longest)
+    )
     if name == "bare":
-        assert evaluation.rate.mean == 0 and evaluation.nll.mean == pytest.approx(-evaluation.elbo.mean)
+        assert evaluation["bound"].rate.mean == 0 and evaluation["nll"].mean == pytest.approx(
+            -evaluation["bound"].elbo.mean
+        )
         assert not any(f.name.endswith("collapse") for f in evaluation.findings)
     command("report", run, "--out", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()

@@ -164,7 +164,7 @@ def test_flow_posteriors_conform(network, kind, tmp_path):
         {"prior": "flow"},
         {"prior": "mixture"},
         {"conditional": True},
-        {"draws": 3},
+        {"k": 3},
         {"mmd": 1.0},
         {"free_nats": 0.1},
         {"latent": 1},
@@ -180,8 +180,8 @@ def test_flow_posteriors_and_other_parts(kind, parts, tmp_path):
 @pytest.mark.parametrize(
     "parts",
     [
-        {"draws": 3, "estimator": "stl"},
-        {"draws": 3, "estimator": "dreg"},
+        {"k": 3, "estimator": "stl"},
+        {"k": 3, "estimator": "dreg"},
         {"free_bits": 0.1},
         {"training": "aggressive"},
         {"training": "semi-amortised"},
@@ -197,7 +197,7 @@ def test_what_a_flow_cannot_be_asked(parts):
 
 
 def test_importance_weights_have_their_gradient():
-    plan = recipes.make("vae", shape=(6,), latent=3, hidden=[8], posterior="iaf", draws=4)
+    plan = recipes.make("vae", shape=(6,), latent=3, hidden=[8], posterior="iaf", k=4)
     assert isinstance(plan.objective, IWAE)
     plan.objective.terms(plan.model, torch.randn(5, 6), None, CLOCK)["bound"].value.sum().backward()
     assert all(p.grad.ne(0).any() for p in plan.model.posterior.parameters())

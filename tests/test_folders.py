@@ -15,6 +15,7 @@ from latente.cli import app
 from latente.data import load, read
 from latente.data.folders import fitted, survey
 from latente.errors import DataError
+from latente.evaluation import evaluate
 from latente.pictures.drawing.preview import preview
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow (latente[plots]) is not installed")
@@ -169,7 +170,7 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
     assert run.data.kind.preview_of(run.record["data"]) is not None
     assert "--side 12" in report.command(run)
     assert read(folder, like=run.record["data"]).x.shape == (32, 3, 12, 12)
-    run.evaluate(k=5, examples=5)
+    evaluate(run, k=5, examples=5)
     page = report.write(run).read_text()
     assert "What does the model see?" in page
     assert json.loads((out / "run.json").read_text())["data"]["note"].startswith("2 grey images")

@@ -14,15 +14,18 @@ from latente.cli import app
 from latente.data import from_arrays
 from latente.errors import LatenteError
 from latente.evaluation import (
-    SampleQuality,
+    Evaluation,
+    evaluate,
     features,
     frechet,
     frechet_distance,
     inception,
     lossless_bits,
+    measure_samples,
     psnr,
     sample_quality,
     ssim,
+    stored_samples,
 )
 from latente.evaluation.features import FeatureNet, feature_net, questions, task_of, train_features
 from latente.evaluation.frechet import distance, draw_images, kernel_distance, moments, neighbours
@@ -262,7 +265,8 @@ def test_quality_of_a_model(images, quick):
     )
     assert found.floor.frechet < found.samples.frechet / 2, "an untrained model is farther than real images"
     assert "few for 64 features" in found.notes[0]
-    assert SampleQuality.of_json(json.loads(json.dumps(found.to_json()))) == found
+    e = Evaluation("bars", "test", 80, {"quality": found})
+    assert Evaluation.of_json(json.loads(json.dumps(e.to_json()))) == e
     few = sample_quality(model, data, n=20)
     assert "lack full rank" in few.notes[0]
     with pytest.raises(LatenteError, match="at most 80"):
@@ -302,14 +306,17 @@ def test_fidelity_of_a_run(images, quick, tmp_path, monkeypatch):
     np.savez(tmp_path / "bars.npz", images=images[0], y=images[1])
     how = {"hidden": [8], "latent": 2, "binarise": "none", "likelihood": "gaussian"}
     run = runs.train("vae", str(tmp_path / "bars.npz"), tmp_path / "run", arguments=how, steps=3, threads=1)
-    assert run.stored_quality() is None
+    assert stored_samples(run) is None
     said = latente_says("fidelity", run.path, "-n", 20)
     assert "FD-lenet-bars" in said and "real (floor)" in said and "samples a second" in said
-    assert run.stored_quality().n == 20
-    assert json.loads(latente_says("fidelity", run.path, "-n", 20, "--json"))["name"] == "FD-lenet-bars"
+    assert stored_samples(run)["quality"].n == 20
+    assert (
+        json.loads(latente_says("fidelity", run.path, "-n", 20, "--json"))["figures"]["quality"]["name"]
+        == "FD-lenet-bars"
+    )
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     with pytest.raises(LatenteError, match=r"Inception's weights: put https\S+ at \S+hub\S+6726825d.pth"):
-        run.quality(n=20, fid=True)
+        measure_samples(run, n=20, fid=True)
 
 
 def test_inception_says_what_is_missing(tmp_path, monkeypatch):
@@ -348,10 +355,10 @@ def test_an_evaluation_tells_psnr_and_ssim(images, tmp_path):
     np.save(tmp_path / "bars.npy", images[0])
     how = {"hidden": [8], "latent": 2, "likelihood": "categorical"}
     run = runs.train("vae", str(tmp_path / "bars.npy"), tmp_path / "run", arguments=how, steps=3, threads=1)
-    found = run.evaluate(k=10, examples=15)
-    assert 0 < found.restored.psnr.mean < 60 and found.restored.ssim is not None
-    assert found.restored.psnr != found.restored.psnr_draw, "from the posterior's mean, and from a draw"
-    assert set(found.codecs) == {"png", "webp"} and found.bits_per_dim is not None
+    found = evaluate(run, k=10, examples=15)
+    assert 0 < found["restored"].psnr.mean < 60 and found["restored"].ssim is not None
+    assert found["restored"].psnr != found["restored"].psnr_draw, "from the posterior's mean, and from a draw"
+    assert set(found["codecs"].bits) == {"png", "webp"} and "bits_per_dim" in found
     said = latente_says("evaluate", run.path, "--k", 10, "--examples", 15)
     assert "PSNR" in said and "SSIM" in said and "WebP" in said
     small = np.ascontiguousarray(images[0][:, :8, :8])
@@ -359,12 +366,10 @@ def test_an_evaluation_tells_psnr_and_ssim(images, tmp_path):
     run = runs.train(
         "vae", str(tmp_path / "small.npy"), tmp_path / "small", arguments={"hidden": [8]}, steps=3, threads=1
     )
-    found = run.evaluate(k=10, examples=15)
-    assert (
-        found.restored.ssim is None
-        and "8 x 8 pixels are smaller" in found.absent["ssim"]
-        and found.codecs is None
-    )
+    found = evaluate(run, k=10, examples=15)
+    assert found["restored"].ssim is None and "codecs" not in found
+    said = latente_says("evaluate", run.path, "--k", 10, "--examples", 15)
+    assert "smaller than its window of 11 x 11" in " ".join(said.split())
 
 
 def test_lossless_bits():

@@ -73,7 +73,7 @@ def test_the_learned_similarity_is_the_distortion_of_a_normal_in_the_layer():
     plan = recipes.make("vae-gan", shape=(5,), latent=3, hidden=[6])
     objective, model, x = plan.objective, plan.model, torch.randn(8, 5)
     made = model(x).likelihood.mean
-    h = objective.opponent.critic.features
+    h = objective.critic.net.features
     unit = torch.distributions.Normal(h(made), 1.0)
     constant = 3 * math.log(2 * math.pi)  # of the six features
     assert_close(objective.error(x, made), -unit.log_prob(h(x)).sum(1) - constant)
@@ -92,7 +92,7 @@ def test_the_losses_are_those_of_the_papers():
     made = plan.model(size=6).likelihood.mean
     odds, others = critic(x).sigmoid(), critic(made).sigmoid()
     assert_close(terms["critic"].value, -odds.log() - (1 - others).log())
-    assert terms["slope"].weight == 3.0 / 2 * 4
+    assert terms["r1"].weight == 3.0 / 2 * 4
     torch.manual_seed(6)
     _, terms = next(turns)
     torch.manual_seed(6)
@@ -144,7 +144,7 @@ def test_the_energy_distance_is_that_of_two_normals():
 def test_made_examples_come_to_look_like_a_mixture():
     torch.manual_seed(0)
     x = torch.randint(2, (2000, 1)) * 3.0 - 1.5 + 0.3 * torch.randn(2000, 1)
-    plan = recipes.make("gan", shape=(1,), latent=2, hidden=[32, 32], slope=0.2, every=4)
+    plan = recipes.make("gan", shape=(1,), latent=2, hidden=[32, 32], r1=0.2, r1_every=4)
     before = energy_distance(x[:500], plan.model(size=500).likelihood.mean.detach()).mean().item()
     how = {"steps": 300, "batch": 64, "lr": 2e-3, "momentum": 0.5, "threads": 1, "seed": 1, "ema": 0.98}
     history = Trainer(plan.model, plan.objective, evaluate_every=50, lr_schedule="constant", **how).fit(

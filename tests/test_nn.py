@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from latente.nn import MLP, ConvDecoder, ConvEncoder, ResidualMLP, join
+from latente.nn import MLP, ConvDecoder, ConvEncoder, ResidualMLP, with_context
 
 IMAGES = [(1, 1, 1), (3, 33, 20), (5, 4, 7), (1, 28, 28), (2, 1, 9)]
 
@@ -91,10 +91,10 @@ def test_dropout_rests_in_evaluation():
 
 def test_join_broadcasts_the_context_over_draws():
     x, y = torch.randn(4, 2, 3), torch.arange(2.0).double()[:, None]
-    joined = join(x, y)
+    joined = with_context(x, y)
     assert joined.shape == (4, 2, 4) and joined.dtype == x.dtype
     assert_close(joined[..., 3], torch.tensor([[0.0, 1.0]]).expand(4, 2))
-    assert join(x, None) is x
+    assert with_context(x, None) is x
 
 
 @pytest.mark.parametrize("shape", IMAGES)

@@ -21,7 +21,7 @@ from latente import data as sources
 from latente.cli import draw
 from latente.data import strokes
 from latente.errors import LatenteError
-from latente.evaluation import Evaluation
+from latente.evaluation import Evaluation, evaluate
 from latente.pictures import PICTURES, Case, picture
 from latente.pictures.needs import NEEDS
 from latente.pictures.versions import every, ordered, versions
@@ -123,7 +123,7 @@ DRAWN = {  # what must not be refused
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_each_picture_of_each_kind_draws_or_refuses_in_a_sentence(kind, run_of, tmp_path):
     run = run_of(kind)
-    evaluation = run.evaluate(k=2, examples=10) if run.abilities.scores else None
+    evaluation = evaluate(run, k=2, examples=10) if run.abilities.scores else None
     case, drawn = Case.of(run, evaluation), set()
     for entry in ordered(run.data):
         if entry.of == "evaluation" and not isinstance(evaluation, Evaluation):
@@ -148,7 +148,7 @@ def test_each_picture_of_each_kind_draws_or_refuses_in_a_sentence(kind, run_of, 
 @pytest.mark.parametrize("kind", ["images", "machine", "table", "text", "drawings"])
 def test_a_report_says_why_a_picture_is_not_there(kind, run_of):
     run = run_of(kind)
-    case = Case.of(run, run.evaluate(k=2, examples=10))
+    case = Case.of(run, evaluate(run, k=2, examples=10))
     shown, omitted = page.drawn(case)
     assert {s.question for s in shown} >= {"How did training go?", "What does it generate?"}
     assert all(s.html and s.reading for s in shown)
@@ -306,7 +306,7 @@ def test_a_new_picture_is_a_command_and_part_of_the_report(entered, run_of, tmp_
     )
     assert (tmp_path / "toy.x").read_text() == "7" and said.output.splitlines()[0] == "a remark"
     assert "Shows a toy." in CliRunner().invoke(app, ["toy", "--help"]).output
-    shown, _ = page.drawn(Case.of(run, run.evaluate(k=2, examples=10)))
+    shown, _ = page.drawn(Case.of(run, evaluate(run, k=2, examples=10)))
     (found,) = (s for s in shown if s.question == "Is it a toy?")
     assert found.reading == "A toy of digits." and found.shown.n == 4
     with pytest.raises(LatenteError, match="there are no toy: a GAN has no encoder"):

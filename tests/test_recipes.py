@@ -43,7 +43,7 @@ OWN = {  # of recipes whose arguments are of another kind
     "refiner": {"channels": 4},
     "draw": {"glimpses": 3, "units": 6, "binarise": "none"},
     "align-draw": {"glimpses": 3, "units": 6, "read": 2, "write": 3, "align_units": 5},
-    "text-to-image": {"levels": [3, 2], "channels": [6], "features": 6, "depth": 2, "silence": 0},
+    "text-to-image": {"levels": [3, 2], "channels": [6], "features": 6, "depth": 2, "caption_dropout": 0},
     "vq-vae": {"codes": 7, "code_features": 3, "channels": [6]},
     "sketch-rnn": {"hidden": 6, "encoder_hidden": 5, "components": 2, "kl_floor": 0},
 }
@@ -209,7 +209,7 @@ def conform(plan, shape, tmp_path):
         assert again[0].equal(again[1])
 
         if not all(can_sample(g.p) for g in trace.latents.values()):
-            says = "generates nothing" if of_labels else "flat prior cannot be sampled"
+            says = "has no decoder" if of_labels else "flat prior cannot be sampled"
             with pytest.raises(ValueError, match=says):
                 model(size=4)
         else:
@@ -275,7 +275,7 @@ def test_categories_conform(parts, tmp_path):
 @pytest.mark.parametrize("prior", ["normal", "flow"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_conditional_combinations_conform(network, prior, tmp_path):
-    plan = plan_of("vae", (2, 5, 3), network=network, prior=prior, conditional=True, draws=2)
+    plan = plan_of("vae", (2, 5, 3), network=network, prior=prior, conditional=True, k=2)
     conform(plan, (2, 5, 3), tmp_path)
 
 
@@ -299,7 +299,7 @@ def test_written_priors_conform(quantiser, tmp_path):
         conform(plan_of("prior", shape, of=base, kind="pixelcnn"), shape, tmp_path)
 
 
-@pytest.mark.parametrize("parts", [{"spheres": 3}, {"kappa": 20.0}, {"latent": 2, "draws": 2}], ids=str)
+@pytest.mark.parametrize("parts", [{"spheres": 3}, {"kappa": 20.0}, {"latent": 2, "k": 2}], ids=str)
 @pytest.mark.parametrize("family", ["von-mises-fisher", "power-spherical"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_spherical_combinations_conform(network, family, parts, tmp_path):
@@ -308,7 +308,7 @@ def test_spherical_combinations_conform(network, family, parts, tmp_path):
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian-optimal", "pixelcnn"])
-@pytest.mark.parametrize("posterior", ["committed", "normalised"])
+@pytest.mark.parametrize("posterior", ["delta-vae", "bn-vae"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_posteriors_with_a_floor_conform(network, posterior, likelihood, tmp_path):
     parts = {"network": network, "posterior": posterior, "likelihood": likelihood}
@@ -324,8 +324,8 @@ def test_posteriors_with_a_floor_conform(network, posterior, likelihood, tmp_pat
         {"rate": 1.0},
         {"distortion": 1.0},
         {"information": 0.5},
-        {"draws": 3, "estimator": "stl"},
-        {"draws": 3, "estimator": "dreg"},
+        {"k": 3, "estimator": "stl"},
+        {"k": 3, "estimator": "dreg"},
         {"training": "aggressive"},
         {"training": "semi-amortised"},
     ],
@@ -404,7 +404,7 @@ def test_recipes_have_settings_that_exist(name):
         ({"beta": float("inf")}, ["beta", "inf", "finite"]),
         ({"warmup": float("inf")}, ["warmup", "inf", "finite"]),
         ({"warmup": float("nan")}, ["warmup", "nan"]),
-        ({"beta": 0.5, "draws": 5}, ["beta", "0.5", "draws", "5"]),
+        ({"beta": 0.5, "k": 5}, ["beta", "0.5", "k", "5"]),
         ({"scale": 0}, ["scale", "0", "greater than 0"]),
         ({"dropout": 1}, ["dropout", "1", "less than 1"]),
         ({"conditional": True, "classes": 3, "prior": "mixture"}, ["mixture", "labels", "normal or flow"]),
@@ -414,9 +414,9 @@ def test_recipes_have_settings_that_exist(name):
         ({"prior": "flow", "latent": 5000}, ["latent", "5000", "1024"]),
         ({"conditional": True, "classes": 3, "prior": "vamp"}, ["vamp", "labels", "normal or flow"]),
         ({"prior": "uniform"}, ["diagonal", "uniform", "go together"]),
-        ({"prior": "vamp", "posterior": "normalised"}, ["vamp", "normalised", "use diagonal"]),
+        ({"prior": "vamp", "posterior": "bn-vae"}, ["vamp", "bn-vae", "use --posterior diagonal"]),
         ({"posterior": "categorical", "prior": "vamp"}, ["categorical", "vamp", "go together"]),
-        ({"posterior": "categorical", "draws": 2}, ["categorical", "draws", "2", "leave draws out"]),
+        ({"posterior": "categorical", "k": 2}, ["categorical", "k", "2", "leave k out"]),
         ({"likelihood": "pixelcnn"}, ["pixelcnn", "images", "gaussian"]),
         ({"likelihood": "pixelcnn", "shape": [1, 4, 4], "kernels": [3, 4]}, ["kernels", "[3, 4]", "odd"]),
         ({"likelihood": "pixelcnn", "shape": [1, 4, 4], "kernels": [1]}, ["[1]", "first 3 or more"]),
@@ -439,8 +439,8 @@ def test_mistakes_are_answered_by_name_value_and_remedy(arguments, says):
         ({"adversary": 1.0, "mmd": 2.0}, "mmd is 2.0 and adversary 1.0"),
         ({"adversary": 1.0, "free_bits": 0.1}, "free_bits is 0.1 and adversary 1.0"),
         ({"adversary": 1.0, "training": "aggressive"}, "training is aggressive and adversary 1.0"),
-        ({"draws": 4, "mmd": 2.0}, "mmd is 2.0 and draws 4"),
-        ({"draws": 4, "adversary": 2.0}, "adversary is 2.0 and draws 4"),
+        ({"k": 4, "mmd": 2.0}, "mmd is 2.0 and k 4"),
+        ({"k": 4, "adversary": 2.0}, "adversary is 2.0 and k 4"),
     ],
     ids=str,
 )
@@ -466,7 +466,7 @@ def test_a_critic_is_a_player_of_its_own():
     x = torch.rand(16, 4)
     plan = recipes.make("vae", shape=(4,), latent=2, beta=0.0, adversary=3.0)
     terms = plan.objective.terms(plan.model, x, None, CLOCK)
-    assert (terms["doubt"].weight, terms["rate/z"].weight) == (3.0, 0.0)
+    assert (terms["adversarial"].weight, terms["rate/z"].weight) == (3.0, 0.0)
     assert set(plan.objective.players(plan.model)) == {"model", "critic"}
 
 
@@ -524,7 +524,7 @@ def test_combinations_cover_the_catalogue():
     for name, options in zip(
         ("posterior", "prior", "likelihood", "network"), (POSTERIORS, PRIORS, LIKELIHOODS, NETWORKS)
     ):
-        apart = {"posterior": {"categorical", "committed", "normalised", "iaf", "nsf"}, "prior": {"uniform"}}
+        apart = {"posterior": {"categorical", "delta-vae", "bn-vae", "iaf", "nsf"}, "prior": {"uniform"}}
         alone = apart.get(name, set())  # tested in pairs of their own
         assert set(options) | alone == set(schemas[name]["enum"]) - {"auto"}
 

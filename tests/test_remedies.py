@@ -11,7 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 from torch.testing import assert_close
 
 from latente import recipes
-from latente.conditionals import Committed, Diagonal, FixedNormal
+from latente.conditionals import Diagonal, FixedNormal, MinimumRate
 from latente.data import Examples
 from latente.divergences import FreeBits
 from latente.errors import RunError
@@ -90,9 +90,9 @@ def test_free_bits_by_dimension_need_dimensions():
 
 
 @pytest.mark.parametrize("nats", [0.05, 0.1, 0.2])
-def test_committed_posteriors_keep_their_rate_whatever_the_network_says(nats):
+def test_posteriors_of_the_delta_vae_keep_their_rate_whatever_the_network_says(nats):
     outputs = torch.cat([1e3 * torch.randn(2000, 8), torch.randn(2000, 8), torch.zeros(1, 8)]).double()
-    q = Committed(nn.Identity(), nats)(outputs)
+    q = MinimumRate(nn.Identity(), nats)(outputs)
     rate = kl_divergence(q.base_dist, Normal(0.0, 1.0))
     assert rate.isfinite().all() and rate.min() > nats - 1e-7
     assert rate.min() < nats + 1e-6 and q.stddev.min() < 1 < q.stddev.max()
@@ -102,7 +102,7 @@ def test_committed_posteriors_keep_their_rate_whatever_the_network_says(nats):
 
 
 def test_normalised_means_bound_the_rate_of_a_batch():
-    net = NormalisedMeans(nn.Linear(5, 2 * 32), features=32, spread=0.6)
+    net = NormalisedMeans(nn.Linear(5, 2 * 32), features=32, gamma=0.6)
     nn.init.normal_(net.net.weight)
     q = Diagonal(net)(torch.randn(256, 5))
     assert kl(Latent(q.mean, Standard(32)(), q)).mean() >= 32 * 0.36 / 2 - 1e-3
@@ -111,7 +111,7 @@ def test_normalised_means_bound_the_rate_of_a_batch():
 
 @pytest.mark.parametrize("size", [1e-1, 1e-3, 1e-5])
 def test_small_means_do_not_slip_under_the_floor(size):
-    net = NormalisedMeans(nn.Linear(5, 2 * 4, bias=False), features=4, spread=0.6)
+    net = NormalisedMeans(nn.Linear(5, 2 * 4, bias=False), features=4, gamma=0.6)
     nn.init.normal_(net.net.weight, std=size)
     loc = net(torch.randn(256, 5)).chunk(2, -1)[0]
     assert_close(loc.std(0, correction=0), torch.full((4,), 0.6), rtol=1e-3, atol=0)
@@ -175,7 +175,7 @@ def test_a_distortion_target_is_reached_at_the_least_rate(gaussian):
 
 def test_a_capacity_holds_the_rate(gaussian):
     x, vectors = gaussian
-    last = settled(vae_of(x, vectors, 0.5), ELBO(beta=Capacity(linear(500, end=2.5), price=5.0)), x)
+    last = settled(vae_of(x, vectors, 0.5), ELBO(beta=Capacity(linear(500, end=2.5), gamma=5.0)), x)
     assert last["rate/z"] == pytest.approx(2.5, rel=0.05)
 
 
@@ -358,9 +358,9 @@ def test_critic_and_model_take_turns():
     assert all(p.grad is None for p in plan.model.parameters())
     assert all(p.grad is not None for p in objective.critic.parameters())
     player, terms = turns.send(lambda: 0.0)
-    assert player == "model" and set(terms) == {"distortion", "rate/z", "doubt"}
+    assert player == "model" and set(terms) == {"distortion", "rate/z", "adversarial"}
     assert terms["rate/z"].weight == 0.0
-    terms["doubt"].value.mean().backward()
+    terms["adversarial"].value.mean().backward()
     assert any(p.grad is not None and p.grad.ne(0).any() for p in plan.model.posterior.parameters())
     players = objective.players(plan.model)
     assert not {id(p) for p in players["model"]} & {id(p) for p in players["critic"]}

@@ -1,7 +1,6 @@
 """The report: what it says, that it stands alone, and the commands it names."""
 
 import hashlib
-import json
 import re
 import shlex
 from html.parser import HTMLParser
@@ -13,7 +12,7 @@ import torch
 from latente import data as sources
 from latente import recipes, report, runs
 from latente.errors import LatenteError, RunError
-from latente.evaluation import Finding
+from latente.evaluation import Finding, evaluate, results, stored_evaluation
 from latente.report import page
 from latente.runs import Run
 from latente.settings import settings
@@ -27,7 +26,7 @@ QUICK = {"steps": 8, "batch": 64, "evaluate_every": 4, "log_every": 2, "threads"
 
 def trained(out, recipe="vae", source="digits", **arguments):
     run = runs.train(recipe, source, out, arguments={"latent": 2, "hidden": [16]} | arguments, **QUICK)
-    run.evaluate(k=5, examples=50)
+    evaluate(run, k=5, examples=50)
     return run
 
 
@@ -63,13 +62,13 @@ def written(run):
 
 
 def test_it_says_verdict_figures_and_how_to_make_it_again(run, written):
-    found, text = run.evaluation(), Page(written).text
+    found, text = stored_evaluation(run), Page(written).text
     for finding in found.findings:
         assert finding.evidence in text and finding.advice in text
     assert text.index(page.headline([f for f in found.findings if f.problem])) < text.index("Figures")
-    assert f"{-found.elbo.mean:.2f} ± {found.elbo.se:.2f} nats" in text
+    assert f"{-found['bound'].elbo.mean:.2f} ± {found['bound'].elbo.se:.2f} nats" in text
     assert (
-        f"{found.nll.mean:.2f} ± {found.nll.se:.2f}" in text
+        f"{found['nll'].mean:.2f} ± {found['nll'].se:.2f}" in text
         and "k = 5 draws" in text
         and "50 examples" in text
     )
@@ -109,7 +108,7 @@ def test_names_of_the_user_are_text_and_nothing_else(tmp_path):
         arguments={"latent": 2, "hidden": [8]},
         **QUICK,
     )
-    run.evaluate(k=2, examples=20)
+    evaluate(run, k=2, examples=20)
     written = report.write(run, tmp_path / "new" / "page.html").read_text()
     parsed = Page(written)
     assert "script" not in {tag for tag, _ in parsed.tags}
@@ -129,10 +128,9 @@ def test_an_autoencoder_is_told_what_it_is_not(tmp_path):
 
 def test_it_evaluates_a_run_that_was_not(run, monkeypatch, tmp_path):
     asked = []
-    copy = runs.Run(run.path, run.record)
-    monkeypatch.setattr(runs.Run, "evaluation", lambda self: None)
-    found = page.Evaluation.of_json(json.loads((run.path / "evaluation.json").read_bytes()))
-    monkeypatch.setattr(runs.Run, "evaluate", lambda self: asked.append(self) or found)
+    copy, found = runs.Run(run.path, run.record), stored_evaluation(run)
+    monkeypatch.setattr(results, "stored_evaluation", lambda run: None)
+    monkeypatch.setattr(results, "evaluate", lambda run: asked.append(run) or found)
     report.write(copy, tmp_path / "x.html")
     assert asked == [copy]
 
@@ -206,7 +204,7 @@ def parsed(text):
         recorded("vae", {"beta": 0.1}, lr=3e-5, epochs=2.5, compile=True, track=["csv", "tensorboard"]),
         recorded("deep-vae", {"dropout": 0.25}, lr=1e-4, batch=32),
         recorded(
-            "iwae", {"draws": 5}, path="my runs/it's; rm -rf $HOME", source="/a b/c.csv", label="the `label`"
+            "iwae", {"k": 5}, path="my runs/it's; rm -rf $HOME", source="/a b/c.csv", label="the `label`"
         ),
     ],
     ids=range(5),

@@ -483,8 +483,8 @@ def trained():
 def test_a_spherical_vae_learns_and_is_judged(trained):
     model, digits = trained
     found = evaluate(model, digits, k=20, examples=200)
-    group = found.latents["z"]
-    assert found.rate.mean > 3 and found.shuffle.other.mean > 10
+    group = found["codes"].groups["z"]
+    assert found["bound"].rate.mean > 3 and found["shuffle"].other.mean > 10
     assert (group.dimensions, group.kl, group.prior) == (8, None, "UniformSphere")
     assert group.active == 8 and max(group.activity) < 4.01
     json.dumps(found.to_json())

@@ -13,7 +13,7 @@ from latente.conditionals import Bernoulli
 from latente.errors import LatenteError, RunError, TrainingError
 from latente.evaluation.bounds import log_weights
 from latente.models import TopDown
-from latente.nn.ladder import bounded
+from latente.nn.ladder import bounded_scale
 from latente.objectives import ELBO, Objective, Term
 from latente.schedules import Clock
 from latente.trace import Latent, kl, mean
@@ -54,7 +54,7 @@ def test_the_rate_is_that_of_the_posterior_relative_to_the_prior():
 
 def test_scales_are_bounded_and_smooth():
     a = torch.tensor([-1e4, -1.0, 0.0, 1e4], dtype=torch.float64, requires_grad=True)
-    b = bounded(a)
+    b = bounded_scale(a)
     assert b.abs().max() <= 5 and b[2] == 0
     assert_close(torch.autograd.grad(b.sum(), a)[0][2], torch.tensor(1.0, dtype=torch.float64))
 

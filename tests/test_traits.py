@@ -132,7 +132,7 @@ MAKERS = {
     "UniformSphere": lambda: own.UniformSphere(torch.zeros(N, 3)),
     "VonMisesFisher": lambda: own.VonMisesFisher(unit(N, 3), torch.rand(N) + 2),
     "Words": lambda: own.Words(SentenceDecoder(2, vocabulary=5, embedding=3, hidden=4), torch.randn(N, 2), 3),
-    "WrittenCodes": lambda: own.WrittenCodes(Writes(), None, (2,), (N,)),
+    "AutoregressiveCodes": lambda: own.AutoregressiveCodes(Writes(), None, (2,), (N,)),
     "HiddenMarginal": lambda: RBM((2,), 3)(torch.rand(N, 2).round()).latents["h"].p.expand((N,)),
 }
 
@@ -152,7 +152,7 @@ MASSES = {
     "OneHotCategorical": None,
     "UniformCodes": range(4),
     "Words": range(6),
-    "WrittenCodes": range(4),
+    "AutoregressiveCodes": range(4),
 }  # the values of each number; None for one-hot vectors of four
 
 
@@ -261,7 +261,7 @@ def test_masses_sum_to_one(d, name, agrees):
     else:
         size = d.event_shape.numel() if d.event_shape else 1
         rows = torch.tensor(list(itertools.product(values, repeat=size)), dtype=torch.get_default_dtype())
-        if name in ("Categorical", "Code", "UniformCodes", "Words", "WrittenCodes"):
+        if name in ("Categorical", "Code", "UniformCodes", "Words", "AutoregressiveCodes"):
             rows = rows.long()
         if name == "Words":  # nothing but padding follows the end, and nothing else is padding
             ended = ((rows == 1).cumsum(1) - (rows == 1).long()) > 0
@@ -433,7 +433,7 @@ def test_which_nats_are_code_lengths():
         assert traits.no_bits(MAKERS[name](), bits) == ""
     assert "not normalised" in traits.no_bits(MAKERS["BernoulliEvent"](), grey)
     assert "perplexity" in traits.no_bits(MAKERS["Words"](), bits)
-    assert "a point" in traits.no_bits(MAKERS["Strokes"](), bits)
+    assert "per point" in traits.no_bits(MAKERS["Strokes"](), bits)
     assert "(Normal) is a density" in traits.no_bits(MAKERS["Normal"](), bits)
 
 
@@ -446,7 +446,7 @@ def test_the_normaliser_is_that_of_the_machine():
 
 
 def test_only_written_codes_are_steered():
-    p = MAKERS["WrittenCodes"]()
+    p = MAKERS["AutoregressiveCodes"]()
     colder = traits.steered(p, temperature=0.5, guidance=2.0)
     assert (colder.draw.temperature, colder.draw.guidance) == (0.5, 2.0) and p.draw.temperature == 1
     assert traits.steered(normals(), temperature=0.5) is None

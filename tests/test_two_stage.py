@@ -17,8 +17,9 @@ from latente import cli, recipes, report, runs
 from latente.conditionals import Diagonal, Point
 from latente.data import Examples
 from latente.errors import DataError, LatenteError, RunError
-from latente.evaluation import classify, log_probabilities
-from latente.evaluation.classification import Confusion, calibration_error, confusions
+from latente.evaluation import Evaluation, classify, evaluate, log_probabilities, stored_evaluation, verdict
+from latente.evaluation.figures.labels import Confusion, calibration_error, confusions
+from latente.kinds import KINDS
 from latente.models import VAE, Classes, Classifier
 from latente.models.classifier import logistic_regression
 from latente.nn import MLP
@@ -171,13 +172,13 @@ def test_all_but_the_prior_is_that_of_the_base(bases, fitted):
 
 
 def test_the_bound_of_a_variational_autoencoder_gets_no_worse(bases, fitted):
-    before, after = (found["vae"].evaluate(k=20, examples=500) for found in (bases, fitted))
+    before, after = (evaluate(found["vae"], k=20, examples=500) for found in (bases, fitted))
     assert (
-        after.distortion.mean == pytest.approx(before.distortion.mean, rel=1e-5)
-        and after.rate.mean < before.rate.mean - 0.1
+        after["bound"].distortion.mean == pytest.approx(before["bound"].distortion.mean, rel=1e-5)
+        and after["bound"].rate.mean < before["bound"].rate.mean - 0.1
     )
-    assert after.elbo.mean > before.elbo.mean and after.nll.mean < before.nll.mean
-    assert after.latents["z"].auc.mean < before.latents["z"].auc.mean
+    assert after["bound"].elbo.mean > before["bound"].elbo.mean and after["nll"].mean < before["nll"].mean
+    assert after["codes"].groups["z"].auc.mean < before["codes"].groups["z"].auc.mean
 
 
 def test_an_autoencoder_becomes_generative(bases, fitted):
@@ -191,8 +192,8 @@ def test_an_autoencoder_becomes_generative(bases, fitted):
     nearest = torch.cdist(torch.from_numpy(samples).flatten(1), x.flatten(1)).min(1).values
     own = torch.cdist(x[:64].flatten(1), x[64:].flatten(1)).min(1).values
     assert nearest.mean() < 1.1 * own.mean(), "samples lie further from digits than digits do"
-    found = run.evaluate(examples=500)
-    assert found.latents["z"].auc.mean < 0.75 and not [
+    found = evaluate(run, examples=500)
+    assert found["codes"].groups["z"].auc.mean < 0.75 and not [
         f for f in found.findings if f.name == "not a generative model"
     ]
 
@@ -203,7 +204,7 @@ def test_what_is_said_of_points_with_a_density_for_a_prior(bases, fitted):
         (bases["autoencoder"], ("−log p(x, z)", "no bound of −log p(x)", "prior is flat")),
         (fitted["autoencoder"], ("−log p(x, z)", "no bound of −log p(x)", "may be negative")),
     ):
-        found = run.evaluate(k=5, examples=200)
+        found = evaluate(run, k=5, examples=200)
         first, _, rate, *_ = report.figures(found)
         assert (first.name, says[1] in first.meaning, says[2] in rate.meaning) == (says[0], True, True)
         assert ("ELBO" in found.verdict) <= (says[0] == "−ELBO")
@@ -270,7 +271,7 @@ def test_a_pair_is_saved_and_loaded_as_one(pair, tmp_path):
     last = run.model.state_dict()
     shutil.rmtree(base)
     opened = Run.open(run.path)
-    assert opened.evaluate(k=2, examples=50).rate.mean > 0
+    assert evaluate(opened, k=2, examples=50)["bound"].rate.mean > 0
     assert report.command(opened).startswith(f"latente train prior --of {base} --data digits")
     shutil.rmtree(run.path / "checkpoints" / "00000008")
     again = runs.resume(run.path)
@@ -462,10 +463,11 @@ def test_a_classifier_learns_from_its_labels_alone(bases, classifier):
     assert opened.record["data"]["sizes"]["train"] == 205 and opened.record["arguments"]["labels"] == 205
     rows = base.data.train.x[few(base.data.train, 205, 0)]
     assert train.x.equal(rows) and opened.data.test.x.equal(base.data.test.x)
-    found = Run.open(classifier.path).evaluate()
+    e = evaluate(Run.open(classifier.path))
+    found = e["labels"]
     assert found.labels == 205 and found.chosen_by == 500 and found.examples == 500
     assert found.error.mean < 0.4 and found.guess > 0.85
-    assert opened.evaluation() == found
+    assert stored_evaluation(opened) == e
 
 
 def test_a_classifier_starts_from_the_encoder_and_the_best_head(bases, tmp_path):
@@ -494,7 +496,8 @@ def test_the_figures_of_a_classifier(classifier):
     most = found.confusions[0]
     true, taken = (data.classes.index(name) for name in (most.true, most.taken))
     assert most.count == ((y == true) & (p.argmax(1) == taken)).sum() and most.of == (y == true).sum()
-    assert found.verdict.startswith("Nothing is wrong: error") and "learnt from 205 labels" in found.verdict
+    said = verdict(Evaluation("digits", "test", found.examples, {"labels": found}))
+    assert said.startswith("Nothing is wrong: error") and "learnt from 205 labels" in said
     terms = CrossEntropy().terms(model, x, y, CLOCK)
     assert terms["cross-entropy"].value.mean().item() == pytest.approx(found.cross_entropy.mean, rel=1e-4)
     assert terms["error"].monitor and terms["error"].value.mean().item() == pytest.approx(found.error.mean)
@@ -528,19 +531,25 @@ class Says(nn.Module):
 
 @pytest.mark.parametrize(
     ("odds", "blind", "says"),
-    [(0.1, True, ["no better than guessing"]), (3.0, False, ["too sure of itself"]), (0.7, False, [])],
+    [(0.1, True, ["no better than guessing"]), (3.0, False, ["overconfident"]), (0.7, False, [])],
 )
 def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
     y = torch.arange(600) % 3
     x = torch.where(torch.arange(600) % 2 == 0, y, (y + 1) % 3)  # right for every second one
     rows = Examples(x[:, None].float(), y)
     data = SimpleNamespace(
-        train=rows, validation=rows, test=rows, benchmark="numbers", name="numbers", classes=("a", "b", "c")
+        train=rows,
+        validation=rows,
+        test=rows,
+        benchmark="numbers",
+        name="numbers",
+        classes=("a", "b", "c"),
+        kind=KINDS["vectors"],
     )
-    found = classify(Classifier(Point(Says(odds, blind)), Classes(nn.Identity())), data)
-    assert [f.name for f in found.findings] == says
-    assert found.error.mean == pytest.approx(2 / 3 if blind else 1 / 2)
-    assert found.verdict.startswith("Nothing is wrong") == (not any(f.problem for f in found.findings))
+    e = evaluate(Classifier(Point(Says(odds, blind)), Classes(nn.Identity())), data)
+    assert list(e) == ["labels"] and [f.name for f in e.findings] == says
+    assert e["labels"].error.mean == pytest.approx(2 / 3 if blind else 1 / 2)
+    assert e.verdict.startswith("Nothing is wrong") == (not any(f.problem for f in e.findings))
 
 
 # ------------------------------------------------------------------------------------------------- on the command line

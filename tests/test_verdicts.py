@@ -14,6 +14,8 @@ from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale,
 from latente.data import Examples
 from latente.data.looks import Pixels
 from latente.evaluation import Estimate, evaluate, findings, verdict
+from latente.evaluation.figures.codes import Codes
+from latente.evaluation.figures.training import Training
 from latente.kinds import KINDS
 from latente.models import VAE
 from latente.nn import MLP
@@ -89,8 +91,8 @@ def finding(e, name):
 def test_a_healthy_run(healthy):
     e, problems = healthy
     assert problems == []
-    assert e.verdict.startswith("Nothing is wrong") and f"{e.elbo.mean:.2f}" in e.verdict
-    assert -140 < e.elbo.mean < -100 and e.rate.mean > 15
+    assert e.verdict.startswith("Nothing is wrong") and f"{e['bound'].elbo.mean:.2f}" in e.verdict
+    assert -140 < e["bound"].elbo.mean < -100 and e["bound"].rate.mean > 15
 
 
 def test_total_collapse(digits):
@@ -120,7 +122,7 @@ def test_sigma_too_large_is_not_collapse(digits):
     assert problems == ["sigma too large"]
     found = finding(e, "sigma too large")
     assert found.sure == "certain" and found.change == {"likelihood": "gaussian-optimal"}
-    assert e.rate.mean < 0.1 and "not collapse" in found.evidence
+    assert e["bound"].rate.mean < 0.1 and "not collapse" in found.evidence
 
 
 def test_sigma_too_large_blurs(digits):
@@ -139,7 +141,7 @@ def test_the_best_sigma_is_neither(digits):
     some = data(digits, "none")
     e, problems = judged(trained(net(lambda m: OptimalScale(m, 3), latent=4), some.train, 300), some)
     assert problems == []
-    assert e.likelihood.scale == pytest.approx(e.likelihood.train_residual, rel=0.1)
+    assert e["likelihood"].scale == pytest.approx(e["likelihood"].train_residual, rel=0.1)
 
 
 def test_beta_unfinished(digits):
@@ -154,7 +156,7 @@ def test_overfitting(digits):
     some = data(digits, n=200)
     e, problems = judged(trained(net(hidden=200), some.train, 600), some)
     assert problems == ["overfitting"]
-    assert e.train_elbo.mean - e.elbo.mean > 30
+    assert e["training"].elbo.mean - e["bound"].elbo.mean > 30
 
 
 def test_holes_in_the_prior(digits):
@@ -163,10 +165,10 @@ def test_holes_in_the_prior(digits):
     assert problems == ["holes in the prior"]
     assert finding(e, "holes in the prior").sure == "certain"
     assert finding(e, "holes in the prior").change == {"beta": 1.0}
-    assert e.shuffle.prior.mean > 0 and e.latents["z"].auc.mean > 0.99
+    assert e["shuffle"].prior.mean > 0 and e["codes"].groups["z"].auc.mean > 0.99
     changes = []
     for share in (1.0, 0.5):  # of the rate that was free
-        found = findings(replace(e, floor=share * e.rate.mean))
+        found = findings(e.having(beta=replace(e["beta"], floor=share * e["bound"].rate.mean)))
         changes.append(next(f.change for f in found if f.name == "holes in the prior"))
     assert changes == [{"free_nats": 0.0}, {"beta": 1.0}]
 
@@ -181,7 +183,12 @@ def test_an_autoencoder_is_not_a_generative_model(digits):
 
 def changed(e, **figures):
     """The evaluation with other figures of its only group."""
-    return replace(e, latents={"z": replace(e.latents["z"], **figures)})
+    return e.having(codes=Codes({"z": replace(e["codes"].groups["z"], **figures)}))
+
+
+def gapped(e, gap, se=0.1):
+    """The evaluation with a bound on training data that is higher by so much."""
+    return e.having(training=Training(Estimate(e["bound"].elbo.mean + gap, se)))
 
 
 def test_pruning_is_no_problem(healthy):
@@ -193,34 +200,36 @@ def test_pruning_is_no_problem(healthy):
 
 def test_partial_collapse(healthy):
     e = healthy[0]
-    faint = replace(e, rate=Estimate(0.5, 0.01), rates={"z": Estimate(0.5, 0.01)})
+    rate = Estimate(0.5, 0.01)
+    faint = e.having(bound=replace(e["bound"], rate=rate, rates={"z": rate}))
     assert [(f.name, f.sure) for f in findings(faint)] == [("partial collapse", "possible")]
-    z = e.latents["z"]
-    dead = replace(e, latents={"top": z, "z": z}, rates={"top": Estimate(0.01, 0.001), "z": e.rate})
+    z = e["codes"].groups["z"]
+    rates = {"top": Estimate(0.01, 0.001), "z": e["bound"].rate}
+    dead = e.having(codes=Codes({"top": z, "z": z}), bound=replace(e["bound"], rates=rates))
     assert [(f.name, f.sure) for f in findings(dead)] == [("partial collapse", "likely")]
     assert "top" in findings(dead)[0].evidence
-    assert [f.name for f in findings(replace(faint, beta=replace(e.beta, last=0.3)))] == ["beta unfinished"]
+    assert [f.name for f in findings(faint.having(beta=replace(e["beta"], last=0.3)))] == ["beta unfinished"]
 
 
 def test_beta_other_than_one_is_a_note(healthy):
     e = healthy[0]
-    (note,) = findings(replace(e, beta=replace(e.beta, last=4.0, limit=4.0)))
+    (note,) = findings(e.having(beta=replace(e["beta"], last=4.0, limit=4.0)))
     assert note.name == "beta is not 1" and not note.problem and "less rate" in note.evidence
-    assert findings(replace(e, beta=replace(e.beta, last=0.999))) == ()
+    assert findings(e.having(beta=replace(e["beta"], last=0.999))) == ()
 
 
 def test_a_significant_gap_that_is_small_is_no_overfitting(healthy):
     e = healthy[0]
-    spread = e.elbo.se * 1000**0.5
-    assert findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.4 * spread, 0.1))) == ()
-    (found,) = findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.6 * spread, 0.1)))
+    spread = e["bound"].elbo.se * 1000**0.5
+    assert findings(gapped(e, 0.4 * spread)) == ()
+    (found,) = findings(gapped(e, 0.6 * spread))
     assert (found.name, found.sure) == ("overfitting", "likely")
-    assert findings(replace(e, train_elbo=Estimate(e.elbo.mean + 0.6 * spread, spread))) == ()
+    assert findings(gapped(e, 0.6 * spread, spread)) == ()
 
 
 def test_mismatch_counts_as_a_hole(healthy):
     e = healthy[0]
-    z = e.latents["z"]
+    z = e["codes"].groups["z"]
     assert findings(changed(e, auc=Estimate(0.9, 0.01))) == ()
     half = 0.6 * z.rate.mean
     (found,) = findings(changed(e, auc=Estimate(0.9, 0.01), mismatch=(half, half + 1)))
@@ -230,11 +239,9 @@ def test_mismatch_counts_as_a_hole(healthy):
 
 def test_causes_come_before_symptoms(healthy):
     e = changed(healthy[0], auc=Estimate(0.999, 0.0005))
-    e = replace(
-        e,
-        train_elbo=Estimate(e.elbo.mean + 60, 1.0),
-        beta=replace(e.beta, last=0.1),
-        likelihood=replace(e.likelihood, is_normal=True, scale=1.0, train_residual=0.2),
+    e = gapped(e, 60, 1.0).having(
+        beta=replace(e["beta"], last=0.1),
+        likelihood=replace(e["likelihood"], is_normal=True, scale=1.0, train_residual=0.2),
     )
     assert [f.name for f in findings(e)] == [
         "beta unfinished",

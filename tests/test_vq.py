@@ -11,10 +11,10 @@ from torch.testing import assert_close
 
 from latente import recipes
 from latente.data.examples import Examples
-from latente.distributions import Code, Sampling, UniformCodes, WrittenCodes
+from latente.distributions import AutoregressiveCodes, Code, Sampling, UniformCodes
 from latente.evaluation.bounds import draw, log_weights
-from latente.nn import FSQ, VQ, Bag, CaptionTransformer, CodeWriter, ConvFromPlanes, ConvToPlanes
-from latente.objectives import FitCodes, TokeniserLoss, perplexity
+from latente.nn import FSQ, VQ, Bag, CaptionTransformer, CodeTransformer, ConvFromPlanes, ConvToPlanes
+from latente.objectives import FitCodes, TokeniserLoss, codebook_perplexity
 from latente.schedules import Clock
 from latente.settings import settings
 from latente.trace import Latent, kl
@@ -162,7 +162,7 @@ def test_gradients_reach_encoder_and_codebook():
 
 def writer(codes=3, positions=4, words=0):
     torch.manual_seed(0)
-    net = CodeWriter(codes, positions, words, features=8, depth=2)
+    net = CodeTransformer(codes, positions, words, features=8, depth=2)
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.3 * torch.randn_like(p))
@@ -181,14 +181,14 @@ def test_a_uniform_prior_costs_the_logarithm_of_the_number_of_codes():
 def test_written_codes_sum_to_one_over_all_grids(words):
     net = writer(words=words)
     caption = Bag(9, 6)(CAPTIONS[:1]) if words else None
-    p = WrittenCodes(net, caption, (2, 2))
+    p = AutoregressiveCodes(net, caption, (2, 2))
     grids = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
     assert_close(p.log_prob(grids).exp().sum(), torch.tensor(1.0), rtol=1e-5, atol=1e-5)
 
 
 def test_codes_are_written_from_the_distribution_that_scores_them():
     net, caption = writer(codes=2, positions=3, words=6), Bag(9, 6)(CAPTIONS[:1])
-    p = WrittenCodes(net, caption, (1, 3), (1,))
+    p = AutoregressiveCodes(net, caption, (1, 3), (1,))
     torch.manual_seed(0)
     drawn = p.sample((20_000,)).view(-1, 3)
     grids = torch.tensor(list(itertools.product(range(2), repeat=3)))
@@ -282,8 +282,8 @@ def test_a_bound_with_codes_is_distortion_and_written_rate():
 
 
 def test_a_tokeniser_tells_how_its_codes_are_used():
-    assert perplexity(torch.tensor([0, 0, 0, 0])).item() == 1
-    assert_close(perplexity(torch.arange(7)).item(), 7.0)
+    assert codebook_perplexity(torch.tensor([0, 0, 0, 0])).item() == 1
+    assert_close(codebook_perplexity(torch.arange(7)).item(), 7.0)
     for quantiser in ("fsq", "vq", "vq-ema"):
         plan = model_of(quantiser)
         x = torch.rand(4, 1, 8, 8)
@@ -295,8 +295,8 @@ def test_a_tokeniser_tells_how_its_codes_are_used():
         assert ("far/z" in terms) == (quantiser != "fsq")
 
 
-def test_only_the_prior_is_fitted_and_silence_leaves_captions_out():
-    plan = model_of("vq-ema", silence=0.5)
+def test_only_the_prior_is_fitted_and_caption_dropout_leaves_captions_out():
+    plan = model_of("vq-ema", caption_dropout=0.5)
     model = plan.model.train()
     before = {
         n: t.clone()

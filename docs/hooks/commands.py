@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import typer
-
-from latente import cli
+from latente import cli, recipes
+from latente.cli.train import command
 
 TARGET = Path(__file__).parents[1] / "reference" / "commands.md"
 OPENING = """# Commands
@@ -72,24 +71,14 @@ def section(words: str, function: Callable[..., Any]) -> str:
     return "\n".join(lines)
 
 
-def walk(app: typer.Typer, words: str = "latente") -> list[str]:
-    own = [
-        section(f"{words} {c.name or c.callback.__name__}", c.callback)
-        for c in app.registered_commands
-        if c.callback
-    ]
-    groups = [
-        part
-        for g in app.registered_groups
-        if g.typer_instance
-        for part in walk(g.typer_instance, f"{words} {g.name}")
-    ]
-    return own + groups
+def sections() -> list[str]:
+    own = [section(f"latente {c.name}", c.callback) for c in cli.app.registered_commands if c.callback]
+    return own + [section(f"latente train {name}", command(name)) for name in sorted(recipes.RECIPES)]
 
 
 def page() -> str:
     """Returns the whole page."""
-    return OPENING + "\n" + "\n".join(walk(cli.app))
+    return OPENING + "\n" + "\n".join(sections())
 
 
 if __name__ == "__main__":

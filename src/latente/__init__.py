@@ -21,6 +21,7 @@ HOMES = {
     "VAE": "models",
     "evaluate": "evaluation",
     "fit": "runs",
+    "generate_images": "evaluation",
     "kl": "trace",
     "load": "runs",
     "load_data": "data",
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "fit",
+    "generate_images",
     "kl",
     "load",
     "load_data",
@@ -48,7 +50,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .data import load as load_data
-    from .evaluation.evaluate import evaluate
+    from .evaluation.generation import generate_images
+    from .evaluation.results import evaluate
     from .models import VAE
     from .objectives import ELBO, IWAE
     from .recipes import make

@@ -18,7 +18,7 @@ from .data.kind import Kind
 from .distributions import onto
 from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
-from .models import Classifier, Labelling
+from .models import label_law
 from .trace import Model, mean
 
 __all__ = ["classify", "decode", "encode", "score"]
@@ -168,7 +168,7 @@ def classify(
         each = (held.batch(slice(i, i + 1))[0] for i in range(len(held)))  # by itself: its draws are its own
         found = [classify_by_bayes(model, x, len(classes), draws, seed=seed) for x in each]
         p = torch.cat(found).exp().numpy()
-    elif isinstance(model, Classifier | Labelling):
+    elif label_law(model) is not None:
         p = log_probabilities(model, held).exp().numpy()
     else:
         raise LatenteError("the model infers no labels: give the draws of Bayes' rule, e.g. 30")

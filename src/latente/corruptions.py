@@ -1,11 +1,11 @@
-r"""Corruptions: what a denoising autoencoder sees in place of the data.
+r"""Corruptions: the input of a denoising autoencoder in place of the data.
 
 A corruption draws :math:`\tilde x \sim C(\tilde x | x)`. The autoencoder encodes :math:`\tilde x` and is scored on the clean
 :math:`x`: it cannot copy, whatever the size of its code, and must learn where data lies to move corrupted points back there
 (Vincent et al., 2010). It is the same bound with another input, `ELBO(corrupt=Gaussian(0.3))`.
 
 Each is a callable from a tensor to a tensor of the same shape. It draws from the global generator of random numbers, which the
-trainer seeds before each step: every look at an example is corrupted anew, and a run is still a function of its seed.
+trainer seeds before each step: every look at an example is corrupted afresh, and a run is still a function of its seed.
 
 References:
     | Stacked Denoising Autoencoders (Vincent et al., 2010)

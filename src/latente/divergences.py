@@ -1,7 +1,7 @@
-r"""Divergences of a latent group: what a bound may charge for a code in place of the plain KL.
+r"""Divergences of a latent group: penalties of a bound on a code in place of the plain KL.
 
 A divergence takes a :class:`~latente.trace.Latent` and returns nats with shape :math:`(B)`. The rule of the house: what it
-returns is always the *true* rate, also where it charges less for it. Free bits (Kingma et al., 2016) are
+returns is always the *true* rate, also where its gradient is cut. Free bits (Kingma et al., 2016) are
 :math:`\sum_g \max(\lambda, \mathrm{E}_x \, \mathrm{KL}_g)`, whose gradient is that of the KL above :math:`\lambda` and zero
 below; here the value below stays the KL itself, and only its gradient is cut. So the ELBO that such a run reports is the ELBO.
 """
@@ -18,11 +18,11 @@ __all__ = ["FreeBits", "by_dimension"]
 
 
 class FreeBits:
-    r"""Charges for a group's rate only where its mean over the batch is above a floor :math:`\lambda`.
+    r"""Penalises a group's rate only where its mean over the batch is above a floor :math:`\lambda`.
 
-    Below the floor the posterior is free, so the decoder gets to know the code before the code has to pay. A dimension that
-    stays *at* the floor may still say nothing of its example (a constant mean is charged like an informative one): read
-    the active dimensions beside the rate.
+    Below the floor the posterior is free, so the decoder learns the code before the code is penalised. A dimension that
+    stays *at* the floor may still have no information on its example (a constant mean has the same rate as an informative
+    one): read the active dimensions beside the rate.
 
     References:
         | Improved Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)

@@ -7,7 +7,6 @@ likelihood shows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,21 +16,16 @@ import torch
 
 from . import recipes, runs
 from .errors import Interrupted, LatenteError, RunError
-from .evaluation.classification import Classification
-from .evaluation.diagnosis import Diagnosis
-from .evaluation.diagnosis import diagnose as measure
-from .evaluation.verdicts import Finding
+from .evaluation import Evaluation, Finding, evaluation_of, verdict
+from .evaluation.results import asked_of, diagnose_run, keep_diagnosis
 from .runs import Run
 from .runs.store import unused
-from .training.checkpoint import write_whole
 
-__all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "remedies_folder", "stored", "try_remedies"]
-
-DIAGNOSIS = "diagnosis.json"
+__all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "remedies_folder", "try_remedies"]
 
 USUAL: tuple[dict[str, Any], ...] = (
     {"training": "aggressive"},
-    {"posterior": "normalised"},
+    {"posterior": "bn-vae"},
     {"skip": True},
     {"rate": 5.0},
     {"free_bits": 0.25},
@@ -46,65 +40,51 @@ class Row:
     Arguments:
         name: The run, or the change that was tried.
         benchmark: The data and how it is read: figures of two benchmarks do not compare.
+        split: The split that was held out; figures of two splits do not compare.
+        examples: The number of examples.
+        k: The draws of the importance-weighted bound.
         elbo: −ELBO at β = 1.
         nll: −log p(x), importance-weighted.
         rate: KL(q(z|x) ‖ p(z)).
         information: The lower bound of the mutual information.
         active: The active dimensions, and how many there are.
-        shuffled: What log p(x|z) loses with another example's code.
+        shuffled: The drop in log p(x|z) with shuffled codes.
         auc: How well codes are told from prior samples: ½ is not at all.
         problem: The first problem found; empty where there is none.
     """
 
     name: str
     benchmark: str
+    split: str
+    examples: int
+    k: int | None
     elbo: float
     nll: float | None
     rate: float
     information: float | None
     active: tuple[int, int] | None
-    shuffled: float
+    shuffled: float | None
     auc: float | None
     problem: str
 
+    @property
+    def asked(self) -> str:
+        """How it was measured, in words; rows of another way do not compare."""
+        draws = "" if self.k is None else f", k = {self.k:,}"
+        return f"{self.examples:,} {self.split} examples{draws}"
 
-def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Diagnosis:
+
+def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Evaluation:
     """Evaluates a run, if that was not done, and measures why its code is as it is; the figures are stored in the run.
 
     Raises:
-        RunError: If the run is a classifier, or has no weights.
+        RunError: If the run has no code, or has no weights.
     """
-    evaluation = run.evaluation() or run.evaluate()
-    if isinstance(evaluation, Classification):
-        raise RunError(
-            f"{run.path} is a classifier, which has no code to diagnose: see latente evaluate {run.path}"
-        )
-    if not evaluation.latents:
-        raise RunError(f"{run.path} has no latent code to diagnose: see latente evaluate {run.path}")
-    found = measure(
-        run.model,
-        run.data,
-        evaluation,
-        examples=examples,
-        steps=steps,
-        baseline_steps=baseline_steps,
-        seed=run.settings.seed,
-    )
-    found = replace(found, findings=tuple(at_hand(run, f) for f in found.findings))
-    write_whole(run.path / DIAGNOSIS, json.dumps(found.to_json(), indent=1).encode())
+    found = diagnose_run(run, examples=examples, steps=steps, baseline_steps=baseline_steps)
+    told = tuple(at_hand(run, f) for f in found.findings)
+    found = replace(found, findings=told, verdict=verdict(found, told))
+    keep_diagnosis(run, found)
     return found
-
-
-def stored(run: Run) -> Diagnosis | None:
-    """Returns the stored diagnosis, if `diagnose` was run since the run was last evaluated."""
-    file, evaluation = run.path / DIAGNOSIS, run.evaluation()
-    if not file.exists() or evaluation is None:
-        return None
-    try:
-        found = Diagnosis.of_json(json.loads(file.read_bytes()))
-    except ValueError:  # damaged, or of another version
-        return None
-    return found if found.evaluation == evaluation else None
 
 
 def at_hand(run: Run, finding: Finding) -> Finding:
@@ -133,7 +113,7 @@ def is_new(run: Run, change: Mapping[str, Any]) -> bool:
     return True
 
 
-def remedies(run: Run, diagnosis: Diagnosis, most: int = 4) -> list[dict[str, Any]]:
+def remedies(run: Run, diagnosis: Evaluation, most: int = 4) -> list[dict[str, Any]]:
     """Lists changes to try: first what the findings name, then the usual ones that the run's recipe has."""
     named = [f.change for f in diagnosis.findings if f.change and f.problem]
     found: list[dict[str, Any]] = []
@@ -204,24 +184,26 @@ def compare(found: Iterable[Run]) -> list[Row]:
 
 
 def row(run: Run, name: str) -> Row:
-    e = run.evaluation() or run.evaluate()
-    if isinstance(e, Classification):
-        raise LatenteError(
-            f"{run.path} is a classifier: compare it by its error, latente evaluate {run.path}"
-        )
-    groups = list(e.latents.values())
+    e = evaluation_of(run)
+    if "bound" not in e:
+        raise LatenteError(f"{run.path} has no bound to compare: see latente evaluate {run.path}")
+    groups = list(e["codes"].groups.values()) if "codes" in e else []
     counted = [(g.active, g.dimensions) for g in groups if g.active is not None]
     first = groups[0] if groups else None
     problems = [f.name for f in e.findings if f.problem]
+    split, examples, k = asked_of(e)
     return Row(
         name=name,
         benchmark=e.benchmark,
-        elbo=-e.elbo.mean,
-        nll=None if e.nll is None else e.nll.mean,
-        rate=e.rate.mean,
+        split=split,
+        examples=examples,
+        k=k,
+        elbo=-e["bound"].elbo.mean,
+        nll=e["nll"].mean if "nll" in e else None,
+        rate=e["bound"].rate.mean,
         information=None if first is None or first.information is None else first.information.lower.mean,
         active=(sum(a for a, _ in counted), sum(d for _, d in counted)) if counted else None,
-        shuffled=e.shuffle.other.mean,
+        shuffled=e["shuffle"].other.mean if "shuffle" in e else None,
         auc=None if first is None or first.auc is None else first.auc.mean,
         problem=problems[0] if problems else "",
     )

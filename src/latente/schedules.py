@@ -1,4 +1,4 @@
-r"""Schedules: what a weight such as :math:`\beta` is at each moment of a run.
+r"""Schedules: the value of a weight such as :math:`\beta` at each moment of a run.
 
 A schedule is a pure function of the :class:`Clock`, so a resumed run needs no memory of it. Lengths are given as a
 number of steps, or as a share of the whole run where they are floats. `limit` is the weight that a schedule is to end
@@ -17,7 +17,7 @@ __all__ = ["Clock", "Schedule", "constant", "cosine", "cyclical", "linear", "log
 
 @dataclass(frozen=True)
 class Clock:
-    """Tells the time of a run.
+    """Holds the time of a run.
 
     Arguments:
         step: The steps taken so far, from 0.

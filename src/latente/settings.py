@@ -23,56 +23,65 @@ class Settings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    steps: Annotated[int, Field(ge=1, description="optimiser steps of the run")] = 5000
-    epochs: Annotated[float | None, Field(gt=0, description="passes over the data, in place of --steps")] = (
-        None
-    )
-    batch: Annotated[int, Field(ge=1, description="examples a step, over all processes")] = 128
+    steps: Annotated[int, Field(ge=1, description="optimiser steps")] = 5000
+    epochs: Annotated[float | None, Field(gt=0, description="epochs, in place of --steps")] = None
+    batch: Annotated[int, Field(ge=1, description="batch size: examples per step, over all processes")] = 128
     micro_batches: Annotated[
-        int, Field(ge=1, description="equal parts a batch is split into: gradients are accumulated over them")
+        int,
+        Field(ge=1, description="gradient accumulation: number of equal parts that a batch is split into"),
     ] = 1
     lr: Annotated[float, Field(gt=0, description="learning rate")] = 1e-3
     lr_schedule: Annotated[
         Literal["constant", "cosine", "exponential"],
         Field(
-            description="to a hundredth of --lr: cosine at the end, exponential by 1/10000 of the rest a step"
+            description="schedule of --lr, down to a hundredth of it; exponential: by 1/10000 of the rest per step"
         ),
     ] = "cosine"
-    lr_warmup: Annotated[int, Field(ge=0, description="steps over which the learning rate rises from 0")] = 0
+    lr_warmup: Annotated[
+        int, Field(ge=0, description="learning rate warm-up: steps over which it rises from 0")
+    ] = 0
     optimizer: Annotated[Literal["adam", "adamw", "adamax", "sgd"], Field(description="optimiser")] = "adam"
     momentum: Annotated[
         float | None,
-        Field(ge=0, lt=1, description="momentum: of sgd (0 by default), or beta_1 of the others (0.9)"),
+        Field(ge=0, lt=1, description="momentum of sgd (0 by default), or β₁ of the others (0.9)"),
     ] = None
     weight_decay: Annotated[float, Field(ge=0, description="weight decay of the optimiser")] = 0.0
-    clip: Annotated[float | None, Field(gt=0, description="largest norm of a player's gradient")] = None
+    clip: Annotated[
+        float | None,
+        Field(gt=0, description="gradient clipping by norm: the largest norm, of each player's gradient"),
+    ] = None
     clip_value: Annotated[
-        float | None, Field(gt=0, description="largest size of each number of a gradient")
+        float | None, Field(gt=0, description="gradient clipping by value: the largest absolute value")
     ] = None
     skip_above: Annotated[
         float | None,
         Field(
             gt=0,
-            description="skip a step whose gradient's norm is larger; after ten in a row the limit rises, so training goes on",
+            description="gradient skipping: no step where the norm is larger; the limit rises after ten skips in a row",
         ),
     ] = None
     ema: Annotated[
         float | None,
-        Field(gt=0, lt=1, description="decay of the average of weights that is evaluated and saved"),
+        Field(
+            gt=0,
+            lt=1,
+            description="decay of the exponential moving average of weights, which is evaluated and saved",
+        ),
     ] = None
     patience: Annotated[
-        int | None, Field(ge=1, description="stop after so many validations without a better figure")
+        int | None, Field(ge=1, description="early stopping: after so many validations without a better loss")
     ] = None
     evaluate_every: Annotated[int, Field(ge=1, description="steps between validations")] = 500
     checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 500
     log_every: Annotated[int, Field(ge=1, description="steps between lines of metrics")] = 50
-    seed: Annotated[int, Field(ge=0, description="seed of weights, data order and noise")] = 0
-    device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
+    seed: Annotated[int, Field(ge=0, description="random seed of weights, data order and noise")] = 0
+    device: Annotated[str, Field(description="device: auto, cpu, cuda, cuda:1, mps")] = "auto"
     threads: Annotated[
-        int | None, Field(ge=1, description="CPU threads; the cores that are free by default")
+        int | None, Field(ge=1, description="CPU threads; by default as many as there are free cores")
     ] = None
     precision: Annotated[
-        Literal["fp32", "bf16"], Field(description="of matrix products; sums and densities stay in fp32")
+        Literal["fp32", "bf16"],
+        Field(description="precision of matrix products; sums and densities stay in fp32"),
     ] = "fp32"
     compile: Annotated[
         bool, Field(description="compile the networks (needs a C++ compiler; slow first step)")
@@ -86,7 +95,7 @@ class Settings:
 
 
 def explain(error: ValidationError, of: str, known: Iterable[str]) -> str:
-    """Says in one sentence an argument what a validation found, e.g. "latent of recipe 'vae' is 0: …"."""
+    """Describes in one sentence per argument the errors of a validation, e.g. "latent of recipe 'vae' is 0: …"."""
     found: dict[str, list[str]] = {}
     for e in error.errors():
         name = ".".join(str(part) for i, part in enumerate(e["loc"]) if i == 0 or isinstance(part, int))

@@ -62,7 +62,7 @@ class Trace:
     r"""Records one pass through a model.
 
     Arguments:
-        size: The batch shape :math:`(B)`, or :math:`(k, B)` for `k` draws an example.
+        size: The batch shape :math:`(B)`, or :math:`(k, B)` for `k` draws per example.
         given: Latents that are not drawn: a tensor replaces the value, a distribution replaces the posterior.
         choose: Takes a value from a distribution; `rsample` by default.
 
@@ -157,19 +157,21 @@ class Model(nn.Module, abc.ABC):
 
         Arguments:
             x: The data, with shape :math:`(B, *)`; None to generate.
-            y: What the model is conditioned on, with shape :math:`(B, *)`.
+            y: The condition of the model, with shape :math:`(B, *)`.
             size: The batch shape; read off `x`, else off `y`, where it is not given. With :math:`(k, B)` each latent is
                 drawn `k` times for each of the :math:`B` examples: the networks run on :math:`x` once, on :math:`z` `k` times.
             given: Latents by name that are not drawn: values, or posteriors to draw from.
             choose: Takes a value from each distribution, e.g. `rsample`, `mean`, or a colder draw.
 
         Raises:
-            ValueError: If nothing tells the batch size, or `given` names a group the model does not have.
+            ValueError: If nothing gives the batch size, or `given` names a group the model does not have.
         """
         if size is None:
             leader = x if x is not None else y
             if leader is None:
-                raise ValueError("nothing tells how many to generate: give x, y or size, e.g. model(size=64)")
+                raise ValueError(
+                    "the number of examples to generate is missing: give x, y or size, e.g. model(size=64)"
+                )
             size = leader.shape[:1]
         trace = Trace((size,) if isinstance(size, int) else size, given, choose)
         if x is not None and trace.size[-1:] != x.shape[:1]:

@@ -35,7 +35,7 @@ def commands() -> dict[str, Callable[..., None]]:
 
 def add_commands(to: typer.Typer) -> None:
     """Adds the commands, with a training command for each recipe."""
-    to.add_typer(train.training(), name="train")
+    to.add_typer(train.training, name="train")
     for name, command in commands().items():
         to.command(name)(command)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+import warnings
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,7 +26,9 @@ out = Console(soft_wrap=True, highlight=False)
 def main() -> None:
     """Runs the command line; a mistake of the user's is one sentence and exit status 1, never a stack trace."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = warn
+            app()
     except LatenteError as error:
         complain(str(error))
     except BrokenPipeError:  # before OSError, which it is one of
@@ -33,6 +36,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         complain(f"{error.filename or 'a file'} cannot be read or written: {error.strerror}")
+
+
+def warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Says a warning in a line, without where in the source it comes from."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"latente: {message}")
 
 
 def complain(message: str) -> NoReturn:

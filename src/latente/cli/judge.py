@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,17 +11,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import RunError
 from .app import out
-from .captions import drawn_how
 from .options import Guidance, LatentTemperature, RunPath, Seed, TopK, TopP
-from .tables import needs
 
 if TYPE_CHECKING:
     from ..doctor import Row
-    from ..evaluation import Classification, Evaluation, SampleQuality
-    from ..evaluation.diagnosis import Diagnosis
+    from ..evaluation import Evaluation
     from ..runs import Run
+
+PLAIN = {  # what options of samples are where nobody gives them
+    "guidance": None,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "candidates": None,
+    "fid": False,
+}
 
 
 def evaluate(
@@ -38,33 +44,43 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measures a model on held-out data and says what it learned, what is wrong and what to try."""
+    from ..evaluation import evaluate as measure
     from ..runs import Run
 
     opened = Run.open(run)
-    found = opened.evaluate(k=k, examples=examples, split=split)
+    tell(opened, measure(opened, k=k, examples=examples, split=split), as_json)
+
+
+def tell(run: Run, found: Evaluation, as_json: bool) -> None:
+    """Prints figures as JSON, or as a table with what they mean together."""
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
     else:
-        show_evaluation(opened, found)
+        show_evaluation(run, found)
 
 
-def show_evaluation(run: Run, found: Evaluation | Classification | Diagnosis) -> None:
-    from ..evaluation.diagnosis import Diagnosis
+def show_evaluation(run: Run, found: Evaluation) -> None:
     from ..report import figures, try_next
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for figure in figures(found):
-        table.add_row(figure.name, figure.value)
-    for name, why in found.absent.items():
-        table.add_row(name.replace("_", " "), f"none: {why}")
-    of = found.evaluation if isinstance(found, Diagnosis) else found
-    out.print(f"{run.title}, {of.examples} {of.split} examples")
-    out.print(table)
+    rows = [[figure.name, figure.value] for figure in figures(found)]
+    rows += [[name.replace("_", " "), f"none: {why}"] for name, why in found.absent.items()]
+    out.print(f"{run.title}, {found.examples} {found.split} examples")
+    show_table(rows)
     out.print(f"\n{found.verdict}", markup=False)
     for finding in found.findings:
         out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
         if command := try_next(run, finding):
             out.print(f"  {command}", markup=False)
+
+
+def show_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+    """Prints rows; under a header numbers stand to the right, in columns that are not named as of the left."""
+    table = Table(box=None, show_header=bool(header), padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(name, justify="left" if name in left else "right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
 
 
 def diagnose(
@@ -82,10 +98,7 @@ def diagnose(
 
     opened = Run.open(run)
     found = doctor.diagnose(opened, examples=examples)
-    if as_json:
-        print(json.dumps(found.to_json(), indent=1))
-    else:
-        show_evaluation(opened, found)
+    tell(opened, found, as_json)
     if try_them:
         folder = doctor.remedies_folder(opened)
         out.print(f"\nremedies, {steps} steps each, in {folder}:")
@@ -111,27 +124,36 @@ def compare(
 
 
 def show_rows(rows: list[Row]) -> None:
+    """Prints the figures of runs side by side, and says where they do not compare."""
+
     def text(value: float | None, digits: int = 2) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem"):
-        table.add_column(name, justify="left" if name in ("run", "problem") else "right")
-    for row in rows:
-        active = "–" if row.active is None else f"{row.active[0]} of {row.active[1]}"
-        figures = [
+    header = ("run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem")
+    figures = [
+        [
+            row.name,
             text(row.elbo),
             text(row.nll),
             text(row.rate),
             text(row.information),
-            active,
+            "–" if row.active is None else f"{row.active[0]} of {row.active[1]}",
             text(row.shuffled),
+            text(row.auc, 3),
+            row.problem,
         ]
-        table.add_row(row.name, *figures, text(row.auc, 3), row.problem)
-    out.print(table)
+        for row in rows
+    ]
+    show_table(figures, header, left=("run", "problem"))
     benchmarks = sorted({row.benchmark for row in rows})
     if len(benchmarks) > 1:
         out.print(f"these are of different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
+    asked = {row.asked: row.name for row in rows}
+    if len(asked) > 1:
+        each = "; ".join(f"{what} ({name})" for what, name in asked.items())
+        out.print(
+            f"these were not measured alike, so that their figures do not compare: {each}", markup=False
+        )
 
 
 def fidelity(
@@ -147,8 +169,13 @@ def fidelity(
         ),
     ] = None,
     candidates: Annotated[
-        int, typer.Option(min=2, help="images among which each caption is to find its own")
-    ] = 100,
+        int | None,
+        typer.Option(
+            min=2,
+            help="of captions: images among which each caption is to find its own; 100",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = 0,
     guidance: Guidance = None,
     temperature: LatentTemperature = 1.0,
@@ -160,57 +187,25 @@ def fidelity(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measures how far generated images are from real ones; of captions, whether images show what they say."""
+    from ..evaluation import measure_samples
+    from ..evaluation.measurement import measurements
     from ..runs import Run
 
     opened = Run.open(run)
-    tell = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    if opened.recipe.reads != "captions":
-        needs(opened, "generates", "generated images")
-        quality = opened.quality(n=n, seed=seed, fid=fid, say=tell)
-        if as_json:
-            print(json.dumps(quality.to_json(), indent=1))
-        else:
-            show_quality(quality)
-        return
-    if fid:
-        raise RunError(
-            f"{run} draws images of captions, which are read and not held against Inception: leave --fid out"
-        )
-    from ..pictures.drawing.captioned import said
-
-    how = drawn_how(opened, guidance, temperature, top_k, top_p)
-    found = opened.fidelity(
-        n=n or 1000, candidates=candidates, seed=seed, how=", ".join(said(how)), say=tell, **how
-    )
+    say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
+    given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    given |= {"candidates": candidates, "fid": fid}
+    chosen = {name: value for name, value in given.items() if value != PLAIN[name]}
+    found = measure_samples(opened, n=n, seed=seed, say=say, **chosen)
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return
-    from ..report import readings
-
-    header, rows, others = readings(found)
-    if rows:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for name in header:
-            table.add_column(name, justify="left" if name == header[0] else "right")
-        for row in rows:
-            table.add_row(*row)
-        out.print(table)
-    for line in others:
-        out.print(line, markup=False)
-
-
-def show_quality(found: SampleQuality) -> None:
-    from ..report import qualities
-
-    header, rows, lines = qualities(found)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in header:
-        table.add_column(name, justify="left" if name == header[0] else "right")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-    for line in lines:
-        out.print(line, markup=False)
+    for name, value in found.items():
+        if table := measurements()[name].table(value):
+            if table.rows:
+                show_table(table.rows, table.header, left=table.header[:1])
+            for line in table.lines:
+                out.print(line, markup=False)
 
 
 def report(

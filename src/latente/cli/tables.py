@@ -13,6 +13,8 @@ from .app import out
 from .options import DataFile, RunPath, Seed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..data import Examples
     from ..runs import Run
 
@@ -108,8 +110,12 @@ def tell_classes(
     seed: Seed = 0,
 ) -> None:
     """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
+    import torch
+
     from .. import codes
     from ..data.table_files import write_table
+    from ..evaluation.figures.labels import error_of, table_of
+    from ..evaluation.finding import share
     from ..runs import Run
 
     opened = Run.open(run)
@@ -125,12 +131,11 @@ def tell_classes(
         raise DataError(f"{opened.data.name} has no labels, so nothing tells whether a class is right")
     held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
     assert held.y is not None
-    taken = codes.classify(opened.model, held, classes, draws, seed)["class"]
-    show_confusion(held.y.cpu().tolist(), taken.tolist(), classes)
-    wrong = sum(a != b for a, b in zip(held.y.tolist(), taken.tolist())) / len(taken)
-    se = (wrong * (1 - wrong) / len(taken)) ** 0.5
+    taken = torch.as_tensor(codes.classify(opened.model, held, classes, draws, seed)["class"])
+    y = held.y.cpu()
+    show_confusion(table_of(y, taken, len(classes)), classes)
     how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
-    out.print(f"error {100 * wrong:.2f} ± {100 * se:.2f} % on {len(taken):,} {split} examples, by {how}")
+    out.print(f"error {share(error_of(y, taken))} on {len(taken):,} {split} examples, by {how}")
 
 
 def drawn_to_classify(run: Run, draws: int | None) -> int:
@@ -150,20 +155,17 @@ def drawn_to_classify(run: Run, draws: int | None) -> int:
     return (0 if can.infers_labels else 30) if draws is None else draws
 
 
-def show_confusion(y: list[int], taken: list[int], classes: list[str]) -> None:
+def show_confusion(counts: Tensor, classes: list[str]) -> None:
     """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
-    from collections import Counter
-
     from rich.markup import escape
 
-    counts = Counter(zip(y, taken))
-    missed = Counter(a for a, b in zip(y, taken) if a != b)
+    missed = (counts.sum(1) - counts.diagonal()).tolist()
     shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", *(classes[k] for k in shown)):
         table.add_column(escape(name), justify="right")
     for a in shown:
-        table.add_row(escape(classes[a]), *(str(counts[a, b] or "·") for b in shown))
+        table.add_row(escape(classes[a]), *(str(int(counts[a, b]) or "·") for b in shown))
     out.print(table)
 
 

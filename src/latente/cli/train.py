@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import recipes
 from ..data.kind import Kind, check_values, sources
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
     from ..runs import Run
 
 
+class Recipes(TyperGroup):
+    """Lists a command for each recipe, and makes it when it is asked for: help of one need not wait for all."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.commands = dict.fromkeys(sorted(recipes.RECIPES))  # type: ignore[assignment]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return made(cmd_name) if cmd_name in self.commands else None
+
+
+training = typer.Typer(
+    cls=Recipes,
+    no_args_is_help=True,
+    help="Trains a recipe on data, in a folder of its own.",
+    rich_markup_mode=None,
+)
 Of = Annotated[
     str | None,
     typer.Option(
@@ -40,17 +58,15 @@ Of = Annotated[
 ]
 
 
-def training() -> typer.Typer:
-    """Makes the training commands of all recipes."""
-    text = "Trains a recipe on data, in a folder of its own."
-    app = typer.Typer(no_args_is_help=True, help=text, rich_markup_mode=None)
-    for name in sorted(recipes.RECIPES):
-        app.command(name)(command(name))
-    return app
+def made(name: str) -> Any:
+    """Makes the training command of a recipe, as `typer` has it."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(name)(command(name))
+    return typer.main.get_command(alone)
 
 
 def command(name: str) -> Callable[..., None]:
-    """Makes the training command of a recipe."""
+    """Makes what trains a recipe; its signature has the recipe's options."""
     recipe = recipes.find(name)
     own = recipe.options
     hints = typing.get_type_hints(Settings, include_extras=True)
@@ -208,17 +224,16 @@ def finish(run: Run) -> None:
         return
     from ..training.logs import best_validation
 
-    lines = [line for line in run.metrics() if "loss" in line]
-    if not any(line["loss"] for line in lines):  # nothing was judged, and the newest weights are kept
-        lines = lines[-1:]
-    if run.abilities.generates and not run.abilities.scores:
-        out.print(
-            f"energy distance {lines[-1]['energy distance']:.4g} between samples and validation data: no loss tells which "
-            f"weights of a GAN are best, and the newest are kept, step {lines[-1]['step']}"
-        )
-        out.print(f"the run is in {run.path}; next: latente sample {run.path}")
-        return
+    lines = [line for line in run.metrics() if line["split"] == "validation"]
     best = best_validation(lines) or lines[-1]
+    if "loss" not in best:
+        out.print(
+            f"energy distance {best['energy distance']:.4g} between samples and validation data: no loss says which weights are "
+            f"best, and the newest are kept, step {best['step']}"
+        )
+        next_command = "report" if run.abilities.scores else "sample"
+        out.print(f"the run is in {run.path}; next: latente {next_command} {run.path}")
+        return
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
     out.print(
@@ -256,6 +271,7 @@ def demo(
     ] = None,
 ) -> None:
     """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""
+    from ..evaluation import evaluate
     from ..runs.store import unused
 
     if folder is None:
@@ -263,5 +279,5 @@ def demo(
         folder = unused(Path("runs/demo"))
     how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
     run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
-    show_evaluation(run, run.evaluate())
+    show_evaluation(run, evaluate(run))
     report(folder, None)

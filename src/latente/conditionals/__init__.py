@@ -11,7 +11,7 @@ Every conditional takes the network as its argument, and passes to it whatever i
 from .base import Conditional
 from .discrete import Bernoulli, Categorical, ContinuousBernoulli, LogisticMixture, Quantised
 from .flows import Dequantised, Flow
-from .gaussian import Committed, Diagonal, FixedNormal, FullCovariance, OptimalScale, SharedScale
+from .gaussian import Diagonal, FixedNormal, FullCovariance, MinimumRate, OptimalScale, SharedScale
 from .points import Point, Spherical
 from .sequences import Autoregressive, Drawings, Sentences
 
@@ -19,7 +19,6 @@ __all__ = [
     "Autoregressive",
     "Bernoulli",
     "Categorical",
-    "Committed",
     "Conditional",
     "ContinuousBernoulli",
     "Dequantised",
@@ -29,6 +28,7 @@ __all__ = [
     "Flow",
     "FullCovariance",
     "LogisticMixture",
+    "MinimumRate",
     "OptimalScale",
     "Point",
     "Quantised",

@@ -1,4 +1,4 @@
-"""What every conditional has: a network, and a reading of its output in at least float32."""
+"""The parts of every conditional: a network, and a reading of its output in at least float32."""
 
 from __future__ import annotations
 

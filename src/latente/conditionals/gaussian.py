@@ -11,7 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 from ..distributions import OptimalNormal
 from .base import Conditional
 
-__all__ = ["Committed", "Diagonal", "FixedNormal", "FullCovariance", "OptimalScale", "SharedScale"]
+__all__ = ["Diagonal", "FixedNormal", "FullCovariance", "MinimumRate", "OptimalScale", "SharedScale"]
 
 
 class Diagonal(Conditional):
@@ -81,8 +81,8 @@ class FullCovariance(Conditional):
         return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
 
 
-class Committed(Conditional):
-    r"""Reads a Normal whose divergence from :math:`\mathcal{N}(0, 1)` is at least :math:`\delta` nats in each dimension.
+class MinimumRate(Conditional):
+    r"""Reads the posterior of the δ-VAE, a Normal at least :math:`\delta` nats from :math:`\mathcal{N}(0, 1)` in each dimension.
 
     .. math:: \sigma = \sigma_l + (\sigma_u - \sigma_l) \, \mathrm{sigmoid}(a), \qquad
         \mu = \sqrt{2 \delta + 1 + \log \sigma^2 - \sigma^2 + \mathrm{max}(0, b)}
@@ -95,30 +95,30 @@ class Committed(Conditional):
 
     Arguments:
         net: A network with :math:`2 d` outputs: :math:`b`, then :math:`a`.
-        nats: :math:`\delta`, of each dimension.
+        delta: :math:`\delta`, in nats per dimension.
 
     Raises:
-        ValueError: If `nats` is not above 0.
+        ValueError: If `delta` is not above 0.
 
     Example:
-        >>> q = Committed(nn.Linear(8, 2 * 3), nats=0.1)(torch.randn(5, 8))
+        >>> q = MinimumRate(nn.Linear(8, 2 * 3), delta=0.1)(torch.randn(5, 8))
         >>> unit = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
         >>> bool((torch.distributions.kl_divergence(q, unit) >= 3 * 0.0999).all())
         True
     """
 
-    def __init__(self, net: nn.Module, nats: float = 0.1) -> None:
+    def __init__(self, net: nn.Module, delta: float = 0.1) -> None:
         super().__init__(net)
-        if not nats > 0:
-            raise ValueError(f"nats is {nats}: a committed rate is above 0, e.g. 0.1")
-        self.nats = nats
-        self.low, self.high = scales_at(nats)
+        if not delta > 0:
+            raise ValueError(f"delta is {delta}: give a least rate above 0 nats per dimension, e.g. 0.1")
+        self.delta = delta
+        self.low, self.high = scales_at(delta)
 
     def forward(self, *context: Tensor | None) -> Independent:
         beyond, within = self.read(*context).chunk(2, -1)
         scale = self.low + (self.high - self.low) * within.sigmoid()
         square = scale.square()
-        least = (2 * self.nats + 1 + square.log() - square).clamp_min(0.0)
+        least = (2 * self.delta + 1 + square.log() - square).clamp_min(0.0)
         loc = (least + beyond.relu()).clamp_min(1e-8).sqrt()
         return self.independent(Normal(loc, scale, validate_args=False))
 
@@ -164,13 +164,13 @@ class FixedNormal(Conditional):
 class SharedScale(Conditional):
     r"""Reads a mean, and learns standard deviations that do not depend on :math:`z`.
 
-    Adam moves a parameter by about the learning rate a step, which for a lone :math:`\log \sigma` would take thousands; so the
+    Adam moves a parameter by about the learning rate per step, which for a lone :math:`\log \sigma` would take thousands; so the
     parameter is a tenth of it.
 
     Arguments:
         net: A network from the context to :math:`\mu`.
         shape: The shape of the standard deviations, broadcast over the event: `()` for a single one, the
-            event's shape for one a pixel or a column.
+            event's shape for one per pixel or column.
         event_dim: The number of event dimensions.
         floor: The least standard deviation.
     """

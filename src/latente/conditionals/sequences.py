@@ -1,4 +1,4 @@
-"""What is read or written one part after the other: pixels, words and strokes."""
+"""Autoregressive conditionals: pixels, words and strokes, one after the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Autoregressive", "Drawings", "Sentences"]
 class Autoregressive(Conditional):
     r"""Reads every pixel's parameters from :math:`z` and the pixels before it, :math:`p(x | z) = \prod_i p(x_i | x_{<i}, z)`.
 
-    A strong one explains the data without :math:`z`, whose posterior then collapses: limit what it sees, by small kernels.
+    A strong one explains the data without :math:`z`, whose posterior then collapses: limit its receptive field, by small kernels.
 
     Arguments:
         net: The network: given images and codes it returns the parameters, and it draws.

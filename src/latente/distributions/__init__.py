@@ -2,7 +2,7 @@
 
 from .autoregressive import Autoregressive
 from .bernoulli import BernoulliEvent
-from .codes import Code, Sampling, UniformCodes, WrittenCodes
+from .codes import AutoregressiveCodes, Code, Sampling, UniformCodes
 from .continuous_bernoulli import ContinuousBernoulli
 from .delta import Delta, Flat
 from .dequantised import Dequantised
@@ -26,6 +26,7 @@ from . import divergences as divergences  # isort: skip  (registers the KL rules
 
 __all__ = [
     "Autoregressive",
+    "AutoregressiveCodes",
     "BernoulliEvent",
     "Categories",
     "Code",
@@ -52,7 +53,6 @@ __all__ = [
     "UniformSphere",
     "VonMisesFisher",
     "Words",
-    "WrittenCodes",
     "Zonal",
     "between",
     "onto",

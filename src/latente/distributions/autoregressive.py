@@ -2,7 +2,7 @@ r"""A distribution of images, or vectors, that is scored in one pass and drawn n
 
 Any density factors into conditionals, :math:`p(x) = \prod_i p(x_i | x_{<i})`. A causal network computes the parameters of all of
 them from :math:`x` at once, so a density costs one pass. A draw needs every pixel before the next: as many steps as there are
-pixels, each as short as the network can make it. No mean is known: it would be one over all images.
+pixels, each as short as the network can make it. There is no mean: it would be one over all images.
 A vector is read as an image is, its numbers for pixels.
 """
 

@@ -1,6 +1,6 @@
 r"""Many Bernoulli variables as one event, scored fast.
 
-Half of what a small network's loss costs on a CPU is one logarithm a pixel. But
+Half of what a small network's loss costs on a CPU is one logarithm per pixel. But
 
 .. math:: \sum_i \log(1 + e^{l_i}) = \sum_i \max(l_i, 0) - \sum_i \log m_i, \qquad
     m_i = \max(\sigma(l_i), \sigma(-l_i)) \in [\tfrac{1}{2}, 1),
@@ -21,7 +21,7 @@ from torch.distributions import Bernoulli, Independent
 
 __all__ = ["BernoulliEvent"]
 
-SHARED = 16  # pixels to one logarithm
+PIXELS_TO_A_LOG = 16  # pixels to one logarithm
 
 
 class LogMass(torch.autograd.Function):
@@ -31,7 +31,7 @@ class LogMass(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
         probs = logits.sigmoid()
         larger = torch.maximum(probs, 1 - probs)
-        larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], SHARED), -1)).prod(-2)
+        larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], PIXELS_TO_A_LOG), -1)).prod(-2)
         ctx.save_for_backward(logits, x, x - probs)
         return torch.linalg.vecdot(x, logits) - logits.relu().sum(-1) + larger.log().sum(-1)
 

@@ -1,4 +1,4 @@
-r"""Discrete codes: grids of whole numbers :math:`0 \dots K - 1`, certain, uniform, or written one after the other.
+r"""Discrete codes: grids of whole numbers :math:`0 \dots K - 1`, certain, uniform, or autoregressive.
 
 A quantiser gives an example one grid of codes :math:`z`, so its posterior is a point mass; but on whole numbers a point has a
 probability, 1, where on a line it would have no density. So
@@ -6,8 +6,8 @@ probability, 1, where on a line it would have no density. So
 .. math:: \mathrm{KL}(q \,\|\, p) = -\log p(z), \qquad \log p(x) \geq \log p(x | z) + \log p(z),
 
 and a bound of such a model is a bound like any other. Over :math:`n` codes a uniform prior makes the rate :math:`n \log K`; one
-that predicts each code from those before it, :math:`p(z | y) = \prod_i p(z_i | z_{<i}, y)`, makes it what the codes really
-hold.
+that predicts each code from those before it, :math:`p(z | y) = \prod_i p(z_i | z_{<i}, y)`, makes it the information that the
+codes hold.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from .traits import (
     yes,
 )
 
-__all__ = ["Code", "Sampling", "UniformCodes", "WrittenCodes"]
+__all__ = ["AutoregressiveCodes", "Code", "Sampling", "UniformCodes"]
 
 
 class Code(Distribution):
-    r"""Is sure of a grid of codes, :math:`q(z) = 1` at one :math:`z`.
+    r"""Puts all mass on one grid of codes, :math:`q(z) = 1` at one :math:`z`.
 
     Arguments:
         value: The codes, whole numbers with shape :math:`(B, *)`.
         event_dim: How many of the last dimensions are one event.
-        far: What it cost to round to these codes, with shape :math:`(B)`; None where rounding is free.
+        far: The codebook and commitment loss, with shape :math:`(B)`; None where there is none.
 
     Example:
         >>> q = Code(torch.tensor([[3, 1], [0, 2]]), 1)
@@ -88,7 +88,7 @@ class Code(Distribution):
 
 
 class UniformCodes(Distribution):
-    r"""Holds every grid of codes for as likely as any other, :math:`\log p(z) = -n \log K`.
+    r"""Is uniform over grids of codes, :math:`\log p(z) = -n \log K`.
 
     Arguments:
         codes: The number of codes :math:`K`.
@@ -134,12 +134,12 @@ class UniformCodes(Distribution):
 
 @dataclass(frozen=True)
 class Sampling:
-    r"""Says how codes are drawn from log-odds.
+    r"""Holds how codes are sampled from log-odds.
 
     Arguments:
-        guidance: How far to go from what is likely without the caption to what is likely with it,
+        guidance: The scale :math:`s` of classifier-free guidance, from log-odds without the caption to those with it,
             :math:`l_\varnothing + s \, (l_y - l_\varnothing)`: 1 is the model's own distribution.
-        temperature: What the log-odds are divided by; 0 takes the likeliest code.
+        temperature: The temperature, which divides the log-odds; 0 takes the likeliest code.
         top_k: How many of the likeliest codes are left in; 0 for all.
         top_p: The least mass that is left in, of the likeliest codes.
 
@@ -154,7 +154,7 @@ class Sampling:
     top_p: float = 1.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Draws one code a row by the Gumbel trick, so that two rows of log-odds and the same seed share their noise."""
+        """Draws one code per row by the Gumbel trick, so that two rows of log-odds and the same seed share their noise."""
         if self.temperature == 0:
             return logits.argmax(-1)
         logits = self.cut(logits / self.temperature)
@@ -174,7 +174,7 @@ class Sampling:
         return logits
 
 
-class Writer(Protocol):
+class PredictsCodes(Protocol):
     """Predicts each code of grids from a context and the codes before it."""
 
     codes: int
@@ -183,11 +183,11 @@ class Writer(Protocol):
         r"""Returns :math:`\log p(z | y)`, with shape (n), of codes with shape (n, positions)."""
 
     def write(self, context: Any, n: int, draw: Sampling) -> Tensor:
-        """Writes codes, with shape (n, positions)."""
+        """Draws codes, with shape (n, positions)."""
 
 
-class WrittenCodes(Distribution):
-    r"""Writes codes one after the other, :math:`p(z | y) = \prod_i p(z_i | z_{<i}, y)`.
+class AutoregressiveCodes(Distribution):
+    r"""Draws codes one after the other, :math:`p(z | y) = \prod_i p(z_i | z_{<i}, y)`.
 
     References:
         | Neural Discrete Representation Learning (van den Oord et al., 2017), https://arxiv.org/abs/1711.00937
@@ -195,10 +195,10 @@ class WrittenCodes(Distribution):
 
     Arguments:
         net: Predicts each code.
-        context: What they are written for, a batch of it; None for nothing.
+        context: Their context, e.g. captions, in a batch; None for none.
         shape: The shape of a grid.
         batch_shape: The shape of a batch, which ends with that of the context.
-        draw: How codes are drawn; log-probabilities are the model's own whatever it says.
+        draw: How codes are drawn; log-probabilities are the model's own in any case.
     """
 
     arg_constraints: ClassVar = {}
@@ -207,7 +207,7 @@ class WrittenCodes(Distribution):
 
     def __init__(
         self,
-        net: Writer,
+        net: PredictsCodes,
         context: Any,
         shape: Sequence[int],
         batch_shape: Sequence[int] = (),
@@ -216,12 +216,12 @@ class WrittenCodes(Distribution):
         self.net, self.context, self.draw, self.codes = net, context, draw, net.codes
         super().__init__(torch.Size(batch_shape), torch.Size(shape), validate_args=False)
 
-    def expand(self, batch_shape: Any, _instance: object = None) -> WrittenCodes:
-        return WrittenCodes(self.net, self.context, self.event_shape, batch_shape, self.draw)
+    def expand(self, batch_shape: Any, _instance: object = None) -> AutoregressiveCodes:
+        return AutoregressiveCodes(self.net, self.context, self.event_shape, batch_shape, self.draw)
 
-    def drawn(self, **how: Any) -> WrittenCodes:
+    def drawn(self, **how: Any) -> AutoregressiveCodes:
         """Returns the same distribution, drawn from in another way: see :class:`Sampling`."""
-        return WrittenCodes(
+        return AutoregressiveCodes(
             self.net, self.context, self.event_shape, self.batch_shape, replace(self.draw, **how)
         )
 
@@ -246,18 +246,18 @@ class WrittenCodes(Distribution):
 
 
 @register_kl(Code, UniformCodes)
-@register_kl(Code, WrittenCodes)
+@register_kl(Code, AutoregressiveCodes)
 def _code(q: Code, p: Distribution) -> Tensor:
     return -p.log_prob(q.value)
 
 
-tell(is_mass, yes, Code, UniformCodes, WrittenCodes)
-tell(of_names, yes, Code, UniformCodes, WrittenCodes)
-tell(has_mean, no, UniformCodes, WrittenCodes)  # of names
-tell(number_of_names, lambda d: d.codes, UniformCodes, WrittenCodes)
+tell(is_mass, yes, Code, UniformCodes, AutoregressiveCodes)
+tell(of_names, yes, Code, UniformCodes, AutoregressiveCodes)
+tell(has_mean, no, UniformCodes, AutoregressiveCodes)  # of names
+tell(number_of_names, lambda d: d.codes, UniformCodes, AutoregressiveCodes)
 tell(view, lambda d: LIKELIEST, Code)
 tell(is_certain, yes, Code)
 tell(is_uniform, yes, UniformCodes)
-tell(is_autoregressive, yes, WrittenCodes)
-tell(steered, lambda d, **how: d.drawn(**how), WrittenCodes)
+tell(is_autoregressive, yes, AutoregressiveCodes)
+tell(steered, lambda d, **how: d.drawn(**how), AutoregressiveCodes)
 tell(parts, lambda d: {"value": d.value}, Code)

@@ -8,13 +8,13 @@ unit cube. A density :math:`p(v)` gives the image the probability :math:`P(x) = 
 .. math:: \log P(x) \geq \mathbb{E}_u [\log p(v)] - D \log K .
 
 It is the ELBO of a model whose code is :math:`v`, with a uniform posterior. The cube has ends and a flow has none, so the
-density is one of :math:`y = \mathrm{logit}(\alpha + (1 - 2 \alpha) v)`, with the derivative of that in its favour:
+density is one of :math:`y = \mathrm{logit}(\alpha + (1 - 2 \alpha) v)`, with the derivative of that map:
 
 .. math:: \log p(v) = \log p(y) + \sum_i \log (1 - 2 \alpha) - \log s_i - \log (1 - s_i), \qquad s = \sigma(y) .
 
-The choice made here: in training the noise is drawn anew. In evaluation an example's noise is seeded by the example itself: a
-score stays the same when it is asked for again, whatever is beside it, and the noise of different examples is independent, as
-the standard error of their mean takes it to be.
+The choice made here: in training the noise is drawn at every pass. In evaluation an example's noise is seeded by the example
+itself: a score stays the same when it is computed again, whatever is beside it, and the noise of different examples is
+independent, as the standard error of their mean takes it to be.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Dequantised(Distribution):
         density: A density of vectors :math:`y`, with batch shape :math:`(B)`.
         shape: The shape of an image; its numbers are the dimensions of :math:`y`.
         levels: The number of levels :math:`K`.
-        draws: Over how many draws of :math:`u`, seeded by the example, the bound is averaged; 0 for one draw, made anew.
+        draws: Over how many draws of :math:`u`, seeded by the example, the bound is averaged; 0 for one fresh draw.
         alpha: :math:`\alpha`, which keeps the logit off the ends.
 
     Example:

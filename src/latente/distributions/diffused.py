@@ -1,11 +1,11 @@
-r"""Two distributions of diffusion models: the one that denoising leads to, and levels read through noise.
+r"""Two distributions of diffusion models: the end of denoising, and levels read through noise.
 
 A denoiser carries noise :math:`z_1 \sim \mathcal{N}(0, I)` down to a :math:`z_0` that is hardly noisy any more. The distribution
-:math:`p(z_0)` that it arrives at can be drawn from, and has a density that nobody knows; but its divergence from the data under a
+:math:`p(z_0)` that it arrives at can be drawn from, and has no tractable density; but its divergence from the data under a
 little noise, :math:`q(z_0 | x) = \mathcal{N}(\alpha_0 x, \sigma_0^2)`, has a bound with an unbiased estimate. So
 :class:`Diffused` gives a draw and that estimate, and a group :math:`z_0` with this prior has a rate like any other.
 
-A level :math:`v_k` that was seen through noise is read back by Bayes' rule,
+A level :math:`v_k` that was observed under noise is read back by Bayes' rule,
 :math:`p(v_k | z) \propto \mathcal{N}(z; v_k, s^2)`. Only levels a few :math:`s` away count, so that :class:`NoisyLevels` sums
 over those alone.
 """
@@ -37,11 +37,11 @@ from .traits import (
 
 __all__ = ["Diffused", "NoisyLevels"]
 
-REACH = 7.0  # standard deviations beyond which a level has less than 1e-10 of the mass of the nearest
+LEVEL_SDS = 7.0  # standard deviations beyond which a level has less than 1e-10 of the mass of the nearest
 
 
 class Diffused(Distribution):
-    r"""Draws what denoising leads to, and bounds how far it is from data under noise.
+    r"""Draws the end of denoising, and bounds its divergence from data under noise.
 
     References:
         | Variational Diffusion Models (Kingma et al., 2021)
@@ -53,7 +53,7 @@ class Diffused(Distribution):
         batch_shape: The shape of a batch.
         event_shape: The shape of one event.
         q: The posterior of the pass, where there is an :math:`x`.
-        price: The estimate for it, with the shape of the batch.
+        rate: The estimate for it, with the shape of the batch.
     """
 
     arg_constraints: ClassVar = {}
@@ -67,9 +67,9 @@ class Diffused(Distribution):
         batch_shape: Sequence[int],
         event_shape: Sequence[int],
         q: Distribution | None = None,
-        price: Tensor | None = None,
+        rate: Tensor | None = None,
     ) -> None:
-        self.walk, self.bound, self.q, self.price = walk, bound, q, price
+        self.walk, self.bound, self.q, self.rate = walk, bound, q, rate
         super().__init__(torch.Size(batch_shape), torch.Size(event_shape), validate_args=False)
 
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Diffused:
@@ -77,7 +77,7 @@ class Diffused(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        raise NotImplementedError("nobody knows the mean of what denoising leads to: draw it")
+        raise NotImplementedError("the end of denoising has no tractable mean: draw it")
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         with torch.no_grad():
@@ -89,21 +89,21 @@ class Diffused(Distribution):
         Raises:
             NotImplementedError: If there is no :math:`x`.
         """
-        if self.q is None or self.price is None:
-            raise NotImplementedError("what denoising leads to has no known density: call the model with x")
-        return self.q.log_prob(value) - self.price
+        if self.q is None or self.rate is None:
+            raise NotImplementedError("the end of denoising has no tractable density: call the model with x")
+        return self.q.log_prob(value) - self.rate
 
 
 @register_kl(Independent, Diffused)
 def _diffused(q: Independent, p: Diffused) -> Tensor:
-    return p.price if p.q is q and p.price is not None else p.bound(q)
+    return p.rate if p.q is q and p.rate is not None else p.bound(q)
 
 
 class NoisyLevels(Distribution):
     r"""Reads levels :math:`0, \frac{1}{K-1}, \dots, 1` through noise, :math:`p(v_k | z) \propto \mathcal{N}(z; v_k, s^2)`.
 
     Arguments:
-        loc: What was seen, :math:`z`, with shape :math:`(B, *)`.
+        loc: The observation, :math:`z`, with shape :math:`(B, *)`.
         scale: The standard deviation :math:`s` of the noise.
         levels: The number of levels :math:`K`.
         event_dim: How many of the last dimensions are one event.
@@ -126,7 +126,7 @@ class NoisyLevels(Distribution):
     def nearby(self) -> tuple[Tensor, Tensor]:
         """Returns the levels that count and their log-probabilities, each with a last dimension of them."""
         last = self.levels - 1
-        reach = min(last, math.ceil(REACH * self.scale * last) + 1)
+        reach = min(last, math.ceil(LEVEL_SDS * self.scale * last) + 1)
         offsets = torch.arange(-reach, reach + 1, device=self.loc.device)
         near = (self.loc * last).round().clamp(0, last).unsqueeze(-1) + offsets
         values = near / last

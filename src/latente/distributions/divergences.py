@@ -3,7 +3,7 @@ r"""Kullback–Leibler rules that `torch.distributions` lacks, each exact.
 =====================  =====================  ==============================================================
 q                      p                      KL(q ‖ p)
 =====================  =====================  ==============================================================
-point mass at v        any                    −log p(v): the autoencoder's rate is what the prior thinks of v
+point mass at v        any                    −log p(v): the autoencoder's rate is minus the log-prior of v
 any                    flat                   −H(q)
 full-covariance        independent Normals    ½ [tr(S⁻¹Σ) + (μ−m)ᵀS⁻¹(μ−m) − d + log det S − log det Σ]
 zonal, on a sphere     uniform on it          κ Φ′ − Φ

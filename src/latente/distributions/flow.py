@@ -1,4 +1,4 @@
-r"""What an invertible map makes of a Normal: a normalising flow as a distribution.
+r"""A normalising flow as a distribution: the image of a Normal under an invertible map.
 
 For :math:`u = T(\epsilon)` with :math:`\epsilon \sim \mathcal{N}(0, I)` and :math:`z = \mu + \sigma \odot u`, the change of
 variables gives
@@ -27,7 +27,7 @@ __all__ = ["Flow"]
 
 
 class Invertible(Protocol):
-    """A map of vectors that tells its volume: what `zuko` makes of PyTorch's transforms."""
+    """A map of vectors with its log-determinant: what `zuko` makes of PyTorch's transforms."""
 
     @property
     def inv(self) -> Invertible: ...
@@ -95,7 +95,7 @@ class Flow(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        r"""The image of the noise's mean, :math:`\mu + \sigma \odot T(0)`: the centre, for the mean itself is not known."""
+        r"""The image of the noise's mean, :math:`\mu + \sigma \odot T(0)`: the centre, for the mean itself has no closed form."""
         return self.loc + self.scale * self.transform(torch.zeros_like(self.loc))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -104,7 +104,7 @@ class Flow(Distribution):
         )  # as `Normal` draws it
         u, log_volume = self.transform.call_and_ladj(noise)
         z = self.loc + self.scale * u
-        self.memory.put(z, normal(noise) - log_volume - self.scale.log().sum(-1))
+        self.memory.put(z, standard_log_prob(noise) - log_volume - self.scale.log().sum(-1))
         return z
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -113,10 +113,10 @@ class Flow(Distribution):
             return found
         u = (value.to(self.loc.dtype) - self.loc) / self.scale
         noise, log_volume = self.transform.inv.call_and_ladj(u)
-        return normal(noise) + log_volume - self.scale.log().sum(-1)
+        return standard_log_prob(noise) + log_volume - self.scale.log().sum(-1)
 
 
-def normal(noise: Tensor) -> Tensor:
+def standard_log_prob(noise: Tensor) -> Tensor:
     """Scores standard normal noise, with shape (*, d)."""
     return -0.5 * (noise.square().sum(-1) + noise.shape[-1] * math.log(2 * math.pi))
 

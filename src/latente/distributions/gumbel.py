@@ -6,8 +6,8 @@ A group of :math:`K` categories with probabilities :math:`\pi` is drawn as a one
 .. math:: z_k = \frac{\exp((\log \pi_k + g_k) / \tau)}{\sum_j \exp((\log \pi_j + g_j) / \tau)}
 
 tends to that one-hot vector as the temperature :math:`\tau` falls. What is relaxed here is the draw alone, and only in training.
-The divergence is that of the categories, :math:`\sum_k \pi_k \log (\pi_k / p_k)`, exact and at most :math:`\log K` a group over a
-uniform prior; and without a temperature draws are one-hot and :math:`\log q(z)` is a probability, so that bounds on held-out
+The divergence is that of the categories, :math:`\sum_k \pi_k \log (\pi_k / p_k)`, exact and at most :math:`\log K` per group over
+a uniform prior; and without a temperature draws are one-hot and :math:`\log q(z)` is a probability, so that bounds on held-out
 data are bounds.
 """
 

@@ -1,4 +1,4 @@
-r"""What a generator makes: a distribution that can be drawn from, and nothing else.
+r"""The law of a generator: a distribution that can be drawn from, and nothing else.
 
 :math:`x = G(z)` is certain once :math:`z` is drawn, so of all examples :math:`G` can make there is a thin surface in a space of
 many dimensions: no example off it has a density, and none that was not made so can be given one.
@@ -18,10 +18,10 @@ __all__ = ["Implicit"]
 
 
 class Implicit(Distribution):
-    r"""Holds what was made, and refuses to tell how likely anything is.
+    r"""Holds generated examples, and has no density.
 
     Arguments:
-        value: What was made, with shape :math:`(B, *)`.
+        value: The examples, with shape :math:`(B, *)`.
         event_dim: How many of the last dimensions are one event.
 
     Example:

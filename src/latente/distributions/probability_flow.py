@@ -37,10 +37,10 @@ __all__ = ["ProbabilityFlow", "divergence"]
 
 Velocity: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
-NODES = 10
-EXACT = 64  # dimensions up to which the divergence is exact
+FLOW_NODES = 10
+EXACT_DIVERGENCE = 64  # dimensions up to which the divergence is exact
 SIGNS = 16  # vectors of Hutchinson's estimate
-CELLS = 1 << 16  # rows times dimensions times axes of one piece
+JACOBIAN_CELLS = 1 << 16  # rows times dimensions times axes of one piece
 
 
 @cache
@@ -63,7 +63,7 @@ def divergence(velocity: Velocity, u: Tensor, t: Tensor) -> Tensor:
     def along(e: Tensor) -> Tensor:
         return back(e.expand_as(u))[0]
 
-    if d <= EXACT:
+    if d <= EXACT_DIVERGENCE:
         rows = torch.vmap(along)(torch.eye(d, dtype=u.dtype, device=u.device))
         return rows.diagonal(dim1=0, dim2=2).sum(-1)
     signs = torch.randint(2, (SIGNS, *u.shape), device=u.device).to(u.dtype) * 2 - 1
@@ -82,7 +82,7 @@ class ProbabilityFlow(Distribution):
 
     Arguments:
         velocity: The field :math:`v(u, t)`, called with values of shape (N, d) and a time without dimensions.
-        zero: Zeros with shape (d), which say where and in which dtype draws are made.
+        zero: Zeros with shape (d), which give device and dtype of draws.
         nodes: The nodes of the rule; one Runge–Kutta step leads from each to the next.
 
     Example:
@@ -96,7 +96,7 @@ class ProbabilityFlow(Distribution):
     has_rsample = False
 
     def __init__(
-        self, velocity: Velocity, zero: Tensor, nodes: int = NODES, batch_shape: Sequence[int] = ()
+        self, velocity: Velocity, zero: Tensor, nodes: int = FLOW_NODES, batch_shape: Sequence[int] = ()
     ) -> None:
         self.velocity, self.zero, self.nodes = velocity, zero, nodes
         self.scored: tuple[Tensor, Tensor] | None = (
@@ -120,7 +120,7 @@ class ProbabilityFlow(Distribution):
             return self.scored[1]
         batch = torch.broadcast_shapes(self.batch_shape, value.shape[:-1])
         rows = value.expand(*batch, *self.event_shape).reshape(-1, *self.event_shape)
-        axes = min(self.event_shape.numel(), EXACT)
+        axes = min(self.event_shape.numel(), EXACT_DIVERGENCE)
         found = torch.cat([self.score(u) for u in rows.split(self.block(axes))]).view(batch)
         if not found.requires_grad:
             self.scored = value, found
@@ -129,10 +129,10 @@ class ProbabilityFlow(Distribution):
     @property
     def is_exact(self) -> bool:
         """Whether the divergence is, and so the log-density but for the rule; else it is estimated without bias."""
-        return self.event_shape.numel() <= EXACT
+        return self.event_shape.numel() <= EXACT_DIVERGENCE
 
     def block(self, axes: int) -> int:
-        return max(1, CELLS // (axes * max(16, self.event_shape.numel())))
+        return max(1, JACOBIAN_CELLS // (axes * max(16, self.event_shape.numel())))
 
     def score(self, u: Tensor) -> Tensor:
         nodes, weights = rule(self.nodes)

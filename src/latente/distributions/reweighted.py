@@ -1,8 +1,8 @@
-r"""A density times the odds that a classifier gives.
+r"""A density times the odds of a classifier: a noise-contrastive energy.
 
-Let a classifier tell draws of :math:`q` from as many of :math:`p_0`. The best one says :math:`q / (p_0 + q)`, so its odds are the
-ratio :math:`r = q / p_0`, and :math:`p_0(z) \, r(z)` is :math:`q`. With the odds :math:`e^{h(z)}` of a classifier that is not the
-best one it is no density yet:
+Let a classifier discriminate draws of :math:`q` from as many of :math:`p_0`. The best one is :math:`q / (p_0 + q)`, so its odds
+are the ratio :math:`r = q / p_0`, and :math:`p_0(z) \, r(z)` is :math:`q`. With the odds :math:`e^{h(z)}` of a classifier that is
+not the best one it is no density yet:
 
 .. math:: p(z) = \frac{1}{Z} \, p_0(z) \, e^{h(z)}, \qquad Z = \mathbb{E}_{p_0} [e^{h(z)}] \approx \frac{1}{n} \sum_i e^{h(z_i)} .
 
@@ -26,7 +26,7 @@ from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, tell
 
 __all__ = ["Reweighted"]
 
-ROWS = 1 << 14  # draws of p_0 looked at together
+PROPOSED = 1 << 14  # draws of p_0 looked at together
 
 
 class Reweighted(Distribution):
@@ -79,7 +79,7 @@ class Reweighted(Distribution):
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
         left = shape.numel() // max(1, self.event_shape.numel())
-        most, parts = max(1, ROWS // self.proposals), []
+        most, parts = max(1, PROPOSED // self.proposals), []
         with torch.no_grad():
             while left > 0:
                 z = self.base.sample((min(left, most), self.proposals))
@@ -90,8 +90,8 @@ class Reweighted(Distribution):
 
     @torch.no_grad()
     def partition(self, n: int) -> Tensor:
-        r"""Estimates :math:`\log Z` anew from n draws of :math:`p_0`."""
-        parts = [self.log_odds(self.base.sample((min(ROWS, n - i),))) for i in range(0, n, ROWS)]
+        r"""Estimates :math:`\log Z` from n fresh draws of :math:`p_0`."""
+        parts = [self.log_odds(self.base.sample((min(PROPOSED, n - i),))) for i in range(0, n, PROPOSED)]
         return torch.cat(parts).double().logsumexp(0).to(self.log_z.dtype) - math.log(n)
 
 

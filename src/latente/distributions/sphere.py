@@ -28,7 +28,7 @@ gradient. The angle that has :math:`F_\kappa(\theta) = u` for a fixed :math:`u` 
 is: 20 Gauss–Legendre nodes over the part of it that is not negligible leave a relative error below 1e-7 (von Mises–Fisher;
 for power spherical, whose tilt has a pole at the antipode, 1e-5, and 1e-3 on the circle where it is almost uniform).
 
-All figures of one number an example are computed in float64, whatever the dtype of the directions.
+All figures of one number per example are computed in float64, whatever the dtype of the directions.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from .traits import double, is_uniform, on_spheres, parts, tell, yes
 
 __all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto", "zonal_of"]
 
-NODES = 20  # of the quadrature
-REACH = 6.5  # standard deviations, at the least, that it spans
+QUADRATURE_NODES = 20  # of the quadrature
+SPANNED_SDS = 6.5  # standard deviations, at the least, that it spans
 EDGE = 1e-9  # radians: angles this near to 0 or pi count as there
 NUDGE = 1e-15  # a draw of exactly 0, about one in 2^24, has no direction
 
@@ -248,8 +248,8 @@ def speed(concentration: Tensor, mean: Tensor, theta: Tensor, m: int, tilt: Any)
     side = torch.where(here > mean, -theta, math.pi - theta)
     # the curvature of the log-density is at least this where its mass is, in both families
     curvature = (concentration * theta.cos().clamp_min(0) / 2 + m - 2).detach()
-    span = side.sign() * torch.minimum(side.abs(), REACH * curvature.rsqrt())
-    nodes, weights = quadrature(NODES, theta.device)
+    span = side.sign() * torch.minimum(side.abs(), SPANNED_SDS * curvature.rsqrt())
+    nodes, weights = quadrature(QUADRATURE_NODES, theta.device)
     t = theta.unsqueeze(-1) + span.unsqueeze(-1) * nodes
     there = tilt(t)
     exponent = concentration.unsqueeze(-1) * (there - here.unsqueeze(-1))
@@ -283,7 +283,7 @@ def turned(loc: Tensor, theta: Tensor, across: Tensor) -> Tensor:
 class Spheres(Independent):
     r"""Joins independent directions on several spheres to one vector, :math:`z = (z_1, \dots, z_g) \in \mathbb{R}^{g m}`.
 
-    One concentration for all of a code says how sure all of it is; a product of small spheres has one for each part.
+    One sphere has one concentration for the whole code; a product of small spheres has one for each part.
 
     References:
         | Increasing Expressivity of a Hyperspherical VAE (Davidson et al., 2019)

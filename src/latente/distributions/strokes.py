@@ -1,7 +1,7 @@
 r"""Drawings, and a distribution that draws them point by point.
 
-A drawing is a row of :math:`L` points :math:`(\Delta x, \Delta y, p)`: how far the pen moves from the point before, and what it
-does then: :math:`p = 0` it stays down, 1 it is lifted, so that the next move leaves no line, 2 the drawing is at its end, and so
+A drawing is a row of :math:`L` points :math:`(\Delta x, \Delta y, p)`: how far the pen moves from the point before, and its
+state then: :math:`p = 0` it stays down, 1 it is lifted, so that the next move leaves no line, 2 the drawing is at its end, and so
 are all rows that follow, which are zeros. The first point is the move from the origin to the second one: the origin is not kept.
 
 Where the pen goes is a mixture of :math:`M` bivariate Normals, what it does then a categorical,
@@ -36,7 +36,7 @@ from .traits import LIKELIEST, family, has_mean, is_autoregressive, no, no_bits,
 __all__ = [
     "FINISHED",
     "LIFTED",
-    "Drawer",
+    "PredictsPoints",
     "Strokes",
     "as_strokes",
     "drawn_points",
@@ -50,14 +50,14 @@ LIFTED, FINISHED = 1, 2
 SHARPEST, WIDEST, TILTED = -12.0, 8.0, 8.0
 
 
-class Drawer(Protocol):
+class PredictsPoints(Protocol):
     """Predicts each point of drawings from a code and the points before it."""
 
     def __call__(self, z: Tensor, x: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
-        """Returns what the places and what the pen of drawings (n, L, 3) cost, in nats, each with shape (n)."""
+        """Returns the negative log-likelihoods of places and of pens of drawings (n, L, 3), in nats, each with shape (n)."""
 
     def at_points(self, z: Tensor, x: Tensor) -> Tensor:
-        """Returns what each point costs, in nats, with shape (n, L)."""
+        """Returns the nats of each point, with shape (n, L)."""
 
     def draw(
         self, z: Tensor, longest: int, choose: Callable[[Tensor], Tensor], before: Tensor | None = None
@@ -71,7 +71,7 @@ def lengths_of(x: Tensor) -> Tensor:
 
 
 def outputs(components: int) -> int:
-    """Counts the outputs of a network: what the pen does, and a weight, two means, two scales and r a component."""
+    """Counts the outputs of a network: what the pen does, and a weight, two means, two scales and r per component."""
     return 3 + 6 * components
 
 
@@ -89,7 +89,7 @@ def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
         (tensor([-1.8379]), -1.8378...)
     """
     logits, mx, my, sx, sy, r = parameters.chunk(6, -1)
-    sx, sy, r = bounded(sx, sy, r)
+    sx, sy, r = bounded_shape(sx, sy, r)
     u, v = (xy[:, :1] - mx) * (-sx).exp(), (xy[:, 1:] - my) * (-sy).exp()
     up, down = r.exp(), (-r).exp()
     cosh, across = (up + down) / 2, ((u - v) * up + (u + v) * down) / 2  # u cosh r - v sinh r
@@ -97,7 +97,7 @@ def mixture_log_prob(parameters: Tensor, xy: Tensor) -> Tensor:
     return (logits.log_softmax(-1) + density).logsumexp(-1) - math.log(2 * math.pi)
 
 
-def bounded(sx: Tensor, sy: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def bounded_shape(sx: Tensor, sy: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return sx.clamp(SHARPEST, WIDEST), sy.clamp(SHARPEST, WIDEST), r.clamp(-TILTED, TILTED)
 
 
@@ -125,7 +125,7 @@ def drawn_points(
     )
     spread = temperature if linear else math.sqrt(temperature)
     e1, e2 = (torch.randn_like(mx) * spread for _ in range(2))
-    sx, sy, r = bounded(sx, sy, r)
+    sx, sy, r = bounded_shape(sx, sy, r)
     dx, dy = mx + sx.exp() * e1, my + sy.exp() * (r.tanh() * e1 + e2 / r.cosh())
     state = chosen(pen).to(dx.dtype)
     goes_on = state < FINISHED
@@ -155,7 +155,7 @@ class Strokes(Distribution):
     support = constraints.independent(constraints.real, 2)
     has_rsample = False
 
-    def __init__(self, net: Drawer, z: Tensor, longest: int) -> None:
+    def __init__(self, net: PredictsPoints, z: Tensor, longest: int) -> None:
         self.net, self.z, self.longest = net, z, longest
         super().__init__(z.shape[:-1], torch.Size((longest, 3)), validate_args=False)
 
@@ -171,14 +171,14 @@ class Strokes(Distribution):
         return -points - pens
 
     def costs(self, value: Tensor, padded: bool = False) -> tuple[Tensor, Tensor]:
-        """Returns what places and pen cost, in nats; `padded` counts the pen of all rows but the last, as the paper does."""
+        """Returns the nats of places and of pens; `padded` counts the pen of all rows but the last, as the paper does."""
         shape = torch.broadcast_shapes(self.batch_shape, value.shape[:-2])
         x = value.expand(*shape, -1, -1).reshape(-1, *value.shape[-2:])
         points, pens = self.net(self.z.expand(*shape, -1).reshape(len(x), self.z.shape[-1]), x, padded)
         return points.view(shape), pens.view(shape)
 
     def at_points(self, value: Tensor) -> Tensor:
-        r"""Returns what each point of drawings (B, L, 3) costs, in nats, with shape (B, L): it sums to :math:`-\log p(x | z)`."""
+        r"""Returns the nats of each point of drawings (B, L, 3), with shape (B, L): they sum to :math:`-\log p(x | z)`."""
         return self.net.at_points(self.z, value)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
@@ -229,5 +229,5 @@ def as_strokes(d: Distribution) -> Strokes:
 tell(view, lambda d: LIKELIEST, Strokes)
 tell(has_mean, no, Strokes)
 tell(is_autoregressive, yes, Strokes)
-tell(no_bits, lambda d, x: "drawings differ in length: see the nats a point", Strokes)
+tell(no_bits, lambda d, x: "drawings differ in length: see the nats per point", Strokes)
 tell(parts, lambda d: {"z": d.z}, Strokes)

@@ -7,7 +7,7 @@ dispatches on the class of the law. A family answers where its answer is not the
 >>> tell(is_mass, yes, Coins)
 
 What only wraps another law hands the question on: `Independent` all of them, mixtures and transformed laws those that their parts
-share. A law that nobody told anything about is an ordinary density: it has a density, can be drawn from, and is shown by its mean
+share. A law without registered answers is an ordinary density: it has a density, can be drawn from, and is shown by its mean
 where its class defines one, by a draw elsewhere. The tensors it is made of are those that `arg_constraints` names, as
 `torch.distributions` has it.
 
@@ -117,7 +117,7 @@ class View(NamedTuple):
     """Holds what is shown of a law.
 
     Arguments:
-        word: What it is called, in the plural.
+        word: Its name, in the plural.
         take: Takes it from the law.
     """
 
@@ -132,7 +132,7 @@ DRAWS = View("draws", lambda d: d.sample())
 
 @singledispatch
 def view(d: Distribution) -> View:
-    """Says what is shown of a law: its mean where it knows one, else a draw.
+    """Returns what is shown of a law: its mean where it has one, else a draw.
 
     Example:
         >>> view(Normal(0.0, 1.0)).word
@@ -165,7 +165,7 @@ def shown(d: Distribution, *, drawn: Tensor | None = None, seed: int | None = No
 
 @singledispatch
 def family(d: Distribution) -> str:
-    """Names the family of a law to people: a name to be read, never to be compared."""
+    """Returns the name of the family of a law, to be read by people, never to be compared."""
     return type(d).__name__
 
 
@@ -174,13 +174,13 @@ def family(d: Distribution) -> str:
 
 @singledispatch
 def has_mean(d: Distribution) -> bool:
-    """Tells whether a law knows its mean, or the centre that stands for it: as a rule, whether its class defines one."""
+    """Returns whether a law has a mean, or the centre that stands for it: as a rule, whether its class defines one."""
     return type(d).mean is not Distribution.mean
 
 
 @singledispatch
 def has_variance(d: Distribution) -> bool:
-    """Tells whether a law knows the variance of each number."""
+    """Returns whether a law has a variance of each number."""
     return type(d).variance is not Distribution.variance
 
 
@@ -224,6 +224,8 @@ def parts(d: Distribution) -> dict[str, Tensor]:
         >>> parts(Independent(Normal(torch.zeros(2), torch.ones(2)), 1))
         {'loc': tensor([0., 0.]), 'scale': tensor([1., 1.])}
     """
+    if type(d).arg_constraints is Distribution.arg_constraints:  # which a class need not define
+        return {}
     names = set(d.arg_constraints) - ({"probs"} if "logits" in d.arg_constraints else set())
     found = {name: getattr(d, name) for name in sorted(names)}
     return {name: value for name, value in found.items() if isinstance(value, Tensor)}
@@ -238,31 +240,31 @@ def prefixed(name: str, found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @singledispatch
 def is_mass(d: Distribution) -> bool:
-    r"""Tells whether :math:`\log p` is one of probabilities, at most 0, and not one of a density."""
+    r"""Returns whether :math:`\log p` is one of probabilities, at most 0, and not one of a density."""
     return False
 
 
 @singledispatch
 def has_density(d: Distribution) -> bool:
-    r"""Tells whether every value has a density, or a mass, that the law knows."""
+    r"""Returns whether every value has a density, or a mass, that the law computes."""
     return True
 
 
 @singledispatch
 def is_bound(d: Distribution) -> bool:
-    r"""Tells whether :math:`\log p` is itself a lower bound of what it stands for."""
+    r"""Returns whether :math:`\log p` is itself a lower bound of what it stands for."""
     return False
 
 
 @singledispatch
 def is_estimated(d: Distribution) -> bool:
-    r"""Tells whether :math:`\log p` is an estimate, right on average: the mean of its exponentials would be too high."""
+    r"""Returns whether :math:`\log p` is an estimate, right on average: the mean of its exponentials would be too high."""
     return False
 
 
 @singledispatch
 def is_slow(d: Distribution) -> bool:
-    """Tells whether to score a value that is no draw of the law's own takes many passes."""
+    """Returns whether to score a value that is no draw of the law's own takes many passes."""
     return False
 
 
@@ -281,7 +283,7 @@ class Normaliser(NamedTuple):
 
 @singledispatch
 def no_bits(d: Distribution, x: Tensor) -> str:
-    r"""Says why :math:`-\log p(x)` is no code length for each dimension of such data; nothing where it is one.
+    r"""Returns why :math:`-\log p(x)` is no code length for each dimension of such data; nothing where it is one.
 
     Example:
         >>> no_bits(Bernoulli(0.5), torch.tensor([0.0, 1.0]))
@@ -297,35 +299,35 @@ def no_bits(d: Distribution, x: Tensor) -> str:
 
 @singledispatch
 def no_draws(d: Distribution) -> str:
-    """Says why a law cannot be drawn from; nothing where it can."""
+    """Returns why a law cannot be drawn from; nothing where it can."""
     return ""
 
 
 def can_sample(d: Distribution) -> bool:
-    """Tells whether a law can be drawn from."""
+    """Returns whether a law can be drawn from."""
     return not no_draws(d)
 
 
 @singledispatch
 def is_certain(d: Distribution) -> bool:
-    """Tells whether all draws are the same, so that one tells as much as a thousand."""
+    """Returns whether all draws are the same, so that one is as good as a thousand."""
     return False
 
 
 def is_point(d: Distribution) -> bool:
-    """Tells whether a law is a point mass among real numbers, where it has no density; a certain code has a mass, 1."""
+    """Returns whether a law is a point mass among real numbers, where it has no density; a certain code has a mass, 1."""
     return is_certain(d) and not has_density(d)
 
 
 @singledispatch
 def is_autoregressive(d: Distribution) -> bool:
-    """Tells whether a law predicts each part of a value from those before it."""
+    """Returns whether a law predicts each part of a value from those before it."""
     return False
 
 
 @singledispatch
 def is_diffused(d: Distribution) -> bool:
-    """Tells whether a law is what denoising leads to: a draw is an example under a little noise, and no code of one."""
+    """Returns whether a law is the end of denoising: a draw is an example under a little noise, and no code of one."""
     return False
 
 
@@ -340,25 +342,25 @@ def steered(d: Distribution, **how: float) -> Distribution | None:
 
 @singledispatch
 def is_uniform(d: Distribution) -> bool:
-    """Tells whether all values that can occur are equally likely."""
+    """Returns whether all values that can occur are equally likely."""
     return False
 
 
 @singledispatch
 def is_normal(d: Distribution) -> bool:
-    r"""Tells whether numbers are independent Normals with deviations of the law's own, :math:`\mathcal{N}(\mu, \sigma^2)`."""
+    r"""Returns whether numbers are independent Normals with deviations of the law's own, :math:`\mathcal{N}(\mu, \sigma^2)`."""
     return False
 
 
 @singledispatch
 def is_real(d: Distribution) -> bool:
-    """Tells whether values may be any real numbers, and not only names, levels or an interval."""
+    """Returns whether values may be any real numbers, and not only names, levels or an interval."""
     return False
 
 
 @singledispatch
 def is_binary(d: Distribution) -> bool:
-    """Tells whether each number by itself is 0 or 1."""
+    """Returns whether each number by itself is 0 or 1."""
     return False
 
 
@@ -370,25 +372,25 @@ def levels(d: Distribution) -> int | None:
 
 @singledispatch
 def of_names(d: Distribution) -> bool:
-    """Tells whether values are names, whole numbers without neighbours: nothing lies between two of them."""
+    """Returns whether values are names, whole numbers without neighbours: nothing lies between two of them."""
     return False
 
 
 @singledispatch
 def number_of_names(d: Distribution) -> int | None:
-    """Returns how many names there are; None where values are no names, or the law does not know."""
+    """Returns how many names there are; None where values are no names, or the law does not have the number."""
     return None
 
 
 @singledispatch
 def on_spheres(d: Distribution) -> bool:
-    """Tells whether values lie on spheres of radius 1."""
+    """Returns whether values lie on spheres of radius 1."""
     return False
 
 
 @singledispatch
 def components_used(d: Distribution, value: Tensor) -> Tensor | None:
-    """Counts the components of a mixture that values use, as a perplexity; None where a law has none that are told apart."""
+    """Counts the components of a mixture that values use, as a perplexity; None where a law has none to distinguish."""
     return None
 
 

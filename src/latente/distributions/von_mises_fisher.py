@@ -45,7 +45,7 @@ from .sphere import Zonal, log_area
 
 __all__ = ["VonMisesFisher"]
 
-LEAST = 10  # the order from which on Debye's expansion is used
+LEAST_ORDER = 10  # the order from which on Debye's expansion is used
 TERMS = 8  # of it
 ACCEPTED = (
     0.65  # of all proposals, at the least; the infimum is sqrt(e / 2 pi), for m = 2 and large concentrations
@@ -137,7 +137,7 @@ class Cumulants(torch.autograd.Function):
 def cumulants(concentration: Tensor, m: int) -> tuple[Tensor, Tensor, Tensor]:
     r"""Returns :math:`\Phi`, :math:`\rho = A / \kappa` and :math:`A'`, for float64."""
     square = concentration.square()
-    steps = max(0, math.ceil(LEAST - (m / 2 - 1)))
+    steps = max(0, math.ceil(LEAST_ORDER - (m / 2 - 1)))
     n = m / 2 - 1 + steps
     s = torch.stack([square + n**2, square + (n + 1) ** 2]).sqrt()
     series, series_above = debye(s, 1 - square / s.square())
@@ -175,7 +175,7 @@ def polynomials(terms: int) -> list[list[float]]:
 
 
 @lru_cache
-def coefficients(device: torch.device | None = None) -> Tensor:
+def debye_coefficients(device: torch.device | None = None) -> Tensor:
     """Tabulates the coefficients, a column for each polynomial; kept, since sending them would wait for the device."""
     rows = [row + [0.0] * (TERMS + 1 - len(row)) for row in polynomials(TERMS)]
     return torch.tensor(rows, dtype=torch.float64, device=device).T.contiguous()
@@ -183,7 +183,7 @@ def coefficients(device: torch.device | None = None) -> Tensor:
 
 def debye(s: Tensor, p: Tensor) -> Tensor:
     r"""Returns :math:`\sum_k u_k(\nu / s) \, \nu^{-k} = \sum_k Q_k(p) \, s^{-k}`, with :math:`p = \nu^2 / s^2`."""
-    first, *others = coefficients(s.device).split([1, TERMS])
+    first, *others = debye_coefficients(s.device).split([1, TERMS])
     scales, powers = torch.stack([1 / s, p]).unsqueeze(-1).expand(2, *s.shape, TERMS).cumprod(-1)
     return 1 + ((first + powers @ others[0]) * scales).sum(-1)
 

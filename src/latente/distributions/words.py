@@ -21,13 +21,13 @@ from torch.distributions import Distribution, constraints
 
 from .traits import LIKELIEST, family, is_autoregressive, is_mass, no_bits, of_names, parts, tell, view, yes
 
-__all__ = ["END", "MARKS", "UNKNOWN", "Words", "Writer", "as_words"]
+__all__ = ["END", "MARKS", "UNKNOWN", "PredictsWords", "Words", "as_words"]
 
 END, UNKNOWN = 1, 2
 MARKS = ("<pad>", "</s>", "<unk>")  # the numbers 0, 1 and 2; words begin at 3
 
 
-class Writer(Protocol):
+class PredictsWords(Protocol):
     """Predicts each word of sentences from a code and the words before it."""
 
     def __call__(self, z: Tensor, x: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Words(Distribution):
     support = constraints.independent(constraints.nonnegative_integer, 1)
     has_rsample = False
 
-    def __init__(self, net: Writer, z: Tensor, longest: int) -> None:
+    def __init__(self, net: PredictsWords, z: Tensor, longest: int) -> None:
         self.net, self.z, self.longest = net, z, longest
         super().__init__(z.shape[:-1], torch.Size((longest,)), validate_args=False)
 

@@ -14,18 +14,33 @@ from .bounds import (
     score,
     still,
 )
-from .classification import Classification, classify, log_probabilities
 from .codecs import lossless_bits
-from .evaluate import Beta, Evaluation, Likelihood, Nll, Perplexity, Points, Restored, Shuffle, evaluate
+from .diagnosis import diagnose
 from .fidelity import Colours, Fidelity, Reading, Retrieval, colour_flips, fidelity, retrieval
+from .figures import FIGURES
+from .figures.labels import Classification, classify, log_probabilities
+from .finding import Absent, Figure, Finding
 from .frechet import Distance, Neighbours, SampleQuality, frechet_distance, sample_quality
-from .generation import alternatives, chooser, generate, generated, usual
+from .generation import alternatives, chooser, chooser_of, generate, generate_images, generated
 from .latents import Information, Latents, information, latents, moment_kl, two_sample
+from .measurement import Measurement
+from .record import Evaluation
+from .results import (
+    diagnose_run,
+    evaluate,
+    evaluation_of,
+    measure_samples,
+    stored_diagnosis,
+    stored_evaluation,
+    stored_samples,
+)
 from .similarity import psnr, ssim
-from .verdicts import Finding, findings, verdict
+from .subject import Subject
+from .verdicts import findings, judged, verdict
 
 __all__ = [
-    "Beta",
+    "FIGURES",
+    "Absent",
     "Classification",
     "Colours",
     "Curve",
@@ -34,41 +49,45 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Fidelity",
+    "Figure",
     "Finding",
     "Information",
     "Latents",
-    "Likelihood",
+    "Measurement",
     "Neighbours",
-    "Nll",
-    "Perplexity",
-    "Points",
     "Reading",
-    "Restored",
     "Retrieval",
     "SampleQuality",
     "Scores",
-    "Shuffle",
+    "Subject",
     "affordable",
     "alternatives",
     "chooser",
+    "chooser_of",
     "classify",
     "classify_by_bayes",
     "colour_flips",
+    "diagnose",
+    "diagnose_run",
     "draw",
     "elbo_terms",
     "evaluate",
+    "evaluation_of",
     "fidelity",
     "findings",
     "frechet_distance",
     "generate",
+    "generate_images",
     "generated",
     "importance_weighted",
     "information",
+    "judged",
     "latents",
     "log_joint",
     "log_probabilities",
     "log_weights",
     "lossless_bits",
+    "measure_samples",
     "moment_kl",
     "psnr",
     "retrieval",
@@ -76,7 +95,9 @@ __all__ = [
     "score",
     "ssim",
     "still",
+    "stored_diagnosis",
+    "stored_evaluation",
+    "stored_samples",
     "two_sample",
-    "usual",
     "verdict",
 ]

@@ -20,9 +20,8 @@ import math
 import torch
 from torch import Tensor
 
-from ..models.joint import Labelling
 from ..trace import Model
-from .bounds import log_weights
+from .bounds import log_weights, moved, still
 
 __all__ = ["classify_by_bayes", "log_joint"]
 
@@ -37,8 +36,7 @@ def log_joint(
         x: The data, with shape :math:`(B, *)`.
         classes: The number of classes :math:`K`.
         draws: The draws of :math:`q(z | x, y)` for each example and class.
-        prior: :math:`p(y)`, with shape :math:`(K)`; by default the model's own if it is a :class:`~latente.models.Labelling`,
-            else uniform.
+        prior: :math:`p(y)`, with shape :math:`(K)`; by default the model's own where it has one, else uniform.
         seed: The seed of the draws, the same for each class, so that what noise they share cancels out.
 
     Raises:
@@ -56,10 +54,19 @@ def log_joint(
         weights = log_weights(model, x, y, draws, seed=seed)
         bounds.append(weights.logsumexp(0) - math.log(len(weights)))
     joint = torch.stack(bounds, 1)
-    own = model.log_prior.double().to(joint.device) if isinstance(model, Labelling) else None
+    own = log_prior(model, x, classes)
     if prior is None:
         return joint if own is not None else joint - math.log(classes)
     return joint + prior.to(joint).log() - (0.0 if own is None else own)
+
+
+def log_prior(model: Model, x: Tensor, classes: int) -> Tensor | None:
+    r"""Returns :math:`\log p(y)` in float64, with shape :math:`(K)`, which a joint model names as a factor; None of others."""
+    one = moved(model, x[:1], None)[0]
+    with still(model, 0):
+        y = torch.arange(classes, device=one.device)
+        factors = model(one.expand(classes, *one.shape[1:]), y).factors
+    return sum(factors.values()).double() if factors else None
 
 
 def classify_by_bayes(

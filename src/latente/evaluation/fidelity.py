@@ -25,11 +25,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -151,15 +149,6 @@ class Fidelity:
     retrieval: Retrieval
     similarity: Estimate | None
     colours: Colours | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns what `json.dumps` takes."""
-        return adapter().dump_python(self, mode="json")
-
-
-@cache
-def adapter() -> TypeAdapter[Fidelity]:
-    return TypeAdapter(Fidelity)
 
 
 def fidelity(

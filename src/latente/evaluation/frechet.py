@@ -36,19 +36,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ..abilities import abilities_of
 from ..data import Data
 from ..data.pixels import how_binarised
 from ..distributions.traits import has_mean, is_diffused, is_real, is_uniform, of_names, shown
 from ..errors import LatenteError
-from ..models import Labelling
 from ..trace import Model
 from .bounds import Estimate, moved, place, still
 from .features import FEATURES, feature_net, seen
@@ -249,24 +246,6 @@ class SampleQuality:
     absent: dict[str, str] = field(default_factory=dict)
     inception: dict[str, float] | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns what `json.dumps` takes."""
-        return adapter().dump_python(self, mode="json")
-
-    @staticmethod
-    def of_json(content: dict[str, Any]) -> SampleQuality:
-        """Reads what `to_json` gave.
-
-        Raises:
-            pydantic.ValidationError: If a figure is missing or of another type.
-        """
-        return adapter().validate_python(content)
-
-
-@cache
-def adapter() -> TypeAdapter[SampleQuality]:
-    return TypeAdapter(SampleQuality)
-
 
 def images_of(likelihood: Distribution, binary: bool) -> tuple[Tensor, bool]:
     """Returns images in [0, 1] of a likelihood, and whether they are draws: of binary data, and where it has no mean.
@@ -308,10 +287,10 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     binary, y = how_binarised(data.train) != "none", contexts(model, data, n, seed)
     parts, drawn = [], False
     with still(model, seed):
-        takes = y is not None and needs_context(model, data)
+        takes = abilities_of(model, *one_of(model, data)).takes is not None
         for start in range(0, n, AT_ONCE):
             size = min(AT_ONCE, n - start)
-            context = y[start : start + size] if takes and y is not None else None
+            context = None if y is None or not takes else y[start : start + size]
             trace = model(y=context, size=size)
             if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
                 raise LatenteError(
@@ -322,16 +301,9 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     return torch.cat(parts), drawn
 
 
-def needs_context(model: Model, data: Data) -> bool:
-    """Tells whether a model refuses examples without their labels or captions, or would have to infer them."""
-    if isinstance(model, Labelling):
-        return True
-    x, y = moved(model, *data.test.fixed().batch(slice(0, 1)))
-    try:
-        model(x, None)
-    except (ValueError, AttributeError, TypeError):
-        return y is not None
-    return False
+def one_of(model: Model, data: Data) -> tuple[Tensor, Tensor | None]:
+    """Returns one test example, where the model is."""
+    return moved(model, *data.test.fixed().batch(slice(0, 1)))
 
 
 def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Tensor:

@@ -9,24 +9,25 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from ..distributions.traits import colder, family, is_uniform, of_names, shown, spread, steered
-from ..errors import LatenteError
-from ..models import VQVAE, Refined
+from ..errors import LatenteError, RunError
+from ..models import usual_guidance
+from ..runs import Run
 from ..trace import Model, rsample
 from .bounds import still
 
-__all__ = ["alternatives", "chooser", "generate", "generated", "usual"]
+__all__ = ["alternatives", "chooser", "chooser_of", "generate", "generate_images", "generated", "in_words"]
 
 AT_ONCE = 256  # images
 MOST = 1000  # captions of one call
 MANY = 100_000  # images of one call
-GUIDANCE = 2.0  # of codes whose writer also knows what is likely without a caption
+STEERING = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}  # a model's own way
 CHOICE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -89,13 +90,6 @@ def chooser(
     return choose
 
 
-def usual(model: Model) -> float:
-    """Returns the guidance of images that nobody asked another one for: 1 where a model cannot be guided."""
-    if isinstance(model, Refined):
-        return usual(model.base)
-    return GUIDANCE if isinstance(model, VQVAE) and model.embed is not None and model.silence else 1.0
-
-
 def generate(
     model: Model, y: Tensor, *, seed: int = 0, choose: Callable[[Distribution], Tensor] = rsample
 ) -> Tensor:
@@ -147,3 +141,71 @@ def generated(
             f"n is {n} for {len(y)} captions: give a caption, and from 1 to {MANY:,} images in all"
         )
     return torch.stack([generate(model, row.expand(n, -1), seed=seed, choose=choose) for row in y])
+
+
+def chooser_of(
+    run: Run, guidance: float | None = None, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Callable[[Distribution], Tensor]:
+    """Says how a run's images are drawn.
+
+    Arguments:
+        run: The run.
+        guidance: The scale of classifier-free guidance; by default 2 where the model can be guided.
+        temperature: The spread of what is drawn; 1 is the model's own.
+        top_k: How many of the likeliest codes are left in; 0 for all.
+        top_p: The mass of the likeliest codes that are left in.
+
+    Raises:
+        RunError: If the model cannot be guided and should be.
+        LatenteError: If a number makes no sense.
+    """
+    own = usual_guidance(run.model)
+    if own == 1 and guidance not in (None, 1):
+        raise RunError(
+            f"guidance is {guidance:g}, and {run.path} knows no images without captions to be guided away from: it takes "
+            "text-to-image with a --caption-dropout above 0"
+        )
+    return chooser(own if guidance is None else guidance, temperature, top_k, top_p)
+
+
+def in_words(run: Run, **how: float) -> list[str]:
+    """Says how a run's images are drawn, of the arguments of `chooser_of`, where that is not the model's own way."""
+    given = {"guidance": usual_guidance(run.model), **{n: v for n, v in how.items() if v is not None}}
+    return [f"{n.replace('_', ' ')} {v:g}" for n, v in given.items() if v != STEERING[n]]
+
+
+def generate_images(
+    run: Run,
+    captions: str | Sequence[str],
+    n: int = 1,
+    *,
+    seed: int = 0,
+    guidance: float | None = None,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+) -> Tensor:
+    """Draws images of captions.
+
+    Arguments:
+        run: The run.
+        captions: A caption, or several; `{red,blue}` in one stands for both.
+        n: The images of each caption. The same n noises serve every caption.
+        seed: The seed of the noise.
+        guidance: As for `chooser_of`, like what follows.
+        temperature: The spread of what is drawn.
+        top_k: How many of the likeliest codes are left in.
+        top_p: The mass of the likeliest codes that are left in.
+
+    Returns:
+        Images in [0, 1], with shape (captions times n, C, H, W), those of a caption one after the other.
+
+    Raises:
+        RunError: If the run's model reads no captions.
+        LatenteError: If there is no caption, or a number makes no sense.
+    """
+    choose = chooser_of(run, guidance, temperature, top_k, top_p)
+    given = [captions] if isinstance(captions, str) else captions
+    texts = [text for caption in given for text in alternatives(caption)]
+    y = torch.from_numpy(run.vocabulary.encode(texts)) if texts else torch.empty(0, 1)
+    return generated(run.model, y, n, seed=seed, choose=choose).flatten(0, 1)

@@ -35,20 +35,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import Any, Literal
 
-from .bounds import Estimate
+from .figures.bound import score_of
+from .figures.codes import groups_of, has_energy, has_flat_prior, has_points
+from .finding import Finding
+from .finding import interval as show
 from .latents import Latents
+from .measurement import measurements
+from .record import Evaluation
 
-if TYPE_CHECKING:
-    from .evaluate import Evaluation
-
-__all__ = ["Finding", "findings", "verdict"]
+__all__ = ["findings", "judged", "verdict"]
 
 COLLAPSED = 0.1  # nats of rate: the rows of He et al. (2019) that print as 0.0
 FAINT = 1.0  # nats: all codes together could name fewer than three kinds of example; a choice of this library
-UNMOVED = 2.0  # standard errors: a loss by shuffled codes below it is none
+UNMOVED = 2.0  # standard errors: a drop with shuffled codes below it is none
 UNFINISHED = 0.01  # of the limit: a schedule that approaches it for ever counts as there
 WIDE = 2.0  # sigma² over residual²: the log-density of a dimension is 0.1 nat below its best there
 VERY_WIDE = 4.0  # 0.3 nat a dimension
@@ -58,79 +60,18 @@ LARGE_GAP = 0.8  # a large effect, Cohen (1988)
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
 TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
 TOLD_SURELY = 0.99
-GROUPS = 4  # that a verdict names one by one
 FEW = 0.1  # of the codes: an arbitrary line, far below what working codebooks reach
 NEAR = 1.1  # times its floor: a rate that stays there
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Holds one finding.
-
-    Arguments:
-        name: What it is called.
-        sure: How sure the figures make it.
-        evidence: A sentence with the figures.
-        advice: A sentence on what to do.
-        change: One change of the run's arguments to try; empty where there is none.
-        problem: Whether it is one: a note only says what is the case.
-    """
-
-    name: str
-    sure: Literal["certain", "likely", "possible"]
-    evidence: str
-    advice: str
-    change: dict[str, Any]
-    problem: bool = True
-
-
-def show(value: Estimate) -> str:
-    """Writes a mean with its standard error.
-
-    Example:
-        >>> show(Estimate(98.123, 0.456))
-        '98.12 ± 0.46'
-    """
-    return f"{value.mean:.2f} ± {value.se:.2f}"
-
-
-def has_flat_prior(e: Evaluation) -> bool:
-    return any(g.prior_is_flat for g in e.latents.values())
-
-
-def has_points(e: Evaluation) -> bool:
-    return any(g.posterior_is_point for g in e.latents.values())
-
-
-def has_energy(e: Evaluation) -> bool:
-    return any(g.log_z is not None for g in e.latents.values())
-
-
-def has_noise(e: Evaluation) -> bool:
-    """Tells whether a likelihood is itself a bound, by noise between the levels of the data."""
-    return e.likelihood.is_bound
-
-
-def is_diffused(e: Evaluation) -> bool:
-    """Tells whether there is a rate without a code: the price of taking noise away."""
-    return not e.latents and bool(e.rates)
-
-
-def score_of(e: Evaluation) -> str:
-    """Names distortion plus rate: with a point mass, which has no density, it bounds nothing; without a code it is exact."""
-    if not e.latents and not is_diffused(e):
-        return "E log p(x + u)" if has_noise(e) else "log p(x)"
-    return "log p(x, z)" if has_points(e) else "ELBO"
-
-
 def is_unfinished(e: Evaluation) -> bool:
-    return e.beta.last < e.beta.limit * (1 - UNFINISHED)
+    return e["beta"].last < e["beta"].limit * (1 - UNFINISHED)
 
 
 def width(e: Evaluation) -> float | None:
     """Returns sigma² over the mean squared residual; None where sigma is not free, or scales the whole loss."""
-    scale, residual = e.likelihood.scale, e.likelihood.train_residual
-    if not e.likelihood.is_normal or scale is None or not residual or has_flat_prior(e):
+    scale, residual = e["likelihood"].scale, e["likelihood"].train_residual
+    if not e["likelihood"].is_normal or scale is None or not residual or has_flat_prior(e):
         return None
     return (scale / residual) ** 2
 
@@ -151,7 +92,8 @@ def not_generative(e: Evaluation) -> Finding | None:
     return Finding(
         "not a generative model",
         "certain",
-        f"The prior is flat: codes and reconstructions (distortion {show(e.distortion)} nats) have a meaning, samples have none.",
+        f"The prior is flat: codes and reconstructions (distortion {show(e['bound'].distortion)} nats) have a "
+        "meaning, samples have none.",
         "Fit a prior to the codes, or train a variational autoencoder.",
         {"recipe": "prior"},
     )
@@ -163,8 +105,8 @@ def beta_unfinished(e: Evaluation) -> Finding | None:
     return Finding(
         "beta unfinished",
         "certain",
-        f"β was {e.beta.last:.3g} at the last step and its schedule tends to {e.beta.limit:.3g}: the rate, "
-        f"{show(e.rate)} nats, is not yet the one it would end with.",
+        f"β was {e['beta'].last:.3g} at the last step and its schedule tends to {e['beta'].limit:.3g}: the rate, "
+        f"{show(e['bound'].rate)} nats, is not yet the one it would end with.",
         "Train to the end of the schedule, or make its warm-up shorter, before judging codes and samples.",
         {"warmup": 0.1},
     )
@@ -180,7 +122,7 @@ def sigma_too_large(e: Evaluation) -> Finding | None:
     return Finding(
         "sigma too large",
         "certain" if ratio > VERY_WIDE else "likely",
-        f"σ is {e.likelihood.scale:.3g} where the residuals have a root mean square of {e.likelihood.train_residual:.3g}: "
+        f"σ is {e['likelihood'].scale:.3g} where the residuals have a root mean square of {e['likelihood'].train_residual:.3g}: "
         f"detail below σ is taken for noise and blurred{lost}.",
         "Let σ be the best one at each moment, or set it to the root mean square of the residuals.",
         {"likelihood": "gaussian-optimal"},
@@ -194,7 +136,7 @@ def sigma_too_small(e: Evaluation) -> Finding | None:
     return Finding(
         "sigma too small",
         "certain" if ratio < 1 / VERY_WIDE else "likely",
-        f"σ is {e.likelihood.scale:.3g} where the residuals have a root mean square of {e.likelihood.train_residual:.3g}: "
+        f"σ is {e['likelihood'].scale:.3g} where the residuals have a root mean square of {e['likelihood'].train_residual:.3g}: "
         "the reconstruction outweighs the prior, as with a small β.",
         "Let σ be the best one at each moment, or set it to the root mean square of the residuals.",
         {"likelihood": "gaussian-optimal"},
@@ -202,8 +144,8 @@ def sigma_too_small(e: Evaluation) -> Finding | None:
 
 
 def normaliser_missed(e: Evaluation) -> Finding | None:
-    for name, g in e.latents.items():
-        rate = e.rates[name]
+    for name, g in groups_of(e).items():
+        rate = e["bound"].rates[name]
         if g.log_z is None or rate.mean > -SIGNIFICANT * math.hypot(rate.se, g.log_z.se):
             continue
         return Finding(
@@ -218,16 +160,16 @@ def normaliser_missed(e: Evaluation) -> Finding | None:
 
 
 def overfitting(e: Evaluation) -> Finding | None:
-    gap = e.train_elbo.mean - e.elbo.mean
-    noise = math.hypot(e.train_elbo.se, e.elbo.se)
-    spread = e.elbo.se * math.sqrt(e.examples)
+    gap = e["training"].elbo.mean - e["bound"].elbo.mean
+    noise = math.hypot(e["training"].elbo.se, e["bound"].elbo.se)
+    spread = e["bound"].elbo.se * math.sqrt(e.examples)
     if not (gap > SIGNIFICANT * noise and gap > GAP * spread):
         return None
     return Finding(
         "overfitting",
         "certain" if gap > LARGE_GAP * spread else "likely",
-        f"{score_of(e)} is {show(e.train_elbo)} nats on training data and {show(e.elbo)} on {e.split} data: a gap of "
-        f"{gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
+        f"{score_of(e)} is {show(e['training'].elbo)} nats on training data and {show(e['bound'].elbo)} on {e.split} data: a "
+        f"gap of {gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
         "The weights kept are the best of validation already: use more data, make the networks smaller, or decay the weights.",
         {"weight_decay": 1e-4},
     )
@@ -235,8 +177,8 @@ def overfitting(e: Evaluation) -> Finding | None:
 
 def unused(e: Evaluation) -> bool:
     """Tells whether the decoder gets nothing from the code."""
-    is_deaf = e.shuffle.other.mean <= UNMOVED * e.shuffle.other.se
-    return is_deaf and (has_points(e) or e.rate.mean < COLLAPSED)
+    is_deaf = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
+    return is_deaf and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
 
 
 def total_collapse(e: Evaluation) -> Finding | None:
@@ -246,8 +188,8 @@ def total_collapse(e: Evaluation) -> Finding | None:
     return Finding(
         "total collapse",
         "certain",
-        f"The rate is {show(e.rate)} nats, and with the code of another example log p(x|z) loses only "
-        f"{show(e.shuffle.other)}: the decoder ignores z.",
+        f"The rate is {show(e['bound'].rate)} nats, and log p(x|z) drops only by "
+        f"{show(e['shuffle'].other)} with the code of another example: the decoder ignores z.",
         advice,
         change,
     )
@@ -255,8 +197,8 @@ def total_collapse(e: Evaluation) -> Finding | None:
 
 def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
     """Returns what to do about a code that is hardly used, and the change to try."""
-    if e.beta.last > 1 + UNFINISHED:
-        return f"β = {e.beta.last:.3g} makes codes dear: try 1.", {"beta": 1.0}
+    if e["beta"].last > 1 + UNFINISHED:
+        return f"β = {e['beta'].last:.3g} penalises the KL strongly: try 1.", {"beta": 1.0}
     if has_energy(e):
         return "Train for longer, or with more Gibbs steps.", {"gibbs": 5}
     return usual, {"beta": "cyclical"}
@@ -265,8 +207,8 @@ def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
 def partial_collapse(e: Evaluation) -> Finding | None:
     if unused(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
         return None
-    dead = [name for name, rate in e.rates.items() if name in e.latents and rate.mean < COLLAPSED]
-    if not dead and e.rate.mean >= FAINT:
+    dead = [name for name, rate in e["bound"].rates.items() if name in groups_of(e) and rate.mean < COLLAPSED]
+    if not dead and e["bound"].rate.mean >= FAINT:
         return None
     what = (
         f"the rate of {', '.join(dead)} is below {COLLAPSED} nat"
@@ -277,7 +219,8 @@ def partial_collapse(e: Evaluation) -> Finding | None:
     return Finding(
         "partial collapse",
         "likely" if dead else "possible",
-        f"The rate is {show(e.rate)} nats, shuffled codes lose {show(e.shuffle.other)}, and {what}.",
+        f"The rate is {show(e['bound'].rate)} nats, log p(x|z) drops by {show(e['shuffle'].other)} with shuffled codes, "
+        f"and {what}.",
         advice,
         change,
     )
@@ -286,7 +229,7 @@ def partial_collapse(e: Evaluation) -> Finding | None:
 def holes(e: Evaluation) -> Finding | None:
     if unused(e):
         return None
-    found = [(name, g, doubt) for name, g in e.latents.items() if (doubt := emptiness(g)) is not None]
+    found = [(name, g, doubt) for name, g in groups_of(e).items() if (doubt := emptiness(g)) is not None]
     if not found:
         return None
     name, g, sure = found[0]
@@ -297,11 +240,12 @@ def holes(e: Evaluation) -> Finding | None:
         else f", KL(q(z)‖p) is between {g.mismatch[0]:.1f} and {g.mismatch[1]:.1f} nats"
     )
     change: dict[str, Any]
-    if e.floor and e.rate.mean < NEAR * e.floor:
-        advice = f"Below its floor of {e.floor:.3g} nats the rate was free, and codes left the prior together: lower the floor."
+    if e["beta"].floor and e["bound"].rate.mean < NEAR * e["beta"].floor:
+        free = f"Below its floor of {e['beta'].floor:.3g} nats the rate was free"
+        advice = f"{free}, and codes left the prior together: lower the floor."
         change = {"free_nats": 0.0}
-    elif e.beta.last < 1 - UNFINISHED:
-        advice, change = f"β = {e.beta.last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
+    elif e["beta"].last < 1 - UNFINISHED:
+        advice, change = f"β = {e['beta'].last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
     elif has_energy(e):
         advice, change = (
             "Train with more Gibbs steps, so that the model meets more of its samples.",
@@ -334,7 +278,7 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
 
 
 def codebook_collapse(e: Evaluation) -> Finding | None:
-    for name, g in e.latents.items():
+    for name, g in groups_of(e).items():
         c = g.codebook
         if c is None:
             continue
@@ -344,8 +288,8 @@ def codebook_collapse(e: Evaluation) -> Finding | None:
         return Finding(
             "codebook collapse",
             "certain" if c.perplexity < FEW / 2 * could else "likely",
-            f"Of {c.codes:,} codes {c.used:,} occur in {name}, with a perplexity of {c.perplexity:.1f}: the others are carried "
-            "for nothing, and detail is lost that they could hold.",
+            f"The codebook usage of {name} is {c.used:,} of {c.codes:,}, with a perplexity of {c.perplexity:.1f}: the others "
+            "are dead, and the model's effective capacity is smaller.",
             "Train the tokeniser for longer; a codebook of vectors may be dying, which levels (--quantiser fsq) cannot.",
             {"tokeniser_steps": 5000},
         )
@@ -353,14 +297,14 @@ def codebook_collapse(e: Evaluation) -> Finding | None:
 
 
 def beta_not_one(e: Evaluation) -> Finding | None:
-    if is_unfinished(e) or has_points(e) or abs(e.beta.last - 1) <= UNFINISHED:
+    if is_unfinished(e) or has_points(e) or abs(e["beta"].last - 1) <= UNFINISHED:
         return None
-    side = "more" if e.beta.last < 1 else "less"
+    side = "more" if e["beta"].last < 1 else "less"
     return Finding(
         "beta is not 1",
         "certain",
-        f"The model was trained with β = {e.beta.last:.3g}, and all figures are those of β = 1: it spends {side} rate "
-        f"({show(e.rate)} nats) than the bound would.",
+        f"The model was trained with β = {e['beta'].last:.3g}, and all figures are those of β = 1: it spends {side} rate "
+        f"({show(e['bound'].rate)} nats) than the bound would.",
         "Keep it if the codes are the purpose; train with β = 1 to compare likelihoods.",
         {"beta": 1.0},
         problem=False,
@@ -368,14 +312,15 @@ def beta_not_one(e: Evaluation) -> Finding | None:
 
 
 def unused_dimensions(e: Evaluation) -> Finding | None:
-    groups = {n: g for n, g in e.latents.items() if g.active is not None and g.active < g.dimensions}
+    groups = {n: g for n, g in groups_of(e).items() if g.active is not None and g.active < g.dimensions}
     if unused(e) or partial_collapse(e) or not groups:
         return None
     counts = ", ".join(f"{g.active} of {g.dimensions} of {name}" for name, g in groups.items())
     return Finding(
         "unused dimensions",
         "certain",
-        f"Active dimensions: {counts}, and shuffled codes lose {show(e.shuffle.other)} nats: the fit is fine.",
+        f"Active dimensions: {counts}, and log p(x|z) drops by {show(e['shuffle'].other)} nats with shuffled codes: the "
+        "fit is fine.",
         "The others are nearly the same for every example."
         if has_energy(e)
         else "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
@@ -402,36 +347,26 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
     """Lists what the figures show, causes before symptoms and problems before notes; without a code, overfitting alone."""
-    rules = RULES if e.latents else (overfitting,)
-    return tuple(f for rule in rules if (f := rule(e)) is not None)
+    rules = RULES if "codes" in e else (overfitting,) if "bound" in e else ()
+    known = measurements()
+    own = [f for name, value in e.items() for f in known[name].findings(value, e)]
+    together = [f for rule in rules if (f := rule(e)) is not None]
+    return (*together, *own)
 
 
-def in_use(name: str, g: Latents) -> str:
-    """Says how much of a group is used."""
-    if g.codebook is not None:
-        return f"{g.codebook.used:,} of {g.codebook.codes:,} codes of {name} in use"
-    return f"{g.active} of {g.dimensions} dimensions of {name} active"
-
-
-def verdict(e: Evaluation) -> str:
-    """Says in a sentence what to do first, or that nothing is wrong and by which figures."""
-    problems = [f for f in findings(e) if f.problem]
+def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
+    """Says in a sentence what to do first, or that nothing is wrong and by which figures; of other findings on request."""
+    found = findings(e) if found is None else found
+    problems = [f for f in found if f.problem]
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
-    units = ", ".join(in_use(n, g) for n, g in e.latents.items())
-    if len(e.latents) > GROUPS:
-        units = (
-            f"{len(e.latents)} groups of {sum(g.dimensions for g in e.latents.values()):,} dimensions in all"
-        )
-    most = "" if has_energy(e) or not e.latents else "at most "
-    likelihood = (
-        "" if e.nll is None or not e.latents else f", −log p(x) {most}{e.nll.mean:.2f} ± {e.nll.se:.2f}"
-    )
-    aucs = [g.auc for g in e.latents.values() if g.auc is not None]
-    told = f", codes told from prior samples with an AUC of {show(aucs[0])}" if aucs else ""
-    units = units or "no code"
-    return (
-        f"Nothing is wrong: {score_of(e)} {show(e.elbo)} nats on {e.split} data and {show(e.train_elbo)} on training data"
-        f"{likelihood}, {units}{told}."
-    )
+    known = measurements()
+    praises = (known[name].praise(value, e) for name, value in e.items())
+    return f"Nothing is wrong: {next((p for p in praises if p), 'no figure is out of the ordinary.')}"
+
+
+def judged(e: Evaluation) -> Evaluation:
+    """Returns an evaluation with its findings and its verdict."""
+    found = findings(e)
+    return replace(e, findings=found, verdict=verdict(e, found))

@@ -6,6 +6,7 @@ from .decoder_only import DecoderOnly
 from .diffusion import Diffusion
 from .draw import Draw
 from .gan import GAN
+from .guidance import usual_guidance
 from .joint import Joint, JointOnCodes, Labelling
 from .labels import LabelLaw, label_law
 from .refined import Refined
@@ -34,4 +35,5 @@ __all__ = [
     "Ways",
     "label_law",
     "unroll",
+    "usual_guidance",
 ]

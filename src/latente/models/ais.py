@@ -17,15 +17,42 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .boltzmann import RBM
+__all__ = ["Machine", "Partition", "Units", "annealed"]
 
-__all__ = ["Partition", "annealed"]
+
+class Units(Protocol):
+    """Are units of one layer, given the field that they stand in."""
+
+    def mean(self, f: Tensor) -> Tensor: ...
+
+    def draw(self, mean: Tensor, generator: torch.Generator) -> Tensor: ...
+
+    def log_partition(self, f: Tensor) -> Tensor: ...
+
+
+class Machine(Protocol):
+    """Has two layers of units and links between them, as a Boltzmann machine that is annealed."""
+
+    @property
+    def visible_units(self) -> Units: ...
+
+    @property
+    def hidden_units(self) -> Units: ...
+
+    @property
+    def visible_bias(self) -> Tensor: ...
+
+    @property
+    def hidden_bias(self) -> Tensor: ...
+
+    def hidden_field(self, v: Tensor) -> Tensor: ...
+
+    def visible_field(self, h: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +69,7 @@ class Partition:
 
 
 @torch.no_grad()
-def annealed(rbm: RBM, chains: int = 100, temperatures: int = 1000, seed: int = 0) -> Partition:
+def annealed(rbm: Machine, chains: int = 100, temperatures: int = 1000, seed: int = 0) -> Partition:
     r"""Estimates :math:`\log Z` by annealed importance sampling.
 
     References:

@@ -17,7 +17,7 @@ For a bit :math:`E_0 = 0` and :math:`A` is the softplus; for a Gaussian unit of 
 
 Read as a latent-variable model it has the prior :math:`p(h) \propto e^{-F(h)}`, the likelihood :math:`p(v | h)`, and what no
 autoencoder has: the *exact* posterior :math:`p(h | v)`. Hence :math:`\log p(v | h) + \log p(h) - \log p(h | v) = \log p(v)` for
-every :math:`h`, and the ELBO is the log-likelihood itself. The price is the prior. It is sampled by Gibbs chains, and
+every :math:`h`, and the ELBO is the log-likelihood itself. The difficulty is the prior. It is sampled by Gibbs chains, and
 :math:`Z` is a sum over all states: exact where the smaller layer has few enough bits to list them, estimated otherwise.
 """
 
@@ -44,15 +44,15 @@ from .looks import Chains, chains, shared_weights
 __all__ = ["RBM", "BernoulliUnits", "GaussianUnits", "HiddenMarginal", "Units"]
 
 LISTED = 20  # bits of a layer whose states are listed one by one
-SHARED = 16  # units to one logarithm
-NUMBERS = 1 << 20  # of one piece of that list: on a CPU it stays in the cache
+UNITS_TO_A_LOG = 16  # units to one logarithm
+LISTED_AT_ONCE = 1 << 20  # of one piece of that list: on a CPU it stays in the cache
 CHAINS = 128  # that run side by side for draws from the prior
 APART = 20  # of a chain's length, what lies between two draws of one chain
-REACH = 8  # standard deviations: the end of the line on which a Gaussian unit is summed
+SUMMED_SDS = 8  # standard deviations: the end of the line on which a Gaussian unit is summed
 
 
 class Units(abc.ABC):
-    r"""Says what the units of a layer are: :math:`p(s | f) = e^{s f - E_0(s) - A(f)}`, given the field. Abstract."""
+    r"""Defines the law of the units of a layer: :math:`p(s | f) = e^{s f - E_0(s) - A(f)}`, given the field. Abstract."""
 
     @abc.abstractmethod
     def energy(self, s: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class BernoulliUnits(Units):
     def log_partition(self, f: Tensor) -> Tensor:
         # log(1 + e^f) = max(f, 0) - log σ(|f|), and a few factors share a logarithm: none is below a half
         size = f.abs()
-        larger = size.sigmoid().unflatten(-1, (math.gcd(f.shape[-1], SHARED), -1)).prod(-2)
+        larger = size.sigmoid().unflatten(-1, (math.gcd(f.shape[-1], UNITS_TO_A_LOG), -1)).prod(-2)
         return 0.5 * (f.sum(-1) + size.sum(-1)) - larger.log().sum(-1)
 
     def mean(self, f: Tensor) -> Tensor:
@@ -128,7 +128,9 @@ class GaussianUnits(Units):
 
     def states(self, mean: Tensor) -> Tensor:
         # of a function as wide as a Normal of variance 1 a sum in steps of 1 is the integral to 5e-9
-        return mean.unsqueeze(-1) + torch.arange(-REACH, REACH + 1, dtype=mean.dtype, device=mean.device)
+        return mean.unsqueeze(-1) + torch.arange(
+            -SUMMED_SDS, SUMMED_SDS + 1, dtype=mean.dtype, device=mean.device
+        )
 
     def distribution(self, f: Tensor, event_dim: int) -> Independent:
         return Independent(Normal(f, torch.ones_like(f), validate_args=False), event_dim, validate_args=False)
@@ -198,8 +200,8 @@ class RBM(Model):
     Arguments:
         visible: The shape of an example.
         hidden: The number of hidden units.
-        visible_units: What the visible units are.
-        hidden_units: What the hidden units are.
+        visible_units: The law of the visible units.
+        hidden_units: The law of the hidden units.
         steps: The Gibbs steps of a fresh chain until it is used as a draw from the model.
 
     Attributes:
@@ -342,7 +344,7 @@ class RBM(Model):
         return min(binary, key=lambda side: len(side[0]), default=None)
 
     def is_listable(self) -> bool:
-        """Tells whether the smaller layer has few enough bits for its states to be listed."""
+        """Returns whether the smaller layer has few enough bits for its states to be listed."""
         bits = self.bits()
         return bits is not None and len(bits[0]) <= LISTED
 
@@ -357,7 +359,7 @@ class RBM(Model):
             s = (numbers.unsqueeze(1) >> place & 1).double()
             return (s @ own + bits[3].log_partition(F.linear(s, weight, other))).logsumexp(0)
 
-        pieces = torch.arange(1 << len(own), device=own.device).split(max(1, NUMBERS // len(other)))
+        pieces = torch.arange(1 << len(own), device=own.device).split(max(1, LISTED_AT_ONCE // len(other)))
         found = [checkpoint(piece, numbers, use_reentrant=False) for numbers in pieces]
         return torch.stack(found).logsumexp(0)
 

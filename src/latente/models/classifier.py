@@ -2,12 +2,13 @@ r"""A classifier: the label's likelihood, read off the code of an example.
 
 .. math:: p(y | x) = \mathrm{softmax}(W z + b), \qquad z = \mathbb{E}_{q(z | x)}[z]
 
-The code is the one that an encoder learnt without labels; then encoder and head move together. This is what the lecture's
-deep nets were pretrained for: with few labels, what the data looks like is known before the first of them is seen. In the one
+The code is the one that an encoder learnt without labels; then encoder and head move together. This is what the lecture's deep
+nets were pretrained for: with few labels, the distribution of the data is learnt before the first of them is seen. In the one
 equation the code is a point mass with a flat prior, and the likelihood is one of the label.
 
 A head of random weights would send the encoder a random gradient first, and with few labels what it had learnt would be gone
-before the head is of use. So the head starts at the best one there is for the codes as they are, which a convex problem tells.
+before the head is of use. So the head starts at the best one there is for the codes as they are, the solution of a convex
+problem.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ With :math:`h^{enc}, h^{dec}` the outputs of two LSTMs, :math:`c_0` learned, and
     h^{dec}_t &= \mathrm{LSTM}(h^{dec}_{t-1}, [z_t, s_t]), & c_t &= c_{t-1} + \mathrm{write}(h^{dec}_t),
 
 the likelihood :math:`p(x | z_1, \dots, z_T)` is read off the canvas :math:`c_T`. In DRAW every :math:`p(z_t)` is
-:math:`\mathcal{N}(0, I)` and :math:`s_t` is nothing. In alignDRAW :math:`s_t` is what step :math:`t` hears of a caption, and
-:math:`p(z_t | z_{<t}, y)` for :math:`t > 1` is a Normal that is read off :math:`h^{dec}_{t-1}`: so the caption enters the prior.
+:math:`\mathcal{N}(0, I)` and :math:`s_t` is nothing. In alignDRAW :math:`s_t` is the attention of step :math:`t` to a caption,
+and :math:`p(z_t | z_{<t}, y)` for :math:`t > 1` is a Normal that is read off :math:`h^{dec}_{t-1}`: so the caption enters the
+prior.
 
 The latents are groups `z1 … zT` of one walk, so that the rate is their sum with the right constant: the
 :math:`-\tfrac{1}{2}` of a Normal's divergence is counted for each of the dimensions of each step. (The paper prints
@@ -43,7 +44,7 @@ class Stroke:
 
     Arguments:
         canvas: The canvas after it, in log-odds or whatever the likelihood reads, with shape (n, C, H, W).
-        words: How much the step heard of each word, with shape (n, L); None without a caption.
+        words: The attention of the step to each word, with shape (n, L); None without a caption.
     """
 
     canvas: Tensor
@@ -54,9 +55,9 @@ class Recurrent(nn.Module):
     """Is an LSTM that is fed step by step, with a learned first output and memory.
 
     Arguments:
-        features: The features of what changes from step to step.
+        features: The features of the input that changes from step to step.
         units: The units.
-        still: The features of what does not, and is multiplied once for all steps.
+        still: The features of the input that does not, and is multiplied once for all steps.
     """
 
     def __init__(self, features: int, units: int, still: int = 0) -> None:
@@ -104,7 +105,7 @@ class Draw(Model):
         latent: The dimension of each :math:`z_t`.
         blank: The value of the first canvas everywhere, before it is learned.
         embed: Reads captions; None for a model of images alone.
-        align: Says what a step hears of a caption.
+        align: The caption conditioning of each step.
 
     Raises:
         ValueError: On a pass without captions, if the model has an `embed`.
@@ -143,9 +144,9 @@ class Draw(Model):
         self.shape, self.steps = tuple(shape), steps
         channels, height, width = self.shape
         self.reader, self.writer, self.embed, self.align = reader, writer, embed, align
-        heard = 0 if embed is None else embed.features
+        attended = 0 if embed is None else embed.features
         self.encoder = Recurrent(reader.features + units, units, reader.still)
-        self.decoder = Recurrent(latent + heard, units)
+        self.decoder = Recurrent(latent + attended, units)
         self.posterior, self.first, self.prior, self.likelihood = posterior, first, prior, likelihood
         self.canvas = nn.Parameter(torch.full((height, channels, width), float(blank)))
 
@@ -177,10 +178,10 @@ class Draw(Model):
                 q = self.posterior(h_seen.unflatten(0, trace.size))
             p = self.first(None) if t == 1 or self.prior is None else self.prior(h.unflatten(0, trace.size))
             z = trace.latent(f"z{t}", p, q).reshape(n, -1)
-            heard = None if self.align is None else self.align(h, caption, keys)
-            h, c = self.decoder([z] if heard is None else [z, heard.context], h, c)
+            attended = None if self.align is None else self.align(h, caption, keys)
+            h, c = self.decoder([z] if attended is None else [z, attended.context], h, c)
             canvas = canvas + self.writer(h)
-            yield Stroke(canvas.transpose(1, 2), None if heard is None else heard.weights)
+            yield Stroke(canvas.transpose(1, 2), None if attended is None else attended.weights)
 
 
 @canvases.register

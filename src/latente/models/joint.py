@@ -1,10 +1,10 @@
-r"""Joint models of data and labels, most of which nobody has seen.
+r"""Joint models of data and labels, most of which are unknown.
 
 The label :math:`y` is one more latent, of which a few values are known:
 
 .. math:: p(x, y, z) = p(y) \, p(z) \, p_\theta(x | y, z), \qquad q(y, z | x) = q_\phi(y | x) \, q_\phi(z | x, y) .
 
-What is said by :math:`y` need not be said by :math:`z`, which is left with the style. For an example with its label the bound
+The information in :math:`y` need not be in :math:`z`, which is left with the style. For an example with its label the bound
 is that of :math:`\log p(x, y)`; without one it is that of :math:`\log p(x)`, and the sum over the :math:`K` classes is exact:
 
 .. math::
@@ -135,7 +135,8 @@ class Shared(TransformedDistribution):
     r"""Is a posterior :math:`q(z_1 | x)` whose draw other groups have read, so that no closed form of its divergence holds.
 
     Where :math:`p` depends on a :math:`z_2` that was inferred from the same :math:`z_1`, :math:`\mathrm{KL}(q \,\|\, p(z_1 |
-    z_2))` would average over a :math:`z_1` that :math:`z_2` has not seen. Without a rule the estimate by the draw is taken.
+    z_2))` would average over a :math:`z_1` that :math:`z_2` was not inferred from. Without a rule the estimate by the draw is
+    taken.
     """
 
     def __init__(self, q: Distribution) -> None:
@@ -159,8 +160,8 @@ class JointOnCodes(Labelling):
     .. math:: p(x, z_1, y, z_2) = p(x | z_1) \, p(z_1 | y, z_2) \, p(y) \, p(z_2), \qquad
         q = q(z_1 | x) \, q(y | x) \, q(z_2 | z_1, y)
 
-    The label is inferred from the example itself, :math:`q(y | x)`, which sees more of it than :math:`q(y | z_1)` of the paper
-    would; the model that draws is the paper's. The walk goes down from :math:`z_2`, while the posteriors go up from
+    The label is inferred from the example itself, :math:`q(y | x)`, which has more information than :math:`q(y | z_1)` of the
+    paper would; the model that draws is the paper's. The walk goes down from :math:`z_2`, while the posteriors go up from
     :math:`z_1`; so :math:`z_1` is drawn before it is named.
 
     References:

@@ -1,4 +1,4 @@
-r"""Which models infer labels: one question, answered beside the class of each model that does."""
+r"""Inference of labels: one question, answered beside the class of each model that does."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ LabelLaw = Callable[[Tensor], Categorical]
 
 @singledispatch
 def label_law(model: Model) -> LabelLaw | None:
-    r"""Returns what infers labels: from :math:`x`, with shape :math:`(B, *)`, to :math:`q(y | x)`; None where nothing does."""
+    r"""Returns how labels are inferred: :math:`x`, with shape :math:`(B, *)`, to :math:`q(y | x)`; None where they are not."""
     return None

@@ -1,8 +1,8 @@
-r"""A second stage that sharpens what a model of captioned images draws.
+r"""A second stage that sharpens the images of a model of captions.
 
 A likelihood that is independent from pixel to pixel shows means, and means are soft. A refiner is a small net :math:`r` that
 reads such an image :math:`m` and its caption and adds what is missing, :math:`x' = m + r(m, y)`. It is trained against a critic
-that knows sharp images. The model that made :math:`m` stays as it is, so its latents do too, and the likelihood of the
+of sharp images. The model that made :math:`m` stays as it is, so its latents do too, and the likelihood of the
 sharpened image is still one: a bound can be had for it. It is worse, for a sharp guess at a stroke is wrong more often than a
 soft one.
 
@@ -24,6 +24,7 @@ from torch.distributions import Distribution
 from ..conditionals import Conditional
 from ..nn.captions import CaptionEncoder
 from ..trace import Model, Trace
+from .guidance import usual_guidance
 
 __all__ = ["Refined", "Sharpener", "SharpnessCritic"]
 
@@ -66,7 +67,7 @@ class Sharpener(nn.Module):
 
 
 class SharpnessCritic(nn.Module):
-    """Tells images of a caption from refined ones: log-odds, with shape (n).
+    """Discriminates images of a caption from refined ones: log-odds, with shape (n).
 
     Arguments:
         shape: The shape of an image, (C, H, W).
@@ -113,6 +114,9 @@ class Refined(Model):
         flat = soft.reshape(-1, *shape[-3:])
         sharp = self.net(flat, words.repeat(len(flat) // len(words), 1))
         return self.likelihood(sharp.view(shape))
+
+
+usual_guidance.register(Refined, lambda model: usual_guidance(model.base))
 
 
 class LogOdds(nn.Module):

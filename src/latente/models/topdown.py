@@ -2,12 +2,12 @@ r"""A hierarchy of latent groups, passed from the top down.
 
 .. math:: p(x, z) = p(x | z_1, \dots, z_L) \prod_i p(z_i | z_{<i}), \qquad q(z | x) = \prod_i q(z_i | z_{<i}, x)
 
-Both run in the same direction, so each posterior can be told relative to the prior of its own group, and the KL of each is
-exact given the groups above it. The first groups tend to settle what an image is of, the last ones its details; which of them
-say anything is what the rates by group tell.
+Both run in the same direction, so each posterior can be parametrised relative to the prior of its own group, and the KL of each
+is exact given the groups above it. The first groups tend to settle what an image is of, the last ones its details; which of them
+are used is shown by the rates by group.
 
-One state carries everything down, so the likelihood may depend on all groups through it. A group that says nothing,
-:math:`q = p`, costs nothing and does not stand in the way of the others.
+One state carries everything down, so the likelihood may depend on all groups through it. A group without information,
+:math:`q = p`, has no rate and does not stand in the way of the others.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ class TopDown(Model):
             s = self.ladder.enlarged(i, s)
             loc, log_scale, extra = rung.prior(s)
             scale = log_scale.exp()
-            p, q = normal(loc, scale, trace), None
+            p, q = normal_of_trace(loc, scale, trace), None
             if read is not None:
                 h = read[i]
                 if len(trace.size) > 1:
                     h = h.expand(*trace.size, *h.shape[1:]).flatten(0, len(trace.size) - 1)
                 shift, log_ratio = rung.posterior(s, h)
-                q = normal(loc + scale * shift, (log_scale + log_ratio).exp(), trace)
+                q = normal_of_trace(loc + scale * shift, (log_scale + log_ratio).exp(), trace)
             z = trace.latent(f"z{i + 1}", p, q)
             s = rung.pass_by(s, extra, z.reshape(-1, *rung.event).to(s.dtype))
         return self.likelihood(s.unflatten(0, trace.size))
 
 
-def normal(loc: Tensor, scale: Tensor, trace: Trace) -> Independent:
+def normal_of_trace(loc: Tensor, scale: Tensor, trace: Trace) -> Independent:
     """Makes a Normal whose batch has the shape of a trace; its numbers are at least float32, also under autocast."""
     if loc.dtype in (torch.bfloat16, torch.float16):
         loc, scale = loc.float(), scale.float()

@@ -1,8 +1,8 @@
 r"""Autoencoders with discrete codes, and a prior over them that may read captions.
 
 An encoder gives planes, which a quantiser rounds to a grid of codes :math:`z`; a decoder reads the codewords. With a uniform
-prior this is the VQ-VAE, whose rate is the constant :math:`n \log K`. Its samples are noise: which codes go together only a
-learned prior knows. With one, :math:`p(z | y)` of a caption :math:`y`, it is a text-to-image model, and
+prior this is the VQ-VAE, whose rate is the constant :math:`n \log K`. Its samples are noise: the dependence between codes is
+left to a learned prior. With one, :math:`p(z | y)` of a caption :math:`y`, it is a text-to-image model, and
 
 .. math:: \log p(x | y) \geq \log p(x | z) + \log p(z | y), \qquad z = \mathrm{round}(f(x)) .
 """
@@ -14,18 +14,21 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..conditionals import Conditional
-from ..distributions import Code, UniformCodes, WrittenCodes
+from ..distributions import AutoregressiveCodes, Code, UniformCodes
 from ..nn.captions import Caption, CaptionEncoder
-from ..nn.grid import GridWriter
+from ..nn.grid import CodePixelCNN
 from ..nn.quantisers import Quantiser
-from ..nn.writer import CodeWriter
+from ..nn.writer import CodeTransformer
 from ..trace import Model, Trace
+from .guidance import usual_guidance
 
-__all__ = ["VQVAE", "Uniform", "Written"]
+__all__ = ["VQVAE", "CodePrior", "Uniform"]
+
+GUIDANCE = 2.0  # of codes whose prior also models images without a caption
 
 
 class Uniform(nn.Module):
-    """Holds all grids of codes for equally likely.
+    """Is a uniform prior over grids of codes.
 
     Arguments:
         codes: The number of codes.
@@ -43,21 +46,21 @@ class Uniform(nn.Module):
         return UniformCodes(self.codes, self.shape, device=self.place.device)
 
 
-class Written(nn.Module):
-    """Lets a network write grids of codes one after the other.
+class CodePrior(nn.Module):
+    """Is an autoregressive prior over grids of codes.
 
     Arguments:
         net: The network.
         shape: The shape of a grid.
     """
 
-    def __init__(self, net: CodeWriter | GridWriter, shape: tuple[int, int]) -> None:
+    def __init__(self, net: CodeTransformer | CodePixelCNN, shape: tuple[int, int]) -> None:
         super().__init__()
         self.net, self.shape = net, shape
 
-    def forward(self, caption: Caption | None) -> WrittenCodes:
+    def forward(self, caption: Caption | None) -> AutoregressiveCodes:
         batch = () if caption is None else caption.mask.shape[:1]
-        return WrittenCodes(self.net, caption, self.shape, batch)
+        return AutoregressiveCodes(self.net, caption, self.shape, batch)
 
 
 class VQVAE(Model):
@@ -73,7 +76,7 @@ class VQVAE(Model):
         prior: The conditional :math:`p(z | y)`, called with the caption, or None.
         likelihood: The conditional :math:`p(x | z)`, called with codewords, with shape :math:`(B, D, h, w)`.
         embed: Reads captions; None for a model of images alone.
-        silence: The share of captions that are not read in training, so that codes can be drawn with guidance.
+        caption_dropout: The probability of dropping a caption in training, needed for classifier-free guidance.
 
     Raises:
         ValueError: On a pass without captions, if the model has an `embed`.
@@ -94,14 +97,14 @@ class VQVAE(Model):
         self,
         encoder: nn.Module,
         quantiser: Quantiser,
-        prior: Uniform | Written,
+        prior: Uniform | CodePrior,
         likelihood: Conditional,
         embed: CaptionEncoder | None = None,
-        silence: float = 0.0,
+        caption_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder, self.quantiser, self.prior, self.likelihood = encoder, quantiser, prior, likelihood
-        self.embed, self.silence = embed, silence
+        self.embed, self.caption_dropout = embed, caption_dropout
 
     def walk(self, trace: Trace, x: Tensor | None, y: Tensor | None) -> Distribution:
         if x is None:
@@ -116,11 +119,16 @@ class VQVAE(Model):
         """Reads captions, in training not all of them."""
         if self.embed is None:
             return None
-        if self.silence and self.training and y is not None:
-            y = y.masked_fill(torch.rand(len(y), 1, device=y.device) < self.silence, 0)
+        if self.caption_dropout and self.training and y is not None:
+            y = y.masked_fill(torch.rand(len(y), 1, device=y.device) < self.caption_dropout, 0)
         return self.embed(y)
 
     def codes(self, x: Tensor) -> Code:
         """Returns the codes of images alone."""
         rounded = self.quantiser(self.encoder(x))
         return Code(rounded.codes, far=rounded.far)
+
+
+usual_guidance.register(
+    VQVAE, lambda model: GUIDANCE if model.embed is not None and model.caption_dropout else 1.0
+)

@@ -1,6 +1,6 @@
 """Networks: from a value and its context to the numbers that a conditional reads as a distribution."""
 
-from .attention import Aligned, AroundMean, Filters, Heard, MeanOfWords, Reader, Window, Writer
+from .attention import Aligned, AroundMean, Attended, Filters, MeanOfWords, Reader, Window, Writer
 from .broadcast import BentConv, BroadcastMLP, DropoutMLP
 from .captions import Bag, BiLSTM, Caption, CaptionEncoder, CaptionTransformer, Pooled
 from .cells import LSTM, Cell, HyperLSTM, LayerNormLSTM
@@ -8,11 +8,11 @@ from .codes import SigmoidCode, SoftThreshold, TopK, UnitColumns, bound_columns
 from .context import Given, reads
 from .conv import ConvDecoder, ConvEncoder, ConvFromPlanes, ConvToPlanes
 from .critic import Critic
-from .grid import GridWriter
+from .grid import CodePixelCNN
 from .ladder import ConvLadder, DenseLadder, Ladder, Rung
 from .made import MADE
 from .minilm import MiniLM
-from .mlp import MLP, ResidualMLP, join
+from .mlp import MLP, ResidualMLP, with_context
 from .normalised import NormalisedMeans
 from .pixelcnn import PixelCNN
 from .quantisers import FSQ, VQ, Quantiser, Rounded
@@ -21,7 +21,7 @@ from .strokes import StrokeDecoder, StrokeEncoder
 from .transformer import Block, heads_of
 from .unet import TimedMLP, UNet
 from .velocity import VelocityNet
-from .writer import CodeWriter
+from .writer import CodeTransformer
 
 __all__ = [
     "FSQ",
@@ -31,6 +31,7 @@ __all__ = [
     "VQ",
     "Aligned",
     "AroundMean",
+    "Attended",
     "Bag",
     "BentConv",
     "BiLSTM",
@@ -40,7 +41,8 @@ __all__ = [
     "CaptionEncoder",
     "CaptionTransformer",
     "Cell",
-    "CodeWriter",
+    "CodePixelCNN",
+    "CodeTransformer",
     "ConvDecoder",
     "ConvEncoder",
     "ConvFromPlanes",
@@ -51,8 +53,6 @@ __all__ = [
     "DropoutMLP",
     "Filters",
     "Given",
-    "GridWriter",
-    "Heard",
     "HyperLSTM",
     "Ladder",
     "LayerNormLSTM",
@@ -81,6 +81,6 @@ __all__ = [
     "Writer",
     "bound_columns",
     "heads_of",
-    "join",
     "reads",
+    "with_context",
 ]

@@ -1,4 +1,4 @@
-r"""What DRAW reads an image through, and writes to its canvas with; and what looks at the words of a caption.
+r"""Attention of DRAW: windows to read an image and write to its canvas, and alignment with the words of a caption.
 
 A window is an :math:`N \times N` grid of Gaussian filters on an image of :math:`H` rows and :math:`W` columns. The state of a
 recurrent net places it by five numbers, :math:`(\tilde g_x, \tilde g_y, \log \sigma^2, \log \tilde \delta, \log \gamma)`. With
@@ -32,9 +32,9 @@ from torch import Tensor, nn
 
 from .captions import Caption
 
-__all__ = ["Aligned", "AroundMean", "Filters", "Heard", "MeanOfWords", "Reader", "Window", "Writer"]
+__all__ = ["Aligned", "AroundMean", "Attended", "Filters", "MeanOfWords", "Reader", "Window", "Writer"]
 
-FIRST = 0.01  # standard deviation of the first weights that place a window
+FIRST_SCALE = 0.01  # standard deviation of the first weights that place a window
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Window(nn.Module):
     Arguments:
         features: The features of the state.
         shape: The shape of an image, (C, H, W).
-        size: The filters a side, N.
+        size: The filters per side, N.
 
     Example:
         >>> window = Window(features=3, shape=(1, 9, 5), size=3)
@@ -83,7 +83,7 @@ class Window(nn.Module):
         _, height, width = shape
         self.size, self.height, self.width = size, height, width
         self.place = nn.Linear(features, 5)
-        nn.init.normal_(self.place.weight, std=FIRST)
+        nn.init.normal_(self.place.weight, std=FIRST_SCALE)
         nn.init.zeros_(self.place.bias)
         self.register_buffer("down", torch.arange(height, dtype=torch.float32), persistent=False)
         self.register_buffer("across", torch.arange(width, dtype=torch.float32), persistent=False)
@@ -113,8 +113,8 @@ class Window(nn.Module):
 class Reader(nn.Module):
     r"""Reads an image and its error through a window, or whole where there is none.
 
-    Whole, the image is the same at every step and only its error :math:`\hat x` is read anew; `still` says how many numbers are
-    read once.
+    Whole, the image is the same at every step and only its error :math:`\hat x` is read again; `still` is the number of
+    features that are read once.
 
     Arguments:
         shape: The shape of an image, (C, H, W).
@@ -153,28 +153,28 @@ class Writer(nn.Module):
         self.ink = nn.Linear(features, math.prod(self.patch))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Returns what is added to canvases, (n, H, C, W)."""
+        """Returns the addition to canvases, (n, H, C, W)."""
         patch = self.ink(h).unflatten(-1, self.patch)
         return patch if self.window is None else self.window(h).write(patch)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Holds what a step hears of captions, (n, D), and how much of it each word said, (n, L)."""
+class Attended:
+    """Holds the context of a step, (n, D), and the attention weight of each word, (n, L)."""
 
     context: Tensor
     weights: Tensor
 
 
 class Aligned(nn.Module):
-    r"""Looks at the words of a caption anew at each step, :math:`\alpha = \mathrm{softmax}_k \, v^\top \tanh(U s_k + W h + b)`.
+    r"""Attends to the words of a caption at each step, :math:`\alpha = \mathrm{softmax}_k \, v^\top \tanh(U s_k + W h + b)`.
 
     References:
         | Neural Machine Translation by Jointly Learning to Align and Translate (Bahdanau et al., 2014)
         | https://arxiv.org/abs/1409.0473
 
     Arguments:
-        features: The features of the state that looks, :math:`h`.
+        features: The features of the query, :math:`h`.
         words: The features of a word's state, :math:`s_k`.
         hidden: The dimension of :math:`v`.
 
@@ -191,18 +191,18 @@ class Aligned(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def keys(self, caption: Caption) -> Tensor:
-        """Returns what does not change from step to step, (n, L, hidden)."""
+        """Returns the keys, which do not change from step to step, (n, L, hidden)."""
         return self.of_words(caption.states)
 
-    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Heard:
+    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Attended:
         energies = self.score((keys + self.of_state(h).unsqueeze(1)).tanh()).squeeze(-1)
         lowest = torch.finfo(energies.dtype).min
         weights = energies.masked_fill(~caption.mask, lowest).softmax(-1)
-        return Heard(torch.bmm(weights.unsqueeze(1), caption.states).squeeze(1), weights)
+        return Attended(torch.bmm(weights.unsqueeze(1), caption.states).squeeze(1), weights)
 
 
 class MeanOfWords(nn.Module):
-    """Hears the same of a caption at each step: the mean of its words, or the pooled vector of its encoder.
+    """Gives each step the same context of a caption: the mean of its words, or the pooled vector of its encoder.
 
     Arguments:
         pooled: Whether it is the pooled vector.
@@ -216,10 +216,10 @@ class MeanOfWords(nn.Module):
         share = caption.mask / caption.mask.sum(1, keepdim=True).clamp_min(1)
         return share.to(caption.states.dtype)
 
-    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Heard:
+    def forward(self, h: Tensor, caption: Caption, keys: Tensor) -> Attended:
         if self.pooled:
-            return Heard(caption.pooled, keys)
-        return Heard(torch.bmm(keys.unsqueeze(1), caption.states).squeeze(1), keys)
+            return Attended(caption.pooled, keys)
+        return Attended(torch.bmm(keys.unsqueeze(1), caption.states).squeeze(1), keys)
 
 
 class AroundMean(nn.Module):

@@ -1,12 +1,12 @@
 r"""Networks of joint models of examples and labels.
 
-The encoder's first layer is a sum, :math:`W x + U y + b`, so :math:`W x`, the dear part, is computed once for all labels
-:math:`y`. The classifier has seen few labels, and must not learn those few by heart: it drops units in training, and never sees
-an example twice. Of a vector it drops inputs; an image it turns, stretches, slants and shifts a little, at random, by
+The encoder's first layer is a sum, :math:`W x + U y + b`, so :math:`W x`, the costly part, is computed once for all labels
+:math:`y`. The classifier has few labels, and must not memorise them: it has dropout, and augmentation, by which it never sees
+an example twice. Of a vector it drops inputs; an image it rotates, scales, shears and shifts a little, at random, by
 
 .. math:: x'(u) = x(A u + b), \qquad A \sim \mathcal{N}(I, \sigma^2), \quad b \sim \mathcal{U}(-s, s) .
 
-What is bent is seen by the classifier alone: the bound is one of the example as it is, for any :math:`q(y | x')`.
+The augmented image is read by the classifier alone: the bound is one of the example as it is, for any :math:`q(y | x')`.
 """
 
 from __future__ import annotations

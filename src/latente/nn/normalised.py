@@ -9,7 +9,7 @@ __all__ = ["NormalisedMeans"]
 
 
 class NormalisedMeans(nn.Module):
-    r"""Normalises the means that an encoder gives over the batch, to a spread of :math:`\gamma` that does not move.
+    r"""Normalises an encoder's means over the batch to a fixed standard deviation :math:`\gamma`, as in BN-VAE.
 
     Over a batch :math:`\mathrm{E}[\mu_j^2] = \gamma^2 + b_j^2`, with a learned shift :math:`b`, so the rate is at least
     :math:`d \gamma^2 / 2` nats, and the means differ between examples, which a floor on the rate alone does not see to.
@@ -24,21 +24,21 @@ class NormalisedMeans(nn.Module):
     Arguments:
         net: An encoder with :math:`2 d` outputs: :math:`\mu`, then :math:`\log \sigma`.
         features: :math:`d`.
-        spread: :math:`\gamma`; below 1, so that the aggregate posterior can be near :math:`\mathcal{N}(0, I)`.
+        gamma: :math:`\gamma`; below 1, so that the aggregate posterior can be near :math:`\mathcal{N}(0, I)`.
 
     Example:
-        >>> net = NormalisedMeans(nn.Bilinear(3, 2, 2 * 4), features=4, spread=0.6)
+        >>> net = NormalisedMeans(nn.Bilinear(3, 2, 2 * 4), features=4, gamma=0.6)
         >>> loc, log_scale = net(torch.randn(100, 3), torch.randn(100, 2)).chunk(2, -1)
         >>> loc.std(0, correction=0).round(decimals=2)
         tensor([0.6000, 0.6000, 0.6000, 0.6000], grad_fn=<RoundBackward1>)
     """
 
-    def __init__(self, net: nn.Module, features: int, spread: float = 0.6) -> None:
+    def __init__(self, net: nn.Module, features: int, gamma: float = 0.6) -> None:
         super().__init__()
-        self.net, self.spread = net, spread
+        self.net, self.gamma = net, gamma
         self.norm = nn.BatchNorm1d(features, eps=1e-16, affine=False)
         self.shift = nn.Parameter(torch.zeros(features))
 
     def forward(self, *context: Tensor | None) -> Tensor:
         loc, log_scale = self.net(*context).chunk(2, -1)
-        return torch.cat([self.spread * self.norm(loc) + self.shift, log_scale], -1)
+        return torch.cat([self.gamma * self.norm(loc) + self.shift, log_scale], -1)

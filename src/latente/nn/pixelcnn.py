@@ -3,7 +3,7 @@ r"""The gated PixelCNN: every pixel sees the pixels before it, and no others, in
 With the pixels of an image in reading order, :math:`p(x | z) = \prod_i p(x_i | x_{<i}, z)`. A convolution computes all
 factors at once if each of its outputs reads only what comes before it. Two stacks share this: at pixel :math:`(i, j)`
 the *vertical* one has read the rows above :math:`i`, the *horizontal* one the pixels of row :math:`i` to the left of
-:math:`j`, and what the vertical one found. No pixel before :math:`(i, j)` is out of sight, as it would be behind one
+:math:`j`, and what the vertical one found. No pixel before :math:`(i, j)` is in a blind spot, as it would be with one
 stack of masked kernels. In layer :math:`l`, with :math:`*` for a convolution that ends at the pixel itself
 (in the first layer: just before it),
 
@@ -13,7 +13,7 @@ stack of masked kernels. In layer :math:`l`, with :math:`*` for a convolution th
 
 A kernel of :math:`k` reaches :math:`(k - 1) / 2` pixels up, left and right; so layers of kernels :math:`k_l` see a field of
 :math:`1 + \sum_l (k_l - 1)` pixels, as one large kernel would. Beyond it pixels can only agree through :math:`z`: a small
-field leaves the code something to say.
+field leaves information to the code.
 
 The kernels hold no masked weights, since their lower and right parts are cut off, not zeroed. Convolutions have no biases of
 their own, whose gradient would cost as much as that of their weights on a CPU: all biases come from :math:`z`, and are added in
@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .mlp import join
+from .mlp import with_context
 
 __all__ = ["PixelCNN"]
 
@@ -71,7 +71,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 class Convolution(nn.Conv2d):
-    """Convolves; a single window is a matrix product, which takes a fraction of the time: drawing asks for one a pixel."""
+    """Convolves; a single window is a matrix product, which takes a fraction of the time: sampling needs one per pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] == self.kernel_size:
@@ -79,12 +79,12 @@ class Convolution(nn.Conv2d):
         return channels_last(super().forward(x))
 
 
-class Layer(nn.Module):
+class GatedLayer(nn.Module):
     """Takes both stacks one layer further.
 
     Arguments:
-        inputs: The channels of what it reads.
-        channels: The channels of what it gives.
+        inputs: The channels of its input.
+        channels: The channels of its output.
         reach: How many pixels its kernels reach up, left and right.
         is_first: Whether the kernels end just before the pixel; they end at it in all layers but the first.
     """
@@ -174,11 +174,11 @@ class PixelCNN(nn.Module):
         super().__init__()
         if kernels[0] < 3 or any(k % 2 == 0 for k in kernels):
             raise ValueError(
-                f"kernels are {list(kernels)}: give odd sizes, the first 3 or more, since a pixel must not see itself"
+                f"kernels are {list(kernels)}: give odd sizes, the first 3 or more, since a pixel must not read itself"
             )
         self.shape, self.field = tuple(shape), 1 + sum(k - 1 for k in kernels)
         self.layers = nn.ModuleList(
-            Layer(channels if i else shape[0], channels, k // 2, is_first=i == 0)
+            GatedLayer(channels if i else shape[0], channels, k // 2, is_first=i == 0)
             for i, k in enumerate(kernels)
         )
         wide = 4 * channels * len(kernels)
@@ -196,7 +196,7 @@ class PixelCNN(nn.Module):
 
     def conditions(self, z: Tensor, y: Tensor | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
         """Returns what is added in each layer, (N, 2 C, 1, 1) and (N, 2 C, H or 1, W or 1), and before the output."""
-        code = join(z, y).flatten(0, -2)
+        code = with_context(z, y).flatten(0, -2)
         seen = [] if self.planes is None else [self.planes(z, y).flatten(0, -4)]
         if self.maps is not None:
             seen += self.maps(code).unflatten(-1, (len(self.layers), -1, *self.shape[1:])).unbind(1)
@@ -230,10 +230,10 @@ class PixelCNN(nn.Module):
         """
         conditions, seen = self.conditions(z, y)
         channels, height, width = self.shape
-        layers, n = cast(list[Layer], list(self.layers)), len(conditions[0][0])
+        layers, n = cast(list[GatedLayer], list(self.layers)), len(conditions[0][0])
         images = z.new_empty(n, channels, height, width)
 
-        def room(layer: Layer, rows: int, columns: int) -> Tensor:
+        def room(layer: GatedLayer, rows: int, columns: int) -> Tensor:
             return channels_last(z.new_zeros(n, layer.left.in_channels, rows, columns))
 
         above = [room(layer, layer.reach + height, width) for layer in layers]  # what each layer reads
@@ -251,14 +251,14 @@ class PixelCNN(nn.Module):
                     if k:
                         left[k][..., j + layer.reach] = h[..., 0]
                     columns, down = left[k][..., j : j + layer.size], pushed[k][..., j : j + 1]
-                    h = layer.rightward(columns, h, down, at(bias, i, j))
-                pixel = pick(self.read(h, at(seen, i, j)))
+                    h = layer.rightward(columns, h, down, at_pixel(bias, i, j))
+                pixel = pick(self.read(h, at_pixel(seen, i, j)))
                 images[:, :, i : i + 1, j : j + 1] = pixel
                 left[0][..., j + layers[0].reach] = 2 * pixel[..., 0] - 1
             above[0][:, :, i + layers[0].reach] = left[0][:, :, 0, layers[0].reach :]
         return images.unflatten(0, z.shape[:-1])
 
 
-def at(planes: Tensor, i: int, j: int) -> Tensor:
+def at_pixel(planes: Tensor, i: int, j: int) -> Tensor:
     """Takes one pixel of planes, or what is the same for all of them."""
     return planes if planes.shape[-2:] == (1, 1) else planes[..., i : i + 1, j : j + 1]

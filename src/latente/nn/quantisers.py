@@ -1,4 +1,4 @@
-r"""Quantisers: from planes of numbers to grids of codes, and back to the nearest thing that codes can say.
+r"""Quantisers: from planes of numbers to grids of codes, and back to codewords.
 
 *Vector quantisation* (van den Oord et al., 2017) keeps a codebook of :math:`K` vectors and takes the nearest,
 :math:`z = \arg\min_k \| e - c_k \|`. Codewords follow what is rounded to them, by gradient or, faster and without a learning
@@ -29,12 +29,12 @@ DEAD = 0.1  # of the share that each code would have were all alike
 
 @dataclass(frozen=True)
 class Rounded:
-    """Holds what became of planes.
+    """Holds quantised planes.
 
     Arguments:
         codes: The codes, whole numbers with shape (B, h, w).
-        before: What was rounded, with shape (B, D, h, w).
-        far: What the distance to the codewords costs, with shape (B); None where rounding is free.
+        before: The planes before rounding, with shape (B, D, h, w).
+        far: The codebook and commitment loss, with shape (B); None where there is none.
     """
 
     codes: Tensor
@@ -60,7 +60,7 @@ class Quantiser(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def look_up(self, codes: Tensor) -> Tensor:
-        """Returns what codes (*, h, w) stand for, with shape (*, D, h, w)."""
+        """Returns the codewords of codes (*, h, w), with shape (*, D, h, w)."""
 
 
 class FSQ(Quantiser):
@@ -112,8 +112,8 @@ class FSQ(Quantiser):
 class VQ(Quantiser):
     r"""Takes the nearest vector of a codebook.
 
-    The price of rounding is :math:`\| \mathrm{sg}(e) - c \|^2 + \beta \| e - \mathrm{sg}(c) \|^2`, summed over positions; the
-    first part moves codewords, and is left out where they are averages.
+    The codebook and commitment loss is :math:`\| \mathrm{sg}(e) - c \|^2 + \beta \| e - \mathrm{sg}(c) \|^2`, summed over
+    positions; the first part moves codewords, and is left out where they are averages.
 
     References:
         | Neural Discrete Representation Learning (van den Oord et al., 2017)

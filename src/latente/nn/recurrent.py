@@ -22,8 +22,8 @@ from ..distributions.words import END, UNKNOWN
 
 __all__ = ["SentenceDecoder", "SentenceEncoder"]
 
-CELLS = 1 << 24  # log-odds of one block of words: 64 MB
-ROWS = 128  # sequences of nearly one length that are read together
+LOG_ODDS = 1 << 24  # log-odds of one block of words: 64 MB
+SEQUENCES = 128  # sequences of nearly one length that are read together
 
 
 def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,10 +34,10 @@ def trimmed(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def by_length(f: Callable[..., Tensor], lengths: Tensor, *tensors: Tensor) -> Tensor:
     """Applies a function to sequences, and what goes with each, in parts of nearly one length."""
-    if len(lengths) <= ROWS:
+    if len(lengths) <= SEQUENCES:
         return f(*tensors)
     order = lengths.argsort(stable=True)
-    return torch.cat([f(*(t[i] for t in tensors)) for i in order.split(ROWS)])[order.argsort()]
+    return torch.cat([f(*(t[i] for t in tensors)) for i in order.split(SEQUENCES)])[order.argsort()]
 
 
 class SentenceEncoder(nn.Module):
@@ -124,7 +124,7 @@ class SentenceDecoder(nn.Module):
         states, _ = self.states(z, F.pad(x, (1, 0))[:, :-1], self.first(z))
         inside = x > 0
         states, words = states[inside], x[inside] - 1
-        size = max(1, CELLS // self.head.out_features)
+        size = max(1, LOG_ODDS // self.head.out_features)
         parts = zip(states.split(size), words.split(size))
         scores = torch.cat([-F.cross_entropy(self.head(s), w, reduction="none") for s, w in parts])
         return scores.new_zeros(x.shape).masked_scatter(inside, scores).sum(-1)
@@ -148,7 +148,7 @@ class SentenceDecoder(nn.Module):
     def states(
         self, z: Tensor, before: Tensor, memory: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Returns what predicts the words after those of `before`, with shape :math:`(n, T)`; 0 is the start."""
+        """Returns the features that predict the words after those of `before`, with shape :math:`(n, T)`; 0 is the start."""
         if self.hide and (self.training or self.hide == 1):
             hidden = (torch.rand(before.shape, device=before.device) < self.hide) & (before > 0)
             before = before.masked_fill(hidden, UNKNOWN)

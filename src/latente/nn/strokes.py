@@ -4,7 +4,7 @@ A drawing is read in both directions, and the last outputs are the code's parame
 network, whose first state is :math:`\tanh(W z + b)` and which is given :math:`z` at every step too.
 
 Drawings are cut at the longest one of a batch, and large batches are split by length. The backward direction reads each
-drawing from its own end. So fused kernels run on whole tensors, and no step is computed for nothing.
+drawing from its own end. So fused kernels run on whole tensors, and no step is computed in vain.
 
 Ha and Eck, A Neural Representation of Sketch Drawings, 2017, https://arxiv.org/abs/1704.03477.
 """
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..distributions.strokes import FINISHED, lengths_of, mixture_log_prob, outputs
-from .cells import CELLS
+from .cells import CELL_KINDS
 from .recurrent import by_length
 
 __all__ = ["StrokeDecoder", "StrokeEncoder", "five"]
@@ -27,7 +27,7 @@ STARTS = {"pen": (0.0, 0.0, 1.0, 0.0, 0.0), "zeros": (0.0, 0.0, 0.0, 0.0, 0.0)}
 
 
 def five(x: Tensor) -> Tensor:
-    """Writes points (*, 3) as (*, 5), with a column for each of the three things that a pen does.
+    """Writes points (*, 3) as (*, 5), with a one-hot column for each of the three states of the pen.
 
     Example:
         >>> five(torch.tensor([[0.5, -1.0, 1.0], [0.0, 0.0, 2.0]]))
@@ -54,14 +54,14 @@ class StrokeEncoder(nn.Module):
 
     def __init__(self, latent: int, cell: str = "lstm", units: int = 256, dropout: float = 0.0) -> None:
         super().__init__()
-        self.forwards, self.backwards = (CELLS[cell](5, units, dropout=dropout) for _ in range(2))
+        self.forwards, self.backwards = (CELL_KINDS[cell](5, units, dropout=dropout) for _ in range(2))
         self.head = faint(2 * units, 2 * latent)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return by_length(self.read, lengths_of(x), x)
 
     def read(self, x: Tensor) -> Tensor:
-        lengths = lengths_of(x)
+        lengths = lengths_of(x).clamp_min(1)  # of a drawing without points the end is read
         points = five(x[:, : int(lengths.max())]).transpose(0, 1)
         steps, rows = torch.arange(len(points), device=x.device), torch.arange(len(x), device=x.device)
         back = (lengths - 1 - steps.unsqueeze(1)).clamp_min(0)
@@ -82,7 +82,7 @@ class StrokeDecoder(nn.Module):
         units: The units of the cell.
         components: The components :math:`M` of the mixture.
         dropout: The share of the candidate's features that is dropped while training.
-        start: What is read before the first point: "pen", a pen that is down at the origin, or "zeros".
+        start: The input before the first point: "pen", a pen that is down at the origin, or "zeros".
 
     Example:
         >>> net = StrokeDecoder(latent=2, units=8, components=3)
@@ -103,7 +103,7 @@ class StrokeDecoder(nn.Module):
         start: str = "pen",
     ) -> None:
         super().__init__()
-        self.cell = CELLS[cell](5, units, latent, dropout)
+        self.cell = CELL_KINDS[cell](5, units, latent, dropout)
         self.first = faint(latent, sum(self.cell.sizes)) if latent else None
         self.head = nn.Linear(units, outputs(components))
         nn.init.xavier_uniform_(self.head.weight)
@@ -115,7 +115,7 @@ class StrokeDecoder(nn.Module):
         Arguments:
             z: The codes, with shape (n, latent).
             x: The drawings, with shape (n, L, 3).
-            padded: Whether the pen is also charged for the rows after the first end, all but the last.
+            padded: Whether the loss of the pen also counts the rows after the first end, all but the last.
         """
 
         def whole(x: Tensor, z: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class StrokeDecoder(nn.Module):
         return points, pens
 
     def at_points(self, z: Tensor, x: Tensor) -> Tensor:
-        """Returns the nats of each point, place and pen together, with shape (n, L); those after the first end are free."""
+        """Returns the nats of each point, place and pen together, with shape (n, L); those after the first end are 0."""
 
         def each(x: Tensor, z: Tensor) -> Tensor:
             places, pens = self.score(x, z)

@@ -1,10 +1,10 @@
 r"""A transformer block that keeps what it has computed.
 
-Every place asks, :math:`Q`, every place it may look at answers with a key and a value, and the answers are averaged:
+Every place has a query :math:`Q`, every place that it may attend to a key and a value, and the values are averaged:
 
 .. math:: \mathrm{softmax}(Q K^\top / \sqrt{d} + M) \, V .
 
-Keys and values of earlier places do not change while a sequence is written, so they are kept and each new place costs one pass.
+Keys and values of earlier places do not change while a sequence is sampled, so they are kept and each new place costs one pass.
 Normalisation comes before attention and before the two-layer net, not after (Xiong et al., 2020).
 
 References:
@@ -57,8 +57,8 @@ class Block(nn.Module):
         Arguments:
             x: The states.
             kept: Keys and values of earlier places.
-            look: Which places may be looked at, True where they may, broadcast to (B, heads, L, earlier + L).
-            causal: Whether each place sees itself and those before it alone, without `kept` and `look`.
+            look: The attention mask, True where a place may be attended to, broadcast to (B, heads, L, earlier + L).
+            causal: Whether each place attends to itself and those before it alone, without `kept` and `look`.
         """
         q, k, v = self.ask(self.before(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if kept is not None:

@@ -1,8 +1,8 @@
-r"""A small U-Net that also hears a number, such as the noise level of its input.
+r"""A small U-Net conditioned on a number, such as the noise level of its input.
 
-An image goes down through ever smaller planes, and up again; on the way up each size is told what was there on the way down, so
-that nothing fine is lost while the small planes see the whole. Here the first halving moves pixels into channels and the last
-doubling moves them back, so that no convolution runs at full size: on a CPU that is most of the cost, for little. Sizes are
+An image goes down through ever smaller planes, and up again; on the way up skip connections bring each size its planes of the way
+down, so that nothing fine is lost while the small planes see the whole. Here the first halving moves pixels into channels and the
+last doubling moves them back, so that no convolution runs at full size: on a CPU that is most of the cost, for little. Sizes are
 halved rounding up and cut off again, so that images may have any size.
 """
 
@@ -21,7 +21,7 @@ from .mlp import ResidualMLP
 
 __all__ = ["TimedMLP", "UNet", "Waves"]
 
-SLOPE = 0.1  # of leaky units
+UNET_SLOPE = 0.1  # of leaky units
 
 
 class Waves(nn.Module):
@@ -44,7 +44,7 @@ class Waves(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], -1)
 
 
-class Block(nn.Module):
+class UNetBlock(nn.Module):
     """Adds two 3×3 convolutions to its input, the second starting at zero; between them the context enters as a bias."""
 
     def __init__(self, channels: int, context: int) -> None:
@@ -55,8 +55,8 @@ class Block(nn.Module):
         self.second = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, h: Tensor, context: Tensor) -> Tensor:
-        a = self.first(F.leaky_relu(self.norm(h), SLOPE)) + self.context(context)[..., None, None]
-        return h + self.second(F.leaky_relu(a, SLOPE))
+        a = self.first(F.leaky_relu(self.norm(h), UNET_SLOPE)) + self.context(context)[..., None, None]
+        return h + self.second(F.leaky_relu(a, UNET_SLOPE))
 
 
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
@@ -67,7 +67,7 @@ def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 class UNet(nn.Module):
-    r"""Maps planes to planes of the same size, given a number an image.
+    r"""Maps planes to planes of the same size, given a number per image.
 
     References:
         | U-Net: Convolutional Networks for Biomedical Image Segmentation (Ronneberger et al., 2015)
@@ -92,14 +92,17 @@ class UNet(nn.Module):
         self.waves = Waves()
         context = 4 * channels[0]
         self.time = nn.Sequential(
-            nn.Linear(32, context), nn.LeakyReLU(SLOPE), nn.Linear(context, context), nn.LeakyReLU(SLOPE)
+            nn.Linear(32, context),
+            nn.LeakyReLU(UNET_SLOPE),
+            nn.Linear(context, context),
+            nn.LeakyReLU(UNET_SLOPE),
         )
         self.stem = nn.Conv2d(4 * inputs[0], channels[0], 3, padding=1)
-        self.down = nn.ModuleList(blocks(c, context, depth) for c in channels)
+        self.down = nn.ModuleList(unet_blocks(c, context, depth) for c in channels)
         self.narrow = nn.ModuleList(
             nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in pairwise(channels)
         )
-        self.up = nn.ModuleList(blocks(c, context, depth) for c in channels)
+        self.up = nn.ModuleList(unet_blocks(c, context, depth) for c in channels)
         self.widen = nn.ModuleList(nn.Conv2d(after, 4 * before, 1) for before, after in pairwise(channels))
         self.head = zeroed(nn.Conv2d(channels[0], 4 * outputs, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -119,12 +122,12 @@ class UNet(nn.Module):
             if i:
                 rows, columns = self.sizes[i]
                 h = seen[i - 1] + F.pixel_shuffle(self.widen[i - 1](h), 2)[..., :rows, :columns]
-        h = self.head(F.leaky_relu(h, SLOPE))
+        h = self.head(F.leaky_relu(h, UNET_SLOPE))
         return F.pixel_shuffle(h, 2)[..., :height, :width]
 
 
-def blocks(channels: int, context: int, depth: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(channels, context) for _ in range(depth))
+def unet_blocks(channels: int, context: int, depth: int) -> nn.ModuleList:
+    return nn.ModuleList(UNetBlock(channels, context) for _ in range(depth))
 
 
 def through(stage: nn.Module, h: Tensor, context: Tensor) -> Tensor:

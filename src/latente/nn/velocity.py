@@ -6,7 +6,7 @@ is :math:`v^*(u_t, t) = \mathbb{E}[u - \varepsilon \,|\, u_t]`. Were data :math:
 .. math:: v^*(u, t) = \frac{2 t - 1}{t^2 + (1 - t)^2} \, u ,
 
 and standardised codes are not far from that. So the network only adds to this field, and adds nothing at its first step: a prior
-that is not trained is :math:`\mathcal{N}(0, I)`. Time is told to each layer as :math:`t` and three octaves of sines, so that the
+that is not trained is :math:`\mathcal{N}(0, I)`. Time enters each layer as :math:`t` and three octaves of sines, so that the
 field stays smooth in it, as its integral needs. SiLU, not ReLU, for the same reason: its slope enters the density.
 """
 
@@ -47,8 +47,8 @@ class VelocityNet(nn.Module):
     def forward(self, u: Tensor, t: Tensor) -> Tensor:
         """Returns velocities (N, d) of values (N, d) at times (N, 1), or at one time without dimensions."""
         waves = torch.cat([math.pi * 2**k * t.reshape(-1, 1) for k in range(OCTAVES)], 1)
-        told = self.times(torch.cat([t.reshape(-1, 1), waves.sin(), waves.cos()], 1))
+        entered = self.times(torch.cat([t.reshape(-1, 1), waves.sin(), waves.cos()], 1))
         h = self.stem(u)
-        for layer, time in zip(self.layers, told.chunk(len(self.layers), 1)):
+        for layer, time in zip(self.layers, entered.chunk(len(self.layers), 1)):
             h = h + layer(F.silu(h + time))
         return (2 * t - 1) / (t.square() + (1 - t).square()) * u + self.head(F.silu(h))

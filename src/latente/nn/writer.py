@@ -1,11 +1,11 @@
-r"""A transformer that writes grids of codes, each given those before it and a caption.
+r"""A transformer as autoregressive prior over grids of codes, given a caption.
 
-The words of the caption, as states of any :class:`~latente.nn.CaptionEncoder`, come first and look at each other; then a start
-and the codes in reading order, each of which looks at the words and at the codes before it. All predictions are made in one pass.
-To write, keys and values are kept: each code costs one pass of a single position.
+The words of the caption, as states of any :class:`~latente.nn.CaptionEncoder`, come first and attend to each other; then a start
+and the codes in reading order, each of which attends to the words and the codes before it. All predictions are made in one pass.
+In sampling, keys and values are kept: each code costs one pass of a single position.
 
-*Guidance.* A model that now and then was shown no caption also knows what is likely without one. Written codes can then be
-pushed from there towards what the caption makes likely, and beyond (:class:`~latente.distributions.codes.Sampling`).
+*Guidance.* A model trained with caption dropout also predicts codes without one. Log-odds can then be extrapolated from there
+along the direction to those of the caption (classifier-free guidance, :class:`~latente.distributions.codes.Sampling`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..distributions.codes import Sampling
 from .captions import SCALE, Caption
 from .transformer import Block, Kept, heads_of
 
-__all__ = ["CodeWriter"]
+__all__ = ["CodeTransformer"]
 
 
-class CodeWriter(nn.Module):
+class CodeTransformer(nn.Module):
     r"""Predicts each code of a grid, :math:`p(z_i | z_{<i}, y)`.
 
     Arguments:
@@ -36,7 +36,7 @@ class CodeWriter(nn.Module):
 
     Example:
         >>> from latente.nn import Bag
-        >>> net, captions = CodeWriter(codes=7, positions=6, words=4, features=8), Bag(9, 4)
+        >>> net, captions = CodeTransformer(codes=7, positions=6, words=4, features=8), Bag(9, 4)
         >>> caption = captions(torch.tensor([[3, 9, 0], [5, 0, 0]]))
         >>> written = net.write(caption, 2, Sampling())
         >>> written.shape, net(caption, written).shape
@@ -57,15 +57,15 @@ class CodeWriter(nn.Module):
         self.embed = nn.Embedding(1 + codes, features)  # the last one is the start
         self.places = nn.Parameter(torch.randn(positions, features) * SCALE)
         nn.init.normal_(self.embed.weight, std=SCALE)
-        self.hear = nn.Linear(words, features) if words else None
+        self.embed_words = nn.Linear(words, features) if words else None
         self.blocks = nn.ModuleList(Block(features, heads_of(features), dropout) for _ in range(depth))
         self.last, self.head = nn.LayerNorm(features), nn.Linear(features, codes)
 
-    def heard(self, caption: Caption | None) -> tuple[list[Kept | None], Tensor | None]:
+    def attended(self, caption: Caption | None) -> tuple[list[Kept | None], Tensor | None]:
         """Returns the keys and values of the words in every block, and which words there are, (n, 1, 1, L)."""
-        if self.hear is None or caption is None:
+        if self.embed_words is None or caption is None:
             return [None] * len(self.blocks), None
-        h = self.hear(caption.states)
+        h = self.embed_words(caption.states)
         nobody = ~caption.mask.any(1, keepdim=True)  # words that nobody looks at may look at each other
         look = (caption.mask | nobody)[:, None, None, :]
         kept: list[Kept | None] = []
@@ -83,7 +83,7 @@ class CodeWriter(nn.Module):
         n, length = codes.shape
         before = F.pad(codes[:, :-1], (1, 0), value=self.embed.num_embeddings - 1)
         h = self.embed(before) + self.places
-        kept, words = self.heard(caption)
+        kept, words = self.attended(caption)
         look = None
         if words is not None:
             causal = torch.ones(length, length, dtype=torch.bool, device=codes.device).tril()
@@ -94,21 +94,21 @@ class CodeWriter(nn.Module):
 
     @torch.no_grad()
     def write(self, caption: Caption | None, n: int, draw: Sampling) -> Tensor:
-        """Writes n grids of codes, (n, positions)."""
-        guided = draw.guidance != 1 and caption is not None and self.hear is not None
+        """Draws n grids of codes, (n, positions)."""
+        guided = draw.guidance != 1 and caption is not None and self.embed_words is not None
         if guided:
             assert caption is not None
-            silent = Caption(
+            empty = Caption(
                 torch.zeros_like(caption.states),
                 torch.zeros_like(caption.mask),
                 torch.zeros_like(caption.pooled),
             )
             caption = Caption(
-                torch.cat([caption.states, silent.states]),
-                torch.cat([caption.mask, silent.mask]),
-                torch.cat([caption.pooled, silent.pooled]),
+                torch.cat([caption.states, empty.states]),
+                torch.cat([caption.mask, empty.mask]),
+                torch.cat([caption.pooled, empty.pooled]),
             )
-        kept, words = self.heard(caption)
+        kept, words = self.attended(caption)
         rows = n * (1 + guided)
         codes = torch.empty(n, self.positions, dtype=torch.long, device=self.places.device)
         last = codes.new_full((rows, 1), self.embed.num_embeddings - 1)
@@ -119,8 +119,8 @@ class CodeWriter(nn.Module):
                 h, kept[j] = cast(Block, block)(h, kept[j], look)
             logits = self.head(self.last(h[:, 0]))
             if guided:
-                told, untold = logits.chunk(2)
-                logits = untold + draw.guidance * (told - untold)
+                conditional, unconditional = logits.chunk(2)
+                logits = unconditional + draw.guidance * (conditional - unconditional)
             codes[:, i] = draw(logits)
             last = codes[:, i : i + 1].repeat(1 + guided, 1)
         return codes

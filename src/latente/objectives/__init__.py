@@ -1,9 +1,9 @@
-"""Objectives: what is minimised, by whom, in which order."""
+"""Objectives: losses, the players that minimise them, and their order."""
 
 from .adversarial import Adversarial, prior_draws, shuffled
 from .base import Batches, Objective, Term, Turns
 from .classification import CrossEntropy
-from .codes import FitCodes, TokeniserLoss, perplexity
+from .codes import FitCodes, TokeniserLoss, codebook_perplexity
 from .contrastive import ContrastiveDivergence
 from .controllers import Capacity, Controller, DistortionTarget, RateTarget
 from .drawings import SketchLoss
@@ -51,7 +51,7 @@ __all__ = [
     "TokeniserLoss",
     "TotalCorrelation",
     "Turns",
-    "perplexity",
+    "codebook_perplexity",
     "prior_draws",
     "refine",
     "shuffled",

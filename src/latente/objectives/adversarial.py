@@ -1,4 +1,4 @@
-r"""Objectives with a critic: a second player that learns to tell codes from what they should look like.
+r"""Objectives with a critic: a second player that learns to discriminate codes from reference draws.
 
 The critic sees codes :math:`z \sim q(z)` and reference draws, and learns the log-odds :math:`T(z)` that a point is a reference.
 At its optimum :math:`T(z) = \log r(z) - \log q(z)`, with :math:`r` the density of the reference, so the critic is an estimate of
@@ -40,8 +40,8 @@ def shuffled(g: Latent) -> Tensor:
     return flat.gather(0, order).view(g.z.shape)
 
 
-class Doubt(Penalty):
-    """Prices codes that the critic tells from the reference."""
+class AdversarialLoss(Penalty):
+    """Penalises codes that the critic discriminates from the reference."""
 
     def __init__(self, weight: float, critic: nn.Module, group: str, ratio: bool) -> None:
         super().__init__(weight)
@@ -55,7 +55,7 @@ class Doubt(Penalty):
 class Adversarial(Objective):
     r"""Moves a critic, then the model: :math:`D + \beta R + \gamma \, \mathrm{E} \, \ell(T(z))`.
 
-    With `ratio` the price is :math:`\ell = -T`, the estimate of :math:`\mathrm{KL}(q(z) \,\|\, r)`; without it the
+    With `ratio` the adversarial loss is :math:`\ell = -T`, the estimate of :math:`\mathrm{KL}(q(z) \,\|\, r)`; without it the
     non-saturating :math:`\ell = \log(1 + e^{-T})`, whose gradient does not vanish where the critic is sure.
 
     References:
@@ -64,10 +64,10 @@ class Adversarial(Objective):
 
     Arguments:
         critic: Maps codes, with shape (B, \*), to log-odds, with shape (B, 1).
-        weight: :math:`\gamma`: what a nat of the price costs.
+        weight: The weight :math:`\gamma` of the adversarial loss.
         beta: The weight of the rate: 0 for the adversarial autoencoder.
-        reference: Draws what codes should look like, from a latent group.
-        ratio: Whether the price is the log density ratio.
+        reference: Draws from the distribution that codes are matched to, given a latent group.
+        ratio: Whether the adversarial loss is the log density ratio.
         group: The latent group.
     """
 
@@ -82,7 +82,7 @@ class Adversarial(Objective):
     ) -> None:
         super().__init__()
         self.critic, self.reference, self.group = critic, reference, group
-        self.elbo = ELBO(beta, penalties={"doubt": Doubt(weight, critic, group, ratio)})
+        self.elbo = ELBO(beta, penalties={"adversarial": AdversarialLoss(weight, critic, group, ratio)})
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
         return super().players(model) | {"critic": list(self.critic.parameters())}
@@ -90,7 +90,7 @@ class Adversarial(Objective):
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         terms = self.elbo.terms(model, x, y, clock)
         return terms | {
-            "doubt": replace(terms["doubt"], held=0.0)
+            "adversarial": replace(terms["adversarial"], held=0.0)
         }  # the critic of one validation is not that of the next
 
     def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:

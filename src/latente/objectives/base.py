@@ -1,24 +1,24 @@
-r"""What an objective is: a generator of turns.
+r"""The objective: a generator of turns.
 
 An objective turns a trace into named terms, each a loss per example in nats, and says which parameters move. Plain
-training moves them all once a step; an adversarial autoencoder moves its critic and then its model; aggressive
+training moves them all once per step; an adversarial autoencoder moves its critic and then its model; aggressive
 encoder training moves the encoder as often as it needs. One generator expresses all of them:
 
 .. code-block:: python
 
     def turns(self, model, batches, clock):
         x, y = next(batches)
-        loss = yield "critic", {"critic": Term(...)}    # loss() is this turn's loss, if somebody asks
+        loss = yield "critic", {"critic": Term(...)}    # loss() is this turn's loss, if it is called
         yield "model", {"distortion": Term(...), "rate/z": Term(...)}
 
-A turn of nobody, `loss = yield "", {...}`, asks for the mean of a figure over all processes. A term is reported
-unweighted, whatever it counts for in the loss: the ELBO of an annealed run is always the ELBO.
+A turn of nobody, `loss = yield "", {...}`, returns the mean of a figure over all processes. A term is reported
+unweighted, whatever its weight in the loss: the ELBO of an annealed run is always the ELBO.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,9 +38,9 @@ class Term:
 
     Arguments:
         value: The value of each example in nats, with shape :math:`(B)`: what is reported.
-        weight: What it counts for in the loss; a scalar tensor where a controller sets it.
+        weight: Its weight in the loss; a scalar tensor where a controller sets it.
         monitor: Whether it is only reported, and part of no loss and no validation figure.
-        held: What it counts for in the figure by which validation chooses the best weights: 1 for the parts of a bound,
+        held: Its weight in the figure by which validation chooses the best weights: 1 for the parts of a bound,
             whatever their weight in the loss; the weight itself for a penalty.
     """
 
@@ -54,7 +54,7 @@ Turns: TypeAlias = Generator[tuple[str, dict[str, Term]], Callable[[], float], N
 
 
 class Objective(nn.Module, abc.ABC):
-    """Says what is minimised, by whom, in which order. Abstract: an objective defines `terms`."""
+    """Defines a loss, the players that minimise it, and their order. Abstract: an objective defines `terms`."""
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
         """Names the groups of parameters that move together; each has an optimiser of its own."""
@@ -77,3 +77,17 @@ class Objective(nn.Module, abc.ABC):
     def weights(self, clock: Clock) -> dict[str, float]:
         """Returns the scheduled weights in force, by name, for the log."""
         return {}
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        """Returns the weight of the rate that was last in force, and the one it was to end with; 1 where there is no schedule.
+
+        Arguments:
+            logged: The weights that training logged, the last one last.
+            base: The same two weights of the run that this one builds on; 1 where there is none.
+        """
+        return 1.0, 1.0
+
+    @property
+    def floor(self) -> float:
+        """The nats of the whole rate that cost nothing."""
+        return 0.0

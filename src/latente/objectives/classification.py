@@ -29,7 +29,7 @@ class CrossEntropy(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         if y is None:
-            raise ValueError("a classifier learns from labels: give them")
+            raise ValueError("a classifier learns from labels, and y is None: give labels")
         p = model(x).likelihood
         nats = -p.log_prob(y)
         wrong = p.mode.ne(y).to(nats.dtype)

@@ -1,7 +1,8 @@
-r"""The bounds of models with discrete codes: of the tokeniser that makes them, and of the prior that writes them.
+r"""The bounds of models with discrete codes: of the tokeniser that makes them, and of the prior over them.
 
-A tokeniser is trained by its bound, whose rate is the constant :math:`n \log K`, and by the price of rounding. Whether its
-codes are used is told beside it: how many of them a batch meets, and :math:`\exp H` of how often, the *perplexity*. A prior is
+A tokeniser is trained by its bound, whose rate is the constant :math:`n \log K`, and by the commitment and codebook losses. The
+*codebook usage* is reported beside it: the codes that occur in a batch, and :math:`\exp H` of their frequencies, the
+*perplexity*. A prior is
 then trained on the codes alone, by the rate :math:`-\log p(z | y)`, which is its exact negative log-likelihood.
 """
 
@@ -17,14 +18,14 @@ from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
 from .elbo import ELBO
 
-__all__ = ["FitCodes", "TokeniserLoss", "perplexity"]
+__all__ = ["FitCodes", "TokeniserLoss", "codebook_perplexity"]
 
 
-def perplexity(codes: Tensor) -> Tensor:
-    """Returns the exponential of the entropy of how often each code occurs: the number of codes, were they equally frequent.
+def codebook_perplexity(codes: Tensor) -> Tensor:
+    """Returns the exponential of the entropy of code frequencies: the number of codes, were they equally frequent.
 
     Example:
-        >>> perplexity(torch.tensor([[0, 1], [2, 2]])).item()
+        >>> codebook_perplexity(torch.tensor([[0, 1], [2, 2]])).item()
         2.828427...
     """
     share = torch.bincount(codes.flatten()).double() / codes.numel()
@@ -32,7 +33,7 @@ def perplexity(codes: Tensor) -> Tensor:
 
 
 class TokeniserLoss(ELBO):
-    """Minimises the bound of a model with codes and the price of rounding; tells how codes are used."""
+    """Minimises the bound of a model with codes and its codebook losses; reports the codebook usage."""
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
         terms = super().bound(trace, x, clock, learn)
@@ -41,7 +42,7 @@ class TokeniserLoss(ELBO):
                 continue
             if g.q.far is not None:
                 terms[f"far/{name}"] = Term(g.q.far)
-            met = perplexity(g.z).to(x.dtype).expand(len(x))
+            met = codebook_perplexity(g.z).to(x.dtype).expand(len(x))
             terms[f"perplexity/{name}"] = Term(met, monitor=True)
             terms[f"used/{name}"] = Term(torch.full_like(met, len(g.z.unique())), monitor=True)
         return terms

@@ -4,13 +4,14 @@ The gradient of an energy-based model :math:`p(v) = e^{-F(v)} / Z` has two phase
 
 .. math:: -\nabla \log p(x) = \nabla F(x) - \mathbb{E}_{v \sim p} \, \nabla F(v) :
 
-what is seen becomes more likely, and what the model dreams of less. The second phase is an average over the model itself.
+data becomes more likely, and the model's own samples less. The second, *negative* phase is an average over the model itself.
 Hinton starts a Gibbs chain at the data and takes it after :math:`k` steps, long before it has reached the model; the bias of that
 is small enough for good features, and falls with :math:`k`. Tieleman lets chains go on from one step of training to the next:
 weights that move slowly enough keep them close to the model, and the likelihood is the better for it.
 
-Either way the gradient is that of a *contrast* :math:`F(x) - F(v_k)`, in which :math:`v_k` is held fixed. It says how much lower
-the model holds the data than its own dreams. It is no loss that falls, and no judge of a model; that is the pseudo-likelihood,
+Either way the gradient is that of a *contrast* :math:`F(x) - F(v_k)`, in which :math:`v_k` is held fixed. It is the
+free-energy gap between data and negative (fantasy) samples: no loss that falls, and no judge of a model; that is the
+pseudo-likelihood,
 the probability of one unit given all others, in which :math:`Z` cancels.
 """
 
@@ -36,7 +37,7 @@ class ContrastiveDivergence(Objective):
     r"""Minimises :math:`F(x) - F(v_k)` for an `RBM`, with :math:`v_k` the end of a Gibbs chain of :math:`k` steps.
 
     Validation chooses the best weights by the pseudo-likelihood, :math:`-\sum_i \log p(x_i | x_{\setminus i})`, estimated from a
-    few :math:`i` of each example. Chains that start at the data also tell the squared error of their first reconstruction.
+    few :math:`i` of each example. Chains that start at the data also report the squared error of their first reconstruction.
 
     References:
         | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -47,7 +48,7 @@ class ContrastiveDivergence(Objective):
     Arguments:
         k: The Gibbs steps.
         chains: The number of persistent chains; None to start a chain at each example.
-        decay: What half the squared norm of :math:`W` costs, in nats.
+        decay: The weight decay: the weight of half the squared norm of :math:`W`.
         sampled: Whether the visible units at the end of a chain are drawn. Their means are no draws of the model, but have less
             noise: Hinton's choice, and by far the better one for data that are means themselves, as the codes of a stack are.
 
@@ -93,8 +94,8 @@ class ContrastiveDivergence(Objective):
         if self.means is not None and model.training:
             self.means.copy_(means[len(v) :])
         energies = FreeEnergy.apply(known, both, means, rbm.weight, rbm.visible_bias, rbm.hidden_bias)
-        seen, dreamt = energies[: len(v)], energies[len(v) :]
-        terms["contrast"] = Term(seen - (dreamt if self.chains is None else dreamt.mean()), held=0.0)
+        positive, negative = energies[: len(v)], energies[len(v) :]
+        terms["contrast"] = Term(positive - (negative if self.chains is None else negative.mean()), held=0.0)
         if self.decay:
             terms["decay"] = Term(0.5 * rbm.weight.square().sum().expand(len(v)), self.decay, held=0.0)
         if not model.training:
@@ -102,9 +103,9 @@ class ContrastiveDivergence(Objective):
         return terms
 
     def phases(self, rbm: RBM, v: Tensor, clock: Clock) -> tuple[Tensor, Tensor, dict[str, Term]]:
-        """Returns the data and below it the ends of the chains, the hidden fields of both, and what is to be reported.
+        """Returns the data and below it the ends of the chains, the hidden fields of both, and the terms to report.
 
-        Persistent chains move once a step, by random numbers of their own: so the micro-batches of a step share them, and
+        Persistent chains move once per step, by random numbers of their own: so the micro-batches of a step share them, and
         several processes have the same ones without a message.
         """
         visible, hidden = rbm.visible_units, rbm.hidden_units
@@ -113,8 +114,8 @@ class ContrastiveDivergence(Objective):
             restored = visible.mean(rbm.visible_field(hidden.draw(hidden.mean(field))))
             error = v - restored
             terms = {"reconstruction": Term(torch.linalg.vecdot(error, error), 0.0, monitor=True)}
-            dream = self.end(rbm, restored)
-            return torch.cat([v, dream]), torch.cat([field, rbm.hidden_field(dream)]), terms
+            negative = self.end(rbm, restored)
+            return torch.cat([v, negative]), torch.cat([field, rbm.hidden_field(negative)]), terms
         self.begin(rbm)
         assert self.means is not None
         if self.latest is None or self.latest[0] != clock.step:

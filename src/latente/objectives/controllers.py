@@ -1,7 +1,8 @@
 r"""Controllers: weights of the rate that watch the run, where a schedule only watches the clock.
 
-A weight :math:`\beta` that is right for one model and data set is wrong for the next. What one knows beforehand is rather what
-the code may cost, or how good the reconstruction has to be. Both are constraints, and :math:`\beta` is what enforces them:
+A weight :math:`\beta` that is right for one model and data set is wrong for the next. What one knows beforehand is rather how
+many nats the code may have, or how good the reconstruction has to be. Both are constraints, and :math:`\beta` is what enforces
+them:
 
 =====================  ====================================================  ==========================================
 controller             problem                                               weight of the rate
@@ -27,7 +28,7 @@ __all__ = ["Capacity", "Controller", "DistortionTarget", "RateTarget"]
 
 
 class Controller(nn.Module, abc.ABC):
-    """Sets the weight of the rate by what a batch costs. Abstract: a controller defines `control`."""
+    """Sets the weight of the rate by the terms of a batch. Abstract: a controller defines `control`."""
 
     beta: Tensor
 
@@ -47,7 +48,7 @@ class Controller(nn.Module, abc.ABC):
 
 
 class Capacity(Controller):
-    r"""Holds the rate at a capacity :math:`C_t` that rises on a schedule, by the price :math:`\gamma |R - C_t|`.
+    r"""Holds the rate at a capacity :math:`C_t` that rises on a schedule, by the penalty :math:`\gamma |R - C_t|`.
 
     References:
         | Understanding disentangling in beta-VAE (Burgess et al., 2018)
@@ -55,23 +56,23 @@ class Capacity(Controller):
 
     Arguments:
         capacity: The capacity :math:`C_t` in nats, as a schedule.
-        price: :math:`\gamma`: what a nat of difference costs.
+        gamma: The weight :math:`\gamma` of the penalty.
     """
 
-    def __init__(self, capacity: Schedule, price: float = 10.0) -> None:
+    def __init__(self, capacity: Schedule, gamma: float = 10.0) -> None:
         super().__init__()
-        self.capacity, self.price = capacity, price
+        self.capacity, self.gamma = capacity, gamma
 
     def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
-        return self.price * (rate - self.capacity(clock)).sign()
+        return self.gamma * (rate - self.capacity(clock)).sign()
 
 
 class RateTarget(Controller):
     r"""Keeps the rate at or above :math:`r` by a multiplier: :math:`\beta = 1 - (u + \rho (r - R) / r)_+`.
 
     A step is :math:`u \leftarrow (u + \eta (r - R) / r)_+`. Where the bound alone spends :math:`r` nats, the multiplier
-    falls to zero and nothing is changed. Without :math:`\rho`, the price of the augmented Lagrangian, rate and multiplier chase
-    each other in ever wider circles wherever a rate can be had for nothing.
+    falls to zero and nothing is changed. Without :math:`\rho`, the penalty of the augmented Lagrangian, rate and multiplier chase
+    each other in ever wider circles wherever the rate has no cost.
 
     References:
         | Effective Estimation of Deep Generative Language Models (Pelsmaeker and Aziz, 2020)
@@ -81,7 +82,7 @@ class RateTarget(Controller):
     Arguments:
         nats: The least rate :math:`r`.
         speed: :math:`\eta`: how fast the multiplier follows.
-        damping: :math:`\rho`: what a rate of 0 adds to the multiplier at once.
+        damping: :math:`\rho`, the damping: added to the multiplier at once where the rate is 0.
     """
 
     multiplier: Tensor
@@ -98,7 +99,7 @@ class RateTarget(Controller):
 
 
 class DistortionTarget(Controller):
-    r"""Asks for a distortion of at most :math:`d`, and pays as little rate as that takes.
+    r"""Minimises the rate under a distortion of at most :math:`d` (GECO).
 
     The Lagrangian :math:`R + \lambda (D - d)` is divided by :math:`\lambda`, so that the weight of the rate is
     :math:`\beta = 1 / \lambda`, with :math:`\lambda \leftarrow \lambda \exp(\eta \, \overline{D - d})` over a moving average.

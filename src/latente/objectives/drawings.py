@@ -5,8 +5,8 @@ With :math:`N` the points of the longest drawing of the data and :math:`d` the d
 .. math:: L_R + w \, \max(L_{KL}, \mathrm{KL}_{min}), \qquad
     L_R = \tfrac{1}{N} (L_{places} + L_{pen}), \quad L_{KL} = \tfrac{1}{d} \mathrm{KL}(q(z | x) \,\|\, p(z)).
 
-Multiplied by :math:`N` it is the ELBO of nats a drawing with :math:`\beta = w N / d` and :math:`d \, \mathrm{KL}_{min}` free
-nats. So the weight :math:`w` of the rate means another :math:`\beta` for each data set, which this file says.
+Multiplied by :math:`N` it is the ELBO in nats per drawing with :math:`\beta = w N / d` and :math:`d \, \mathrm{KL}_{min}` free
+nats. So the same weight :math:`w` of the rate is another :math:`\beta` for each data set, by this formula.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["SketchLoss"]
 
 
 class SketchLoss(ELBO):
-    r"""Minimises the bound of drawings in nats a point of the longest one.
+    r"""Minimises the bound of drawings in nats per point of the longest one.
 
-    The terms are reported in nats a drawing, as everywhere. The best weights are chosen by the loss with the weight of the rate
-    that the schedule ends with, whatever it is at that moment; a rate below the floor is charged like the floor, by `free`.
+    The terms are reported in nats per drawing, as everywhere. The best weights are chosen by the loss with the weight of the rate
+    that the schedule ends with, whatever it is at that moment; a rate below the floor counts as the floor, by `free`.
 
     References:
         | A Neural Representation of Sketch Drawings (Ha and Eck, 2017)
@@ -35,10 +35,10 @@ class SketchLoss(ELBO):
 
     Arguments:
         points: The points of the longest drawing, :math:`N`.
-        beta: The weight of the rate in nats a drawing, :math:`w N / d`.
-        free_nats: The rate that costs nothing, :math:`d \, \mathrm{KL}_{min}`.
-        padded: Whether the pen is also charged for the rows that follow a drawing's end, up to :math:`N`, as in the paper.
-            That takes the time of :math:`N` steps for every drawing, and a drawing of :math:`N` points is not charged for its
+        beta: The weight of the rate in nats per drawing, :math:`w N / d`.
+        free_nats: The rate that is not penalised, :math:`d \, \mathrm{KL}_{min}`.
+        padded: Whether the loss of the pen also counts the rows that follow a drawing's end, up to :math:`N`, as in the paper.
+            That takes the time of :math:`N` steps for every drawing, and a drawing of :math:`N` points has no loss for its
             end, so it is no bound then.
     """
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ..divergences import FreeBits
 from ..schedules import Clock, Schedule, constant
 from ..trace import Latent, Model, Trace, kl
 from .base import Objective, Term
@@ -25,7 +26,7 @@ from .penalties import Penalty
 
 __all__ = ["ELBO", "IWAE"]
 
-LEAST = 0.1  # nats that every group counts as, so that none is ever free
+LEAST_NATS = 0.1  # nats added to every group, so that none has a weight of 0
 
 
 def identity(x: Tensor) -> Tensor:
@@ -46,9 +47,9 @@ class ELBO(Objective):
         divergence: The divergence :math:`\mathrm{D}` of a latent group, with shape :math:`(B)`; the exact or
             sampled KL by default.
         corrupt: Corrupts what is encoded; what is scored stays clean.
-        penalties: Prices of something else, by name: each is added with its weight, in training and in validation.
-        balance: Whether, while :math:`\beta_t < 1`, a group is charged in proportion to its rate, so that groups that say little
-            so far may say more (Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898).
+        penalties: Further losses, by name: each is added with its weight, in training and in validation.
+        balance: Whether, while :math:`\beta_t < 1`, a group's weight is proportional to its rate, so that groups of little
+            information may gain more (KL balancing, Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898).
 
     Example:
         >>> from latente import recipes
@@ -79,14 +80,14 @@ class ELBO(Objective):
         with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
             encoded = encoded.detach().requires_grad_(encoded.is_floating_point())
             trace = model(encoded, y)
-            prices = self.prices(trace, encoded)
-        return self.bound(trace, x, clock, model.training) | prices
+            penalties = self.penalised(trace, encoded)
+        return self.bound(trace, x, clock, model.training) | penalties
 
-    def prices(self, trace: Trace, x: Tensor) -> dict[str, Term]:
+    def penalised(self, trace: Trace, x: Tensor) -> dict[str, Term]:
         """Returns the terms of the penalties; `x` is what was encoded."""
         return {
-            name: Term(price(trace, x), price.weight, held=price.weight)
-            for name, price in self.penalties.items()
+            name: Term(penalty(trace, x), penalty.weight, held=penalty.weight)
+            for name, penalty in self.penalties.items()
         }
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
@@ -114,10 +115,20 @@ class ELBO(Objective):
         if not self.balance or not isinstance(beta, float | int) or beta >= 1:
             return [beta] * len(rates)
         means = torch.stack([rate.mean() for rate in rates]).detach()
-        return list(beta * (means + LEAST) / (means.mean() + LEAST))
+        return list(beta * (means + LEAST_NATS) / (means.mean() + LEAST_NATS))
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        if not isinstance(self.beta, Schedule):
+            return (logged[-1], logged[-1]) if logged else (1.0, 1.0)
+        return (logged[-1] if logged else self.beta(Clock(0, 1))), self.beta.limit
+
+    @property
+    def floor(self) -> float:
+        free = self.divergence
+        return free.nats if isinstance(free, FreeBits) and not free.by_dimension else 0.0
 
 
 @corruption.register

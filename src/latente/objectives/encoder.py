@@ -1,8 +1,8 @@
 r"""Better training of the encoder: objectives for a posterior that lags behind.
 
-Early in training the decoder changes fast, and one step of the encoder a step of the decoder does not keep up: the approximate
+Early in training the decoder changes fast, and one step of the encoder per step of the decoder does not keep up: the approximate
 posterior lags behind the true one, the code is noise to the decoder, and the rate goes where nobody reads it, to zero. Three
-remedies: let the encoder move alone until it lags no more, refine what it says for each example by gradient steps, or train
+remedies: let the encoder move alone until it lags no more, refine its posterior of each example by gradient steps, or train
 it first as that of an autoencoder.
 """
 
@@ -42,10 +42,10 @@ class Aggressive(Objective):
         | https://arxiv.org/abs/1901.05534
 
     Arguments:
-        objective: What both minimise.
+        objective: The loss of both.
         encoder: The encoder: a module of the model, e.g. `vae.posterior`.
-        most: The most encoder steps a step.
-        block: The encoder steps a block.
+        most: The most encoder steps per step.
+        block: The encoder steps per block.
         every: The time between measurements of the information: a share of the run, or a number of steps, e.g. those of an
             epoch.
         patience: How many measurements may fail to rise.
@@ -108,7 +108,7 @@ class Aggressive(Objective):
             self.judge(answer(), clock)
 
     def judge(self, information: float, clock: Clock) -> None:
-        """Takes a measurement into account: once a step, however many micro-batches tell of it."""
+        """Takes a measurement into account: once per step, however many micro-batches have it."""
         if self.judged == clock.step:
             return
         self.judged = clock.step
@@ -141,7 +141,7 @@ class Aggressive(Objective):
 
 
 class SemiAmortised(Objective):
-    r"""Refines each posterior by gradient steps from what the encoder says, and learns through them.
+    r"""Refines each posterior by gradient steps from that of the encoder, and learns through them.
 
     With :math:`\lambda_0 = (\mu, \log \sigma)` from the encoder, `steps` steps of gradient descent with momentum lower the ELBO's
     loss of each example alone; the model minimises the loss at the last :math:`\lambda`, and its gradient flows back through all
@@ -183,7 +183,7 @@ class SemiAmortised(Objective):
                 create_graph=model.training,
             )
         trace = model(y=y, size=len(x), given={name: q})
-        return self.objective.bound(trace, x, clock, model.training) | self.objective.prices(trace, x)
+        return self.objective.bound(trace, x, clock, model.training) | self.objective.penalised(trace, x)
 
     @property
     def core(self) -> Objective:
@@ -214,7 +214,7 @@ def refine(
 ) -> dict[str, Independent]:
     r"""Moves each example's posterior to a better one by Adam, the model fixed: stochastic variational inference.
 
-    What the ELBO gains is the amortisation gap. The posteriors can be given to a pass, `model(x, given=refine(model, x))`.
+    The gain in the ELBO is the amortisation gap. The posteriors can be given to a pass, `model(x, given=refine(model, x))`.
 
     References:
         | Inference Suboptimality in Variational Autoencoders (Cremer et al., 2018), https://arxiv.org/abs/1801.03558
@@ -222,7 +222,7 @@ def refine(
     Arguments:
         model: The model, of one latent group with a diagonal Normal posterior.
         x: The data, with shape (B, \*).
-        y: What the model is conditioned on.
+        y: The condition of the model, or None.
         steps: The number of steps.
         lr: The length of a step; it falls to a tenth along a cosine.
     """

@@ -1,4 +1,4 @@
-r"""Fitting a prior to the codes of a model that stays as it is.
+r"""Fitting a prior to the codes of a frozen model.
 
 With posterior and likelihood held still the distortion is a constant, and the best prior is the one of the least rate:
 
@@ -16,11 +16,14 @@ straight line between them, :math:`\| v(u_t, t) - (u - \varepsilon) \|^2` at :ma
 uniform, and spread evenly over the batch from a random start, which leaves less to chance than independent ones. Weights need
 no moving average here: the learning rate falls to almost nothing at the end.
 
-*Noise contrast* tells codes from as many draws of a Normal by logistic regression; :math:`2 \log 2` nats is not at all. In
-validation the normaliser is estimated anew, so it belongs to the weights that are kept, and the rate is told too.
+*Noise contrast* discriminates codes from as many draws of a Normal by logistic regression; :math:`2 \log 2` nats is chance. In
+validation the normaliser is estimated again, so it belongs to the weights that are kept, and the rate is reported too.
 """
 
 from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -36,8 +39,15 @@ from .base import Objective, Term
 __all__ = ["FitOdds", "FitPrior", "FitVelocity"]
 
 
+class OfCodes(Objective, abc.ABC):
+    """Trains the prior of codes that another run trained, whose weight of the rate counts. Abstract: `terms` is to be defined."""
+
+    def betas(self, logged: Sequence[float], base: tuple[float, float]) -> tuple[float, float]:
+        return base
+
+
 def codes_of(model: Model, x: Tensor) -> tuple[VAE, Distribution, Tensor]:
-    """Returns the model, the posterior of its examples, and a draw of it; what is frozen drops no units."""
+    """Returns the model, the posterior of its examples, and a draw of it; frozen networks have no dropout."""
     if not isinstance(model, VAE):
         raise ValueError(f"a prior is fitted to the codes of a VAE, and this is a {type(model).__name__}")
     model.posterior.eval()
@@ -46,7 +56,7 @@ def codes_of(model: Model, x: Tensor) -> tuple[VAE, Distribution, Tensor]:
         return model, q, rsample(q)
 
 
-class FitPrior(Objective):
+class FitPrior(OfCodes):
     r"""Minimises :math:`\mathbb{E}_x \, \mathrm{KL}(q(z | x) \,\|\, p(z))` over the prior of a model that is frozen otherwise.
 
     References:
@@ -71,7 +81,7 @@ class FitPrior(Objective):
         return {"rate/z": Term(kl(Latent(z, vae.prior(None), q)))}
 
 
-class FitVelocity(Objective):
+class FitVelocity(OfCodes):
     r"""Minimises :math:`\mathbb{E}_{t, \varepsilon} \| v(u_t, t) - (u - \varepsilon) \|^2` over the velocity field of a prior.
 
     References:
@@ -95,7 +105,7 @@ class FitVelocity(Objective):
         return {"velocity/z": Term((v - (u - noise)).square().sum(1))}
 
 
-class FitOdds(Objective):
+class FitOdds(OfCodes):
     r"""Minimises :math:`\log(1 + e^{-h(u)}) + \log(1 + e^{h(u')})` over the odds of a prior, with :math:`u' \sim p_0`.
 
     References:

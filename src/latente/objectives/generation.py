@@ -6,7 +6,7 @@ neither density is known. The generator's turn is the *non-saturating* one: it m
 whose gradient does not vanish where the critic is sure.
 
 Two nets that chase each other may circle for ever. What stops them here is the :math:`R_1` penalty, the squared gradient of the
-critic at real examples: once the generator is right, the critic has to be flat there. It is costly, and asked for only every
+critic at real examples: once the generator is right, the critic has to be flat there. It is costly, and applied only every
 few steps, with that many times its weight.
 
 No loss of such a game tells which weights are best, for each is measured by the other player. So no term counts in validation and
@@ -50,7 +50,7 @@ def r1(critic: nn.Module, x: Tensor) -> Tensor:
 
 
 def energy_distance(x: Tensor, made: Tensor) -> Tensor:
-    """Returns what each pair of an example and a made one adds to the distance, with shape (B); their mean is unbiased.
+    """Returns the contribution of each pair of an example and a made one, with shape (B); their mean is unbiased.
 
     References:
         | Energy statistics: A class of statistics based on distances (Székely and Rizzo, 2013)
@@ -68,26 +68,27 @@ def energy_distance(x: Tensor, made: Tensor) -> Tensor:
 
 
 def real(odds: Tensor) -> Tensor:
-    """Prices log-odds of what is, or should pass for, real."""
+    """Returns the critic's loss at examples labelled real."""
     return F.softplus(-odds)
 
 
 def fake(odds: Tensor) -> Tensor:
+    """Returns the critic's loss at examples labelled fake."""
     return F.softplus(odds)
 
 
-class Penalised(nn.Module):
-    """Is a critic with its price on steep gradients."""
+class PenalisedCritic(nn.Module):
+    """Is a critic with its R1 penalty."""
 
     def __init__(self, critic: Critic, weight: float, every: int) -> None:
         super().__init__()
-        self.critic, self.weight, self.every = critic, weight, every
+        self.net, self.weight, self.every = critic, weight, every
 
     def penalty(self, x: Tensor, clock: Clock) -> dict[str, Term]:
         r"""Returns :math:`\frac{\gamma}{2} \lVert \nabla T(x) \rVert^2` where it is due."""
         if not self.weight or clock.step % self.every:
             return {}
-        return {"slope": Term(r1(self.critic, x), self.weight / 2 * self.every, held=0.0)}
+        return {"r1": Term(r1(self.net, x), self.weight / 2 * self.every, held=0.0)}
 
 
 class Generation(Objective):
@@ -100,30 +101,30 @@ class Generation(Objective):
     Arguments:
         critic: Maps examples to log-odds.
         penalty: :math:`\gamma`, the weight of the :math:`R_1` penalty is half of it.
-        every: The steps between two looks at the penalty.
+        every: The penalty is applied every so many steps, with that many times its weight.
     """
 
     def __init__(self, critic: Critic, penalty: float = 1.0, every: int = 16) -> None:
         super().__init__()
-        self.opponent = Penalised(critic, penalty, every)
+        self.critic = PenalisedCritic(critic, penalty, every)
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
-        return super().players(model) | {"critic": list(self.opponent.parameters())}
+        return super().players(model) | {"critic": list(self.critic.parameters())}
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         made = model(size=len(x)).likelihood.mean
-        terms = {"generator": Term(real(self.opponent.critic(made)), held=0.0)}
+        terms = {"generator": Term(real(self.critic.net(made)), held=0.0)}
         if not model.training:
             terms["energy distance"] = Term(energy_distance(x, made), 0.0, monitor=True)
         return terms
 
     def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:
         x, _ = next(batches)
-        critic = self.opponent.critic
+        critic = self.critic.net
         with torch.no_grad():
             made = model(size=len(x)).likelihood.mean
-        price = Term(real(critic(x)) + fake(critic(made)), held=0.0)
-        yield "critic", {"critic": price} | self.opponent.penalty(x, clock)
+        loss = Term(real(critic(x)) + fake(critic(made)), held=0.0)
+        yield "critic", {"critic": loss} | self.critic.penalty(x, clock)
         yield "model", self.terms(model, x, None, clock)
 
 
@@ -138,7 +139,7 @@ class LearnedSimilarity(Objective):
     with :math:`\tilde x` the reconstruction and :math:`x_p` made of a draw of the prior. :math:`S` is the distortion of a
     Normal of variance 1 in that layer, so it is worth as much as the critic's features are large, and no bound of
     :math:`\log p(x)`: what is reported as the distortion is the model's own, in pixels, and nobody minimises it. As in the
-    paper the encoder hears nothing of the game; the critic's weights on real and on made examples are even.
+    paper the encoder gets no gradient from the game; the critic's weights on real and on made examples are even.
 
     References:
         | Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016)
@@ -147,9 +148,9 @@ class LearnedSimilarity(Objective):
     Arguments:
         critic: Maps examples to features, and these to log-odds.
         beta: The weight of the rate :math:`\beta`.
-        similarity: What the error counts for the decoder :math:`\gamma`.
+        similarity: The weight :math:`\gamma` of the error in the decoder's loss.
         penalty: The weight of the :math:`R_1` penalty is half of it.
-        every: The steps between two looks at the penalty.
+        every: The penalty is applied every so many steps, with that many times its weight.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class LearnedSimilarity(Objective):
         every: int = 16,
     ) -> None:
         super().__init__()
-        self.opponent = Penalised(critic, penalty, every)
+        self.critic = PenalisedCritic(critic, penalty, every)
         self.elbo, self.similarity = ELBO(beta), similarity
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
@@ -169,7 +170,7 @@ class LearnedSimilarity(Objective):
         return {
             "encoder": list(model.posterior.parameters()),
             "decoder": list(model.likelihood.parameters()),
-            "critic": list(self.opponent.parameters()),
+            "critic": list(self.critic.parameters()),
         }
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
@@ -179,7 +180,7 @@ class LearnedSimilarity(Objective):
             "distortion": Term(-trace.likelihood.log_prob(x).detach(), 0.0, monitor=True),
             "rate/z": Term(kl(trace.latents["z"]), self.elbo.weights(clock)["beta"], held=0.0),
             "similarity": Term(self.error(x, made), held=0.0),
-            "decoder": Term(real(self.opponent.critic(made)), held=0.0),
+            "decoder": Term(real(self.critic.net(made)), held=0.0),
         }
         if not model.training:
             terms["energy distance"] = Term(
@@ -189,29 +190,29 @@ class LearnedSimilarity(Objective):
 
     def error(self, x: Tensor, made: Tensor) -> Tensor:
         """Returns half the squared error in the critic's layer, with shape (B)."""
-        h = self.opponent.critic.features
+        h = self.critic.net.features
         with torch.no_grad():
             target = h(x)
         return 0.5 * (h(made) - target).square().sum(1)
 
     def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:
         x, _ = next(batches)
-        critic = self.opponent.critic
+        critic = self.critic.net
         with torch.no_grad():
             g = model(x).latents["z"]
             restored = model(size=len(x), given={"z": g.z}).likelihood.mean
             made = model(size=len(x)).likelihood.mean
-        price = real(critic(x)) + (fake(critic(restored)) + fake(critic(made))) / 2
-        yield "critic", {"critic": Term(price, held=0.0)} | self.opponent.penalty(x, clock)
+        loss = real(critic(x)) + (fake(critic(restored)) + fake(critic(made))) / 2
+        yield "critic", {"critic": Term(loss, held=0.0)} | self.critic.penalty(x, clock)
 
         terms = self.terms(model, x, None, clock)
         yield "encoder", {name: terms[name] for name in ("distortion", "rate/z", "similarity")}
 
         restored = model(size=len(x), given={"z": g.z}).likelihood.mean
         made = model(size=len(x)).likelihood.mean
-        price = real(critic(restored)) + real(critic(made))
+        loss = real(critic(restored)) + real(critic(made))
         error = Term(self.error(x, restored), self.similarity, held=0.0)
-        yield "decoder", {"similarity": error, "decoder": Term(price, held=0.0)}
+        yield "decoder", {"similarity": error, "decoder": Term(loss, held=0.0)}
 
     @property
     def core(self) -> Objective:

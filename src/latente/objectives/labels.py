@@ -56,7 +56,9 @@ class FewLabels(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         if y is None:
-            raise ValueError("a semi-supervised model learns from some labels: give -1 where none is known")
+            raise ValueError(
+                "a semi-supervised model learns from some labels, and y is None: give labels, -1 where unknown"
+            )
         q = model.label(x) if isinstance(model, Labelling) else None
         if isinstance(model, JointOnCodes):
             with torch.no_grad():
@@ -66,12 +68,12 @@ class FewLabels(Objective):
             raise ValueError(
                 f"labels are inferred by a joint model of them, and this is a {type(model).__name__}"
             )
-        trace, told, pull = model.every(x), y >= 0, self.pull(clock)
-        target, known = y.clamp_min(0), told & model.training
+        trace, labelled, pull = model.every(x), y >= 0, self.pull(clock)
+        target, known = y.clamp_min(0), labelled & model.training
         probs, logits = (t.detach().lerp(t, pull) for t in (q.probs, q.logits))
         weight = torch.where(known.unsqueeze(1), model.embed(target), probs).T
         rate = torch.where(known, -model.log_prior[target], (probs * (logits - model.log_prior)).sum(1))
-        share = told.to(x.dtype) * (len(y) / told.sum().clamp_min(1))
+        share = labelled.to(x.dtype) * (len(y) / labelled.sum().clamp_min(1))
         wrong = q.probs.argmax(1).ne(target).to(x.dtype) * share
         return {
             "distortion": Term(-(weight * trace.likelihood.log_prob(x)).sum(0)),

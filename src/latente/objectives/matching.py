@@ -1,7 +1,7 @@
-r"""Prices of the aggregate posterior: what all codes together look like, where the rate asks it of each code alone.
+r"""Penalties on the aggregate posterior, the distribution of all codes together, where the rate is one on each code alone.
 
-The rate of a bound splits (Hoffman and Johnson, 2016; Chen et al., 2018) into what a code says of its example, how far the
-dimensions depend on each other, and how far each of them is from its prior,
+The rate of a bound splits (Hoffman and Johnson, 2016; Chen et al., 2018) into the mutual information of code and example, the
+total correlation of the dimensions, and the divergence of each dimension from its prior,
 
 .. math:: \mathrm{E}_x \mathrm{KL}(q(z | x) \,\|\, p(z)) = I_q(x; z)
     + \mathrm{KL}\big(q(z) \,\|\, \textstyle\prod_j q(z_j)\big) + \sum_j \mathrm{KL}(q(z_j) \,\|\, p(z_j)) ,
@@ -18,8 +18,8 @@ InfoVAE                `ELBO(beta=1 - alpha, penalties={"mmd": Discrepancy(alpha
 more information       `ELBO(penalties={"information": Information(-gamma)})`
 =====================  ===================================================================================
 
-All of them estimate from a batch, so their figures carry its size: they are prices. What the codes of a trained model say, the
-evaluation measures on thousands of examples.
+All of them estimate from a batch, so their figures depend on its size: they are penalties. The information in the codes of a
+trained model is measured by the evaluation, on thousands of examples.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Discrepancy(Penalty):
-    r"""Prices the maximum mean discrepancy between codes and draws of the prior, by inverse multiquadratic kernels.
+    r"""Penalises the maximum mean discrepancy between codes and draws of the prior, by inverse multiquadratic kernels.
 
     .. math:: \mathrm{MMD}^2 = \mathrm{E} \, k(z, z') + \mathrm{E} \, k(\tilde z, \tilde z') - 2 \, \mathrm{E} \, k(z, \tilde z),
         \qquad k(a, b) = \sum_s \frac{s C}{s C + \lVert a - b \rVert^2}
@@ -54,7 +54,7 @@ class Discrepancy(Penalty):
         | https://arxiv.org/abs/1706.02262
 
     Arguments:
-        weight: What a unit of it costs, in nats.
+        weight: Its weight.
         group: The latent group.
 
     Raises:
@@ -77,7 +77,7 @@ def discrepancy(z: Tensor, reference: Tensor) -> Tensor:
     """Returns the unbiased squared discrepancy of two samples of n rows each, a scalar."""
     n = len(z)
     if n < 2:
-        raise ValueError("the discrepancy of codes and prior needs at least two examples a batch")
+        raise ValueError("the discrepancy of codes and prior needs at least two examples per batch")
     unit = 2 * reference.var(0).sum()
     within = (
         similarity(z, z, unit).fill_diagonal_(0).sum()
@@ -93,12 +93,12 @@ def similarity(a: Tensor, b: Tensor, unit: Tensor) -> Tensor:
 
 
 def draws_of(g: Latent) -> Tensor:
-    """Draws from a group's prior, one an example."""
+    """Draws from a group's prior, once per example."""
     return rsample(g.p if g.p.batch_shape == g.z.shape[:1] else g.p.expand(g.z.shape[:1]))
 
 
 class TotalCorrelation(Penalty):
-    r"""Prices the dependence between dimensions of the code, :math:`\mathrm{KL}(q(z) \,\|\, \prod_j q(z_j))`.
+    r"""Penalises the total correlation of the code, :math:`\mathrm{KL}(q(z) \,\|\, \prod_j q(z_j))`.
 
     Both densities are averages of :math:`q(\cdot | x)` over the batch, and the estimate is up to a constant.
 
@@ -106,7 +106,7 @@ class TotalCorrelation(Penalty):
         | Isolating Sources of Disentanglement in VAEs (Chen et al., 2018), https://arxiv.org/abs/1802.04942
 
     Arguments:
-        weight: What a nat of it costs beyond what the rate charges: :math:`\beta - 1`.
+        weight: Its weight beyond that of the rate: :math:`\beta - 1`.
         group: The latent group.
 
     Raises:
@@ -126,14 +126,14 @@ class TotalCorrelation(Penalty):
 
 
 class Information(Penalty):
-    r"""Prices (below zero: rewards) the mutual information of code and example, within the batch.
+    r"""Penalises (with a negative weight: rewards) the mutual information of code and example, within the batch.
 
     .. math:: I = \mathrm{E} \log q(z | x) - \log \frac{1}{B} \sum_j q(z | x_j)
 
     It cannot be above :math:`\log B`.
 
     Arguments:
-        weight: What a nat costs: negative to reward it.
+        weight: Its weight: negative to reward it.
         group: The latent group.
 
     Raises:
@@ -155,7 +155,7 @@ def by_pairs(g: Latent) -> Tensor:
     family: Distribution = base(g.q)
     if family.event_shape or family.batch_shape != g.z.shape:
         raise ValueError(
-            f"this price takes a posterior that is independent over dimensions, and it is {type(family).__name__}: "
+            f"this penalty takes a posterior that is independent over dimensions, and it is {type(family).__name__}: "
             "use a diagonal one"
         )
     return family.log_prob(g.z.unsqueeze(1))

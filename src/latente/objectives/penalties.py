@@ -1,6 +1,6 @@
-r"""Penalties: prices that are added to a bound, and belong to no probability.
+r"""Penalties: terms that are added to a bound, and belong to no probability.
 
-Two of the lecture's autoencoders are a bound and a penalty on the code :math:`z = f(x)`. The *contractive* one prices the
+Two of the lecture's autoencoders are a bound and a penalty on the code :math:`z = f(x)`. The *contractive* one penalises the
 encoder's Jacobian,
 
 .. math:: \Big\| \frac{\partial z}{\partial x} \Big\|_F^2 = \sum_{j, i} \Big( \frac{\partial z_j}{\partial x_i} \Big)^2 ,
@@ -8,14 +8,14 @@ encoder's Jacobian,
 so that codes move little where reconstruction does not need them to. It is computed in three ways, which agree:
 
 =======================  ====================================  ======================================================
-class                    its value                             what it takes
+class                    its value                             its cost
 =======================  ====================================  ======================================================
 `SigmoidJacobian`        closed form, of one sigmoid layer     nothing, next to the pass itself
 `Jacobian`               exact, of any encoder                 a backward pass for each dimension of the code
 `Hutchinson`             an unbiased estimate, of any encoder  a backward pass for each probe
 =======================  ====================================  ======================================================
 
-The *sparse* one with a target prices codes in (0, 1) that are active more often, or less often, than asked (`Sparsity`).
+The *sparse* one with a target penalises codes in (0, 1) that are active more often, or less often, than asked (`Sparsity`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["Hutchinson", "Jacobian", "Penalty", "SigmoidJacobian", "Sparsity"]
 
 
 class Penalty(abc.ABC):
-    """Prices something of a pass. Abstract: a penalty defines `__call__`.
+    """Penalises a property of a pass. Abstract: a penalty defines `__call__`.
 
     Arguments:
-        weight: What a unit of it costs, in nats.
+        weight: Its weight, in nats per unit.
     """
 
     def __init__(self, weight: float) -> None:
@@ -42,11 +42,11 @@ class Penalty(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:
-        """Returns the price of each example before its weight, with shape (B); `x` is what was encoded."""
+        """Returns the penalty of each example before its weight, with shape (B); `x` is what was encoded."""
 
 
 class Jacobian(Penalty):
-    r"""Prices :math:`\| \partial z / \partial x \|_F^2`, exactly: the gradients of all :math:`z_j`, one after the other.
+    r"""Penalises :math:`\| \partial z / \partial x \|_F^2`, exactly: the gradients of all :math:`z_j`, one after the other.
 
     They are not batched, which takes as long for fully connected encoders, four times as long for convolutions, and the
     memory of all of them at once.
@@ -73,7 +73,7 @@ class Jacobian(Penalty):
 
 
 class Hutchinson(Penalty):
-    r"""Prices :math:`\| \partial z / \partial x \|_F^2` by random probes.
+    r"""Penalises :math:`\| \partial z / \partial x \|_F^2` by random probes.
 
     .. math:: \Big\| \frac{\partial z}{\partial x} \Big\|_F^2 = \mathbb{E}_v \Big\| v^\top \frac{\partial z}{\partial x} \Big\|^2
 
@@ -85,8 +85,8 @@ class Hutchinson(Penalty):
         | https://doi.org/10.1080/03610918908812806
 
     Arguments:
-        weight: What a unit of it costs, in nats.
-        probes: The number of probes an example.
+        weight: Its weight, in nats per unit.
+        probes: The number of probes per example.
     """
 
     def __init__(self, weight: float, probes: int = 1) -> None:
@@ -102,14 +102,14 @@ class Hutchinson(Penalty):
 
 
 class SigmoidJacobian(Penalty):
-    r"""Prices :math:`\| \partial z / \partial x \|_F^2` of one sigmoid layer, :math:`\sum_j (z_j (1 - z_j))^2 \| w_j \|^2`.
+    r"""Penalises :math:`\| \partial z / \partial x \|_F^2` of one sigmoid layer, :math:`\sum_j (z_j (1 - z_j))^2 \| w_j \|^2`.
 
     References:
         | Contractive Auto-Encoders: Explicit Invariance During Feature Extraction (Rifai et al., 2011)
         | https://icml.cc/2011/papers/455_icmlpaper.pdf
 
     Arguments:
-        weight: What a unit of it costs, in nats.
+        weight: Its weight, in nats per unit.
         layer: The layer whose sigmoid is the code; it reads :math:`x` alone.
     """
 
@@ -123,7 +123,7 @@ class SigmoidJacobian(Penalty):
 
 
 class Sparsity(Penalty):
-    r"""Prices codes in :math:`(0, 1)` whose mean over the batch, :math:`\hat\rho_j`, is not the target :math:`\rho`.
+    r"""Penalises codes in :math:`(0, 1)` whose mean over the batch, :math:`\hat\rho_j`, is not the target :math:`\rho`.
 
     .. math:: \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j)
         = \sum_j \rho \log \frac{\rho}{\hat\rho_j} + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_j}
@@ -137,7 +137,7 @@ class Sparsity(Penalty):
         | https://web.stanford.edu/class/cs294a/sparseAutoencoder_2011new.pdf
 
     Arguments:
-        weight: What a nat of it costs, in nats.
+        weight: Its weight.
         target: The share of examples :math:`\rho` for which a unit is to be active.
 
     Raises:

@@ -1,7 +1,7 @@
 r"""Sharpening against a critic: a refiner must be near what is true, and look like it.
 
-A reconstruction has an image that it should become, so it pays for its distance from it; a draw from the prior has none, and pays
-only where the critic tells it from real images. The first alone gives nothing new, the second alone forgets the caption.
+A reconstruction has an image that it should become, so its loss is the distance from it; a draw from the prior has none, and
+its loss is adversarial, by a critic of real images. The first alone gives nothing new, the second alone forgets the caption.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Sharpening(Objective):
         | https://arxiv.org/abs/1506.05751
 
     Arguments:
-        critic: Tells images of captions from refined ones.
-        weight: What a nat of the critic's doubt costs, :math:`\gamma`, in units of a pixel's distance.
+        critic: Discriminates real images of captions from refined ones.
+        weight: The weight :math:`\gamma` of the adversarial loss, in nats, against the L1 distance of all pixels.
 
     Raises:
         ValueError: On the first batch, if the model is no :class:`~latente.models.Refined`.
@@ -42,19 +42,19 @@ class Sharpening(Objective):
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         if not isinstance(model, Refined):
-            raise ValueError(f"what is sharpened is a Refined model, and this is a {type(model).__name__}")
+            raise ValueError(f"sharpening trains a Refined model, and this is a {type(model).__name__}")
         model.base.eval()
         with torch.no_grad():
             near, free = model.base(x, y).likelihood.mean, model.base(y=y).likelihood.mean
         words = model.embed(y).pooled
         sharp = model.net(torch.cat([near, free]), words.repeat(2, 1))
         away = (sharp[: len(x)] - x).abs().flatten(1).sum(1)
-        doubt = F.softplus(-self.critic(sharp[len(x) :], words.detach()))
+        adversarial = F.softplus(-self.critic(sharp[len(x) :], words.detach()))
         before = (near - x).abs().flatten(1).sum(1)
         return {
             "distance": Term(away),
-            "doubt": Term(
-                doubt, self.weight, held=0.0
+            "adversarial": Term(
+                adversarial, self.weight, held=0.0
             ),  # the critic of one validation is not that of the next
             "distance/before": Term(before, monitor=True),
         }

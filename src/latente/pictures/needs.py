@@ -7,16 +7,36 @@ classes (:mod:`latente.models.looks`), as objectives do. What an example has is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import LatenteError
 
 if TYPE_CHECKING:
-    from .entry import Case
+    from ..abilities import Abilities
+    from ..data import Data
+    from ..runs import Run
+    from ..trace import Model
 
 __all__ = ["NEEDS", "refuse", "unmet"]
 
-Need = Callable[["Case", str], str]
+
+class Case(Protocol):
+    """Has what is asked for: a model and its data, and the run they are of, where there is one."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def data(self) -> Data: ...
+
+    @property
+    def run(self) -> Run | None: ...
+
+    @property
+    def abilities(self) -> Abilities: ...
+
+
+Need = Callable[[Case, str], str]
 
 
 def unmet(need: str, case: Case, what: str) -> str:

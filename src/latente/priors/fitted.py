@@ -82,7 +82,7 @@ class Energy(nn.Module):
     Arguments:
         odds: A network from :math:`z` to the log-odds :math:`h(z)`, with shape :math:`(*, 1)`.
         features: The dimension of :math:`z`.
-        ridge: What is added to the diagonal of the covariance.
+        ridge: The ridge, which is added to the diagonal of the covariance.
 
     Attributes:
         log_z: The estimate of :math:`\log Z` that the last :meth:`refresh` made.

@@ -83,7 +83,7 @@ class Categories(nn.Module):
 
 
 class Laplace(nn.Module):
-    r"""Independent Laplace distributions, :math:`-\log p(z) = \sum_j |z_j| / b + \log 2 b`: an L1 price on codes."""
+    r"""Independent Laplace distributions, :math:`-\log p(z) = \sum_j |z_j| / b + \log 2 b`: an L1 penalty on codes."""
 
     loc: Tensor
     scale: Tensor

@@ -28,7 +28,7 @@ from . import (
     two_stage,
     vaes,
 )
-from .about import About, Answers, Base, Captioned, Sentences
+from .about import About, AboutText, Answers, Base, Captioned
 from .catalogue import (
     RECIPES,
     Plan,
@@ -49,13 +49,13 @@ __all__ = [
     "GROUPS",
     "RECIPES",
     "About",
+    "AboutText",
     "Answers",
     "Base",
     "Captioned",
     "LoadingOptions",
     "Plan",
     "Recipe",
-    "Sentences",
     "base_of",
     "check",
     "describe",

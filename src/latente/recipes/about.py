@@ -1,4 +1,4 @@
-"""What the data answers, apart from what a user chooses; and the run that another one builds on."""
+"""The answers of the data, apart from the choices of a user; and the run that another one builds on."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
-__all__ = ["About", "Answers", "Base", "Captioned", "Sentences"]
+__all__ = ["About", "AboutText", "Answers", "Base", "Captioned"]
 
 Shape = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(min_length=1, max_length=3, description="shape of an example: (C, H, W), or (D,)"),
 ]
-Classes = Annotated[int, Field(ge=0, le=1 << 20, description="number of classes of the labels")]
-WordsKnown = Annotated[int, Field(ge=1, le=1 << 22, description="number of words of the data")]
-CaptionWords = Annotated[int, Field(ge=2, le=1 << 22, description="number of words of the captions")]
+ClassesNumber = Annotated[int, Field(ge=0, le=1 << 20, description="number of classes of the labels")]
+WordsKnown = Annotated[int, Field(ge=1, le=1 << 22, description="vocabulary size of the data")]
+CaptionWords = Annotated[int, Field(ge=2, le=1 << 22, description="vocabulary size of the captions")]
 CaptionLength = Annotated[
-    int, Field(ge=1, le=1 << 20, description="tokens of the longest caption of the data")
+    int, Field(ge=1, le=1 << 20, description="length in tokens of the longest caption of the data")
 ]
 
 
 class Answers(Protocol):
-    """Is a frozen dataclass of what a recipe is told of its data: the annotation of the recipe's first parameter."""
+    """Is a frozen dataclass of the facts of the data that a recipe needs: the annotation of its first parameter."""
 
     @property
     def shape(self) -> list[int]: ...
@@ -34,11 +34,11 @@ class About:
     """Holds the shape of an example, and how many classes the labels have."""
 
     shape: Shape
-    classes: Classes = 0
+    classes: ClassesNumber = 0
 
 
 @dataclass(frozen=True)
-class Sentences:
+class AboutText:
     """Holds the longest sentence as a shape, and how many words the data has."""
 
     shape: Shape
@@ -60,9 +60,9 @@ class Base:
 
     Arguments:
         recipe: The name of its recipe.
-        about: What its data answered.
-        arguments: What was chosen.
-        base: What that run builds on in turn.
+        about: The answers of its data.
+        arguments: The options that were chosen.
+        base: The base of that run in turn.
     """
 
     recipe: str

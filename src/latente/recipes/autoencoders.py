@@ -1,4 +1,4 @@
-"""Recipes of autoencoders: a point mass for q(z|x), and what keeps it from learning to copy."""
+"""Recipes of autoencoders: a point mass for q(z|x), and the means that keep it from learning to copy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import BlockDropout, Hidden, Latent, Network, Scale
+from .options import BlockDropout, Hidden, LatentSize, Network, Scale
 from .parts import Networks, encoding, likelihood_of
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ Layers = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(
         max_length=64,
-        description="widths of the hidden layers, '' for none; channels of the stages for conv",
+        description="widths of the hidden layers, '' for none; for conv: channels of the stages",
     ),
 ]
 Overcomplete = Annotated[
     Annotated[int, Field(ge=1, le=1 << 16)] | None,
-    Field(description="dimensions of z; by default twice those of x, at most 2048"),
+    Field(description="dimensions of z (overcomplete); by default twice those of x, at most 2048"),
 ]
 DecodedLikelihood = Annotated[
     Literal[
@@ -47,60 +47,69 @@ DecodedLikelihood = Annotated[
         "logistic-mixture",
     ],
     Field(
-        description="p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
+        description="likelihood p(x|z); auto: gaussian-fixed for sparse, else gaussian-optimal: the squared error either way"
     ),
 ]
 EncoderActivation = Annotated[
-    Literal["linear", "sigmoid"], Field(description="last activation of the encoder")
+    Literal["linear", "sigmoid"], Field(description="activation of the code, the encoder's last layer")
 ]
 Contraction = Annotated[
     float,
-    Field(ge=0, allow_inf_nan=False, description="what a unit of the squared norm of dz/dx costs, in nats"),
+    Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the contractive penalty, the squared Frobenius norm of the Jacobian dz/dx: λ",
+    ),
 ]
 NormWay = Annotated[
     Literal["auto", "closed-form", "exact", "hutchinson"],
     Field(
-        description="how the norm is found; auto: closed-form for one sigmoid layer, exact for up to 8 codes, "
-        "else hutchinson"
+        description="how the Jacobian's norm is computed: closed-form, exact, or estimated (hutchinson); auto: closed-form for "
+        "one sigmoid layer, exact for up to 8 codes, else hutchinson"
     ),
 ]
-Probes = Annotated[int, Field(ge=1, le=1 << 10, description="random probes an example, of hutchinson")]
+Probes = Annotated[int, Field(ge=1, le=1 << 10, description="hutchinson: random probes per example")]
 InputNoise = Annotated[
-    Literal["gaussian", "masking", "salt-and-pepper"], Field(description="how what is encoded is corrupted")
+    Literal["gaussian", "masking", "salt-and-pepper"], Field(description="corruption of the input")
 ]
 Amount = Annotated[
     float,
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="sigma of gaussian, in units of the data; share of corrupted values of the others",
+        description="gaussian: standard deviation σ of the noise, in units of the data; others: share ν of corrupted values",
     ),
 ]
 SparsityKind = Annotated[
     Literal["l1", "kl", "top-k"],
     Field(
-        description="l1: Laplace prior and soft thresholds; kl: sigmoid codes of a given mean; top-k: the largest are kept"
+        description="sparsity: l1, Laplace prior and soft thresholds; kl, sigmoid codes of mean activation ρ; top-k, the largest "
+        "are kept"
     ),
 ]
 ActiveShare = Annotated[
     float,
-    Field(gt=0, lt=1, description="share of the code that is active: the target of kl, what top-k keeps"),
+    Field(gt=0, lt=1, description="share of active codes: the target ρ of kl, k/d of top-k"),
 ]
-SparsityPrice = Annotated[
+SparsityWeight = Annotated[
     float,
-    Field(gt=0, le=1e6, description="what a unit of |z| (l1) or a nat of the divergence (kl) costs, in nats"),
+    Field(
+        gt=0,
+        le=1e6,
+        description="weight of the sparsity penalty: λ of λ|z| (l1), β of the KL divergence (kl)",
+    ),
 ]
 
-EXACT = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
-WIDEST = 2048  # codes of a sparse autoencoder where nothing is said
-SPREAD = 2.0  # standard deviations of a table's column, for salt and pepper
+EXACT_UP_TO = 8  # dimensions of z: so many backward passes take as long as some four steps without a penalty
+MOST_CODES = 2048  # codes of a sparse autoencoder by default
+COLUMN_RANGE = 2.0  # standard deviations of a table's column, for salt and pepper
 
 __all__ = ["Decoded", "autoencoder", "contractive", "denoising", "sparse"]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Holds what an autoencoder makes of a code."""
+    """Holds the decoder of an autoencoder."""
 
     likelihood: DecodedLikelihood = "auto"
     scale: Scale = 0.1
@@ -117,7 +126,7 @@ class Decoded:
 @recipe()
 def autoencoder(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     decoded: Decoded = Decoded(),
@@ -139,7 +148,7 @@ def autoencoder(
 @recipe()
 def denoising(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     noise: InputNoise = "gaussian",
@@ -156,7 +165,7 @@ def denoising(
 @recipe()
 def contractive(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Layers = [400],  # noqa: B006
     network: Network = "mlp",
     code: EncoderActivation = "linear",
@@ -167,7 +176,7 @@ def contractive(
 ) -> Plan:
     """The contractive autoencoder of Rifai et al. (2011): codes that move little when the data does.
 
-    Codes that are small for a decoder that is large would have a small Jacobian for nothing. Rifai et al. tie the decoder's
+    Codes that are small for a decoder that is large would have a small Jacobian at no loss. Rifai et al. tie the decoder's
     weights to the encoder's; here the columns of every layer of the decoder stay within the unit ball, which serves
     convolutions too, and reconstructs better (`benchmarks/contractive.py`). Their model is `--hidden '' --code sigmoid`.
     """
@@ -183,7 +192,9 @@ def contractive(
     encoder = encoding(nets, about.shape, latent)
     is_one = network == "mlp" and not hidden and code == "sigmoid"
     layer = next(m for m in encoder.modules() if isinstance(m, nn.Linear)) if is_one else None
-    model = bounded(SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely)
+    model = bounded_autoencoder(
+        SigmoidCode(encoder) if code == "sigmoid" else encoder, priors.Flat(latent), likely
+    )
     return Plan(model, ELBO(penalties={"contraction": contraction_of(way, weight, probes, latent, layer)}))
 
 
@@ -194,15 +205,15 @@ def sparse(
     hidden: Layers = [],  # noqa: B006
     network: Network = "mlp",
     kind: SparsityKind = "l1",
-    price: SparsityPrice = 20.0,
+    weight: SparsityWeight = 20.0,
     active: ActiveShare = 0.05,
     decoded: Decoded = Decoded(),
 ) -> Plan:
     """The sparse autoencoder: more codes than the data has dimensions, and few of them active at a time.
 
     Codes that are small for a decoder that is large would be cheap and no sparser, so the columns of every layer of the decoder
-    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at. A price has a
-    meaning against a known noise only: sigma is fixed, for an overcomplete code would drive it to nothing.
+    stay within the unit ball. Without hidden layers it is a dictionary, x = D z, whose atoms can be looked at. The weight of a
+    penalty has a meaning against a known noise only: sigma is fixed, for an overcomplete code would drive it to nothing.
     """
     from ..nn import SigmoidCode, SoftThreshold, TopK
     from ..objectives import ELBO, Sparsity
@@ -210,19 +221,21 @@ def sparse(
 
     check_layers(network, hidden)
     shape, nets = about.shape, Networks(network, hidden, dropout=decoded.dropout)
-    codes = min(2 * math.prod(shape), WIDEST) if latent is None else latent
+    codes = min(2 * math.prod(shape), MOST_CODES) if latent is None else latent
     encoder = encoding(nets, shape, codes)
     likely = decoded.after(nets, codes, shape, "gaussian-fixed")
     if kind == "l1":  # the Laplace prior of scale 1/2 has -log p(z) = 2 |z|, without a constant
-        model = bounded(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
-        return Plan(model, ELBO(price / 2))
+        model = bounded_autoencoder(SoftThreshold(encoder, codes), Laplace(codes, 0.5), likely)
+        return Plan(model, ELBO(weight / 2))
     if kind == "kl":
-        model = bounded(SigmoidCode(encoder, active), Flat(codes), likely)
-        return Plan(model, ELBO(penalties={"sparsity": Sparsity(price, active)}))
-    return Plan(bounded(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO())
+        model = bounded_autoencoder(SigmoidCode(encoder, active), Flat(codes), likely)
+        return Plan(model, ELBO(penalties={"sparsity": Sparsity(weight, active)}))
+    return Plan(
+        bounded_autoencoder(TopK(encoder, max(1, round(active * codes))), Flat(codes), likely), ELBO()
+    )
 
 
-def bounded(encoder: nn.Module, prior: nn.Module, likelihood: nn.Module) -> VAE:
+def bounded_autoencoder(encoder: nn.Module, prior: nn.Module, likelihood: nn.Module) -> VAE:
     """Makes an autoencoder whose decoder cannot make up for small codes."""
     from ..conditionals import Point
     from ..models.vae import VAE
@@ -240,7 +253,7 @@ def check_layers(network: Network, hidden: list[int]) -> None:
 
 
 def contraction_of(way: NormWay, weight: float, probes: int, latent: int, layer: nn.Linear | None) -> Penalty:
-    """Prices the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
+    """Penalises the encoder's Jacobian; `layer` is the encoder, where it is one layer under a sigmoid."""
     from ..objectives import Hutchinson, Jacobian, SigmoidJacobian
 
     if way == "closed-form" and layer is None:
@@ -250,7 +263,7 @@ def contraction_of(way: NormWay, weight: float, probes: int, latent: int, layer:
         )
     if layer is not None and way in ("auto", "closed-form"):
         return SigmoidJacobian(weight, layer)
-    if way == "exact" or (way == "auto" and latent <= EXACT):
+    if way == "exact" or (way == "auto" and latent <= EXACT_UP_TO):
         return Jacobian(weight)
     return Hutchinson(weight, probes)
 
@@ -266,5 +279,5 @@ def corruption_of(noise: InputNoise, amount: float, is_image: bool) -> Gaussian 
         )
     if noise == "masking":
         return corruptions.Masking(amount)
-    low, high = (0.0, 1.0) if is_image else (-SPREAD, SPREAD)
+    low, high = (0.0, 1.0) if is_image else (-COLUMN_RANGE, COLUMN_RANGE)
     return corruptions.SaltAndPepper(amount, low, high)

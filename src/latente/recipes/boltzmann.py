@@ -9,23 +9,25 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Binarise, Gibbs, Persistent
+from .options import BinariseChoice, Gibbs, Persistent
 from .parts import grey_levels
 
 __all__ = ["rbm"]
 
-HiddenUnits = Annotated[int, Field(ge=1, le=1 << 16, description="hidden units")]
+HiddenUnits = Annotated[int, Field(ge=1, le=1 << 16, description="number of hidden units")]
 VisibleKind = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
-    Field(description="what visible units are; auto: bernoulli for images, gaussian for tables and vectors"),
+    Field(description="visible units; auto: bernoulli for images, gaussian for tables and vectors"),
 ]
 HiddenKind = Annotated[
     Literal["bernoulli", "gaussian"],
-    Field(description="what hidden units are: bits, or real numbers (a linear code)"),
+    Field(description="hidden units: bernoulli (bits), or gaussian (real numbers, a linear code)"),
 ]
-LinkDecay = Annotated[float, Field(ge=0, le=1, description="weight decay of the links, not of the biases")]
+LinkDecay = Annotated[
+    float, Field(ge=0, le=1, description="weight decay of the weights W, not of the biases")
+]
 ChainLength = Annotated[
-    int, Field(ge=1, le=1 << 20, description="Gibbs steps of a fresh chain until it is a sample")
+    int, Field(ge=1, le=1 << 20, description="burn-in: Gibbs steps of a fresh chain before it is a sample")
 ]
 
 
@@ -39,7 +41,7 @@ def rbm(
     persistent: Persistent = 100,
     decay: LinkDecay = 2e-4,
     chain: ChainLength = 1000,
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The restricted Boltzmann machine, an energy-based model: persistent contrastive divergence of Tieleman (2008)."""
     from ..models.boltzmann import RBM, BernoulliUnits, GaussianUnits

@@ -1,4 +1,4 @@
-"""What recipes of captioned images have in common."""
+"""The caption encoder that recipes of captioned images share."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ if TYPE_CHECKING:
 CaptionReader = Annotated[
     Literal["bag", "bilstm", "transformer", "minilm"],
     Field(
-        description="what reads captions: a bag of words, a bidirectional LSTM, a transformer, or frozen MiniLM (latente[minilm])"
+        description="caption encoder: bag of words, bidirectional LSTM, transformer, or frozen MiniLM (latente[minilm])"
     ),
 ]
-CaptionWidth = Annotated[
-    int, Field(ge=2, le=1 << 12, description="features of a word once the caption is read")
-]
+CaptionWidth = Annotated[int, Field(ge=2, le=1 << 12, description="features per word of the caption encoder")]
 Mirror = Annotated[
-    bool, Field(description="mirror images at random in training, where no caption tells left from right")
+    bool, Field(description="augmentation: random horizontal flips; not where captions name left and right")
 ]
-LONGEST = 512  # tokens that a transformer reads
+LONGEST_CAPTION = 512  # tokens that a transformer reads
 
 __all__ = ["Captions", "Mirror"]
 
 
 @dataclass(frozen=True)
 class Captions(LoadingOptions):
-    """Holds what reads captions. MiniLM reads its own wordpieces, whatever the data's are to be."""
+    """Holds the caption encoder. MiniLM reads its own wordpieces, whatever the data's are to be."""
 
     caption_encoder: CaptionReader = "bilstm"
     caption_features: CaptionWidth = 96
@@ -42,7 +40,7 @@ class Captions(LoadingOptions):
         return {"tokens": "minilm"} if self.caption_encoder == "minilm" else {}
 
     def encoder(self, about: Captioned) -> CaptionEncoder:
-        """Makes what reads captions of a vocabulary, padding among it; a transformer has places for the longest one.
+        """Makes the encoder of captions of a vocabulary, padding among it; a transformer has positions for the longest one.
 
         Raises:
             RunError: If the features do not fit it.
@@ -61,5 +59,5 @@ class Captions(LoadingOptions):
             )
         if kind == "bilstm":
             return nn.BiLSTM(words, features, features)
-        longest = min(about.caption_length, LONGEST)
+        longest = min(about.caption_length, LONGEST_CAPTION)
         return nn.CaptionTransformer(words, features, heads=nn.heads_of(features), longest=longest)

@@ -43,24 +43,24 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-LEVELS = 3  # of runs, each of which builds on the next
+NESTED_RUNS = 3  # of runs, each of which builds on the next
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Holds what a recipe returns.
+    """Holds the result of a recipe.
 
     Arguments:
         model: The model, with fresh weights.
-        objective: What it is trained by.
-        binarise: How grey levels are read: see :mod:`latente.data`.
+        objective: The objective of its training.
+        binarise: The binarisation of grey levels: see :mod:`latente.data`.
         pretrain: Prepares the fresh weights before the first step, from the training examples. It is given a folder for what
             it must keep to go on after it was interrupted (None to keep nothing), how the run is trained, and whether to
             show progress.
         adopt: Takes what it needs from a trained model: of a recipe that builds on another run.
-        labels: How many labels of the training examples it may use, where not all: the others are then no part of training.
+        labels: The number of labelled training examples, where not all: the others are then no part of training.
         unlabelled: Whether the others are part of it nonetheless, without their labels.
-        sentences: How many words of a text it knows, and how long a sentence may be; None for a recipe that reads no text.
+        sentences: The size of the vocabulary and the longest sentence, in words; None for a recipe that reads no text.
         augment: Changes each batch of training at random.
     """
 
@@ -126,7 +126,7 @@ class Recipe(Generic[P]):
 
     @cached_property
     def options(self) -> dict[str, inspect.Parameter]:
-        """What a user chooses, one by one."""
+        """The choices of a user, one by one."""
         return registry.flat(self.chosen)
 
     @cached_property
@@ -136,7 +136,7 @@ class Recipe(Generic[P]):
 
     @cached_property
     def answers(self) -> dict[str, inspect.Parameter]:
-        """What the data answers, one by one."""
+        """The answers of the data, one by one."""
         first, *_ = self.parameters.items()
         return registry.flat(dict([first]))
 
@@ -213,7 +213,7 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def loading_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns how the data of a recipe is loaded, as keywords of :func:`~latente.data.load`.
 
-    Where two groups say something of the same keyword, the later one in the signature has the last word.
+    Where two groups give the same keyword, the later one in the signature wins.
 
     Example:
         >>> loading_of("align-draw", {"caption_encoder": "minilm"})
@@ -233,7 +233,7 @@ def make(name: str, /, **arguments: Any) -> Plan:
 
     Arguments:
         name: The name of the recipe.
-        arguments: What the data answers, such as `shape`; for a recipe that builds on a run, `of`, what made that run's model;
+        arguments: The answers of the data, such as `shape`; for a recipe that builds on a run, `of`, what made that run's model;
             and any of the recipe's options, those of its groups among them.
 
     Raises:
@@ -265,7 +265,7 @@ def make(name: str, /, **arguments: Any) -> Plan:
 
 
 def remake(made_by: Mapping[str, Any]) -> Plan:
-    """Makes the model of a run again, from what its record or the header of its weights says.
+    """Makes the model of a run again, from its record or the header of its weights.
 
     Raises:
         RunError: If that is no recipe with what its data answered and what was chosen.
@@ -283,7 +283,7 @@ def remake(made_by: Mapping[str, Any]) -> Plan:
 
 
 def base_of(made_by: Mapping[str, Any]) -> Base:
-    """Reads what made a model, whatever else its record says.
+    """Reads the base of a model, whatever else its record holds.
 
     Raises:
         RunError: If it is not whole.
@@ -296,7 +296,7 @@ def base_of(made_by: Mapping[str, Any]) -> Base:
     return Base(**found)  # type: ignore[arg-type]
 
 
-def whole(of: dict[str, Any]) -> dict[str, Any]:
+def whole_base(of: dict[str, Any]) -> dict[str, Any]:
     """Checks what made the model of the run that another one builds on."""
     levels = 0
     inner: Any = of
@@ -310,8 +310,10 @@ def whole(of: dict[str, Any]) -> dict[str, Any]:
                 f"of is a recipe, what its data answered and its arguments, not {str(inner)[:80]!r}: name the folder of a run"
             )
         inner = inner.get("base")
-    if levels > LEVELS:
-        raise RunError(f"{levels} runs build one on another, and at most {LEVELS} may: name an earlier run")
+    if levels > NESTED_RUNS:
+        raise RunError(
+            f"{levels} runs build one on another, and at most {NESTED_RUNS} may: name an earlier run"
+        )
     entry = find(of["recipe"])
     options = check(entry.name, of["arguments"])
     given = {**of["about"], **({"of": of["base"]} if "base" in of else {})}
@@ -322,6 +324,6 @@ def whole(of: dict[str, Any]) -> dict[str, Any]:
 Of = Annotated[
     dict[str, Any],
     BeforeValidator(lambda of: of.made_by() if isinstance(of, Base) else of),
-    AfterValidator(whole),
+    AfterValidator(whole_base),
     Field(description="folder of the trained run to build on; its data is used where --data is not given"),
 ]

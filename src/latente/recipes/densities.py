@@ -1,4 +1,4 @@
-"""Recipes of densities without a latent code: what a code has to beat."""
+"""Recipes of densities without a latent code: the figures that a code has to beat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Binarise, Hidden, Kernels, PixelChannels
+from .options import BinariseChoice, Hidden, Kernels, PixelChannels
 from .parts import grey_levels, pixel_by_pixel
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 Coupling = Annotated[
     Literal["affine", "spline"],
-    Field(description="what is done to one half of the numbers, as the other half says"),
+    Field(description="coupling transform: affine (RealNVP), or rational-quadratic spline (NSF)"),
 ]
-Transforms = Annotated[int, Field(ge=1, le=64, description="transforms, which change the halves in turn")]
-Bins = Annotated[int, Field(ge=2, le=64, description="spline: bins of each")]
+Transforms = Annotated[int, Field(ge=1, le=64, description="number of coupling layers")]
+Bins = Annotated[int, Field(ge=2, le=64, description="spline: number of bins")]
 
 __all__ = ["flow", "made", "pixelcnn"]
 
-FLOOR = 1e-3  # of a column's spread
-COMPONENTS = 5  # logistics of a pixel
+FLOOR = 1e-3  # of a column's standard deviation
+PIXEL_LOGISTICS = 5  # logistics of a pixel
 DIMENSIONS = 1 << 14  # of a flow
 
 
 @recipe(steps=12000)
-def made(about: About, hidden: Hidden = [500], binarise: Binarise = "auto") -> Plan:  # noqa: B006
+def made(about: About, hidden: Hidden = [500], binarise: BinariseChoice = "auto") -> Plan:  # noqa: B006
     """The masked autoencoder of Germain et al. (2015): log p(x) of binary images or tables, exactly and in one pass."""
     from torch.distributions import Independent, Normal
 
@@ -67,7 +67,7 @@ def pixelcnn(
     about: About,
     kernels: Kernels = [7, 5, 5, 5],  # noqa: B006
     channels: PixelChannels = 16,
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The gated PixelCNN of van den Oord et al. (2016), without a code: log p(x) of images, exactly."""
     from .. import conditionals
@@ -82,7 +82,7 @@ def pixelcnn(
         raise RunError("an image is one pixel, which no other comes before: give it two or more")
     levels = grey_levels(binarise, shape, shape[0] == 1)
     is_binary = levels != "none"
-    outputs = shape[0] if is_binary else conditionals.LogisticMixture.size(shape[0], COMPONENTS)
+    outputs = shape[0] if is_binary else conditionals.LogisticMixture.size(shape[0], PIXEL_LOGISTICS)
     try:
         net = PixelCNN(shape, outputs, kernels=kernels, channels=channels)
     except ValueError as error:
@@ -97,7 +97,7 @@ def flow(
     transforms: Transforms = 6,
     hidden: Hidden = [128],  # noqa: B006
     bins: Bins = 8,
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """A coupling flow (zuko): the density of tables, and of images with noise between their levels, a bound of log p(x)."""
     import torch

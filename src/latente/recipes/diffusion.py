@@ -19,24 +19,29 @@ DiffusionWidths = Annotated[
     Field(
         min_length=1,
         max_length=6,
-        description="channels at half the image's size, a quarter, …, 32,64 by default; of tables and vectors the width of "
-        "each block, 128,128,128 by default",
+        description="U-Net channels at half the image's size, a quarter, …, 32,64 by default; of tables and vectors the width "
+        "of each block, 128,128,128 by default",
     ),
 ]
-DiffusionDepth = Annotated[int, Field(ge=1, le=64, description="blocks at each size, down and up alike")]
+DiffusionDepth = Annotated[
+    int, Field(ge=1, le=64, description="U-Net blocks per resolution, down and up alike")
+]
 Values = Annotated[
     Literal["auto", "bits", "bytes", "reals"],
     Field(
-        description="values of an example: 0 and 1, 256 levels, or any number; auto: bits for grey images, bytes for others, "
-        "reals for tables and vectors"
+        description="values of an example: bits (0 and 1), bytes (256 levels), or reals; auto: bits for grey images, bytes for "
+        "others, reals for tables and vectors"
     ),
 ]
 BitsBinarise = Annotated[
     Literal["auto", "none", "static", "dynamic"],
-    Field(description="how grey levels are read; auto: dynamic for bits, else none"),
+    Field(
+        description="binarisation of grey levels; dynamic: resampled at every pass; auto: dynamic for bits, else none"
+    ),
 ]
 DrawingSteps = Annotated[
-    int, Field(ge=1, le=10000, description="steps from noise to a sample, each a pass of the network")
+    int,
+    Field(ge=1, le=10000, description="sampling steps T from noise to a sample, each a pass of the network"),
 ]
 
 __all__ = ["diffusion"]
@@ -67,7 +72,7 @@ def diffusion(
     else:
         if len(set(hidden)) > 1:
             raise RunError(
-                f"hidden is {hidden}, but blocks of vectors have one width: repeat it once a block, as 128,128"
+                f"hidden is {hidden}, but blocks of vectors have one width: repeat it once per block, as 128,128"
             )
         net = TimedMLP(inputs, shape, hidden[0], len(hidden))
     readings = {"bits": models.Bits(), "bytes": models.Bytes(), "reals": models.Reals()}

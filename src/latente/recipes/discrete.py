@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Binarise
+from .options import BinariseChoice
 from .parts import grey_levels, reading, usual_likelihood
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 QuantiserName = Annotated[
     Literal["fsq", "vq", "vq-ema"],
     Field(
-        description="how numbers become codes: rounded to --levels, or to the nearest of --codes vectors that move by gradient, "
-        "or as averages"
+        description="quantiser: fsq, finite scalar quantisation to --levels; vq, a codebook of --codes vectors trained by "
+        "gradient; vq-ema, by exponential moving averages"
     ),
 ]
 QuantiserLevels = Annotated[
@@ -31,23 +31,25 @@ QuantiserLevels = Annotated[
     Field(
         min_length=1,
         max_length=16,
-        description="fsq: levels of each number; their product is the number of codes",
+        description="fsq: levels L of each dimension; their product is the codebook size",
     ),
 ]
-CodesNumber = Annotated[int, Field(ge=2, le=1 << 16, description="vq and vq-ema: vectors of the codebook")]
-CodeFeatures = Annotated[int, Field(ge=1, le=1 << 12, description="vq and vq-ema: features of a vector")]
+CodesNumber = Annotated[int, Field(ge=2, le=1 << 16, description="vq, vq-ema: codebook size K")]
+CodeFeatures = Annotated[
+    int, Field(ge=1, le=1 << 12, description="vq, vq-ema: dimensions D of a codebook vector")
+]
 StageChannels = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 12)]],
     Field(
         min_length=1,
         max_length=6,
-        description="channels of the stages of the tokeniser, each of half the size of the one before",
+        description="channels of the tokeniser's stages, each at half the resolution of the one before",
     ),
 ]
 TokeniserDepth = Annotated[int, Field(ge=0, le=16, description="residual blocks of each stage")]
 TokenLikelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian-optimal", "gaussian-shared", "logistic-mixture"],
-    Field(description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for others"),
+    Field(description="likelihood p(x|z); auto: bernoulli for grey images, gaussian-optimal for others"),
 ]
 
 __all__ = ["Tokeniser", "vq_vae"]
@@ -55,7 +57,7 @@ __all__ = ["Tokeniser", "vq_vae"]
 
 @dataclass(frozen=True)
 class Tokeniser:
-    """Holds what turns images into grids of codes, and back."""
+    """Holds the autoencoder that turns images into grids of codes, and back."""
 
     quantiser: QuantiserName = "fsq"
     levels: QuantiserLevels = field(default_factory=lambda: [8, 6, 5])
@@ -66,7 +68,7 @@ class Tokeniser:
     likelihood: TokenLikelihood = "auto"
 
     def model(self, shape: Sequence[int]) -> VQVAE:
-        """Makes the autoencoder, whose codes are all alike a priori."""
+        """Makes the autoencoder, with a uniform prior over codes."""
         from ..models import VQVAE
         from ..models.vq import Uniform
         from ..nn import ConvFromPlanes, ConvToPlanes
@@ -93,7 +95,7 @@ class Tokeniser:
 def vq_vae(
     about: About,
     tokeniser: Tokeniser = Tokeniser("vq-ema", codes=128, channels=[16, 32]),
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The VQ-VAE of van den Oord et al. (2017): images as grids of codes; then fit a prior, --kind pixelcnn."""
     from ..objectives import TokeniserLoss

@@ -11,7 +11,7 @@ from ..errors import RunError
 from .about import About, Captioned
 from .captions import Captions
 from .catalogue import Plan, recipe
-from .options import Binarise, Latent
+from .options import BinariseChoice, LatentSize
 from .parts import grey_levels, usual_likelihood
 from .remedies import Annealing
 
@@ -20,43 +20,57 @@ if TYPE_CHECKING:
     from ..models import Draw
     from ..nn import Aligned, CaptionEncoder, MeanOfWords, Reader, Writer
 
-Glimpses = Annotated[int, Field(ge=1, le=1000, description="steps T in which an image is drawn")]
+Glimpses = Annotated[
+    int, Field(ge=1, le=1000, description="number T of glimpses, the steps in which an image is drawn")
+]
 DrawUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
 ReadWindow = Annotated[
-    int, Field(ge=0, le=1 << 10, description="filters a side of the window that is read; 0 to read it all")
+    int,
+    Field(
+        ge=0,
+        le=1 << 10,
+        description="read attention: N of a window of N × N Gaussian filters; 0 reads the whole image",
+    ),
 ]
 WriteWindow = Annotated[
     int,
-    Field(ge=0, le=1 << 10, description="filters a side of the window that is written; 0 to write it all"),
+    Field(
+        ge=0,
+        le=1 << 10,
+        description="write attention: N of a window of N × N Gaussian filters; 0 writes the whole canvas",
+    ),
 ]
 CanvasLikelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian-optimal", "gaussian-shared", "logistic"],
     Field(
-        description="p(x|canvas); auto: bernoulli for grey images, gaussian-optimal for others; logistic: of 256 levels, rounded"
+        description="likelihood p(x|canvas); logistic: discretised logistic over 256 levels; auto: bernoulli for grey images, "
+        "gaussian-optimal for others"
     ),
 ]
 Blank = Annotated[
     float | None,
     Field(
         allow_inf_nan=False,
-        description="log-odds of the blank canvas, before they are learned; by default -5 for one channel, else 0",
+        description="initial log-odds of the blank canvas, which are learned; by default -5 for one channel, else 0",
     ),
 ]
 Alignment = Annotated[
     Literal["attention", "mean", "sentence", "none"],
     Field(
-        description="what a step hears of a caption: words it chooses anew, their mean, the encoder's last state, or nothing"
+        description="caption conditioning of each step: attention, mean of words, last encoder state (sentence), or none"
     ),
 ]
-AlignUnits = Annotated[int, Field(ge=1, le=1 << 12, description="attention: units that weigh words")]
+AlignUnits = Annotated[
+    int, Field(ge=1, le=1 << 12, description="attention: hidden units of the alignment scores")
+]
 
 
-__all__ = ["Alignments", "Canvas", "Steps", "align_draw", "draw"]
+__all__ = ["Alignments", "Canvas", "DrawNetworks", "align_draw", "draw"]
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Holds in how many steps an image is drawn, and what a step reads and writes."""
+class DrawNetworks:
+    """Holds the number of glimpses, and the attention windows of reading and writing."""
 
     glimpses: Glimpses = 10
     units: DrawUnits = 256
@@ -66,16 +80,16 @@ class Steps:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Holds what a canvas is at first, and which distribution of images it is in the end."""
+    """Holds the initial canvas and the likelihood of images given the final one."""
 
     likelihood: CanvasLikelihood = "auto"
-    binarise: Binarise = "auto"
+    binarise: BinariseChoice = "auto"
     blank: Blank = None
 
 
 @dataclass(frozen=True)
 class Alignments:
-    """Holds what a step has of the words of a caption."""
+    """Holds the conditioning of each step on the words of a caption."""
 
     align: Alignment = "attention"
     align_units: AlignUnits = 48
@@ -84,8 +98,8 @@ class Alignments:
 @recipe(steps=6000, batch=100, clip=5.0)
 def draw(
     about: About,
-    latent: Latent = 100,
-    steps: Steps = Steps(),
+    latent: LatentSize = 100,
+    steps: DrawNetworks = DrawNetworks(),
     canvas: Canvas = Canvas(),
     annealing: Annealing = Annealing(),
 ) -> Plan:
@@ -100,8 +114,8 @@ def draw(
 @recipe(reads="captions", steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
 def align_draw(
     about: Captioned,
-    latent: Latent = 24,
-    steps: Steps = Steps(glimpses=8, units=192, read=7, write=7),
+    latent: LatentSize = 24,
+    steps: DrawNetworks = DrawNetworks(glimpses=8, units=192, read=7, write=7),
     alignments: Alignments = Alignments(),
     captions: Captions = Captions(),
     canvas: Canvas = Canvas(binarise="none"),
@@ -114,23 +128,23 @@ def align_draw(
     check_images(shape)
     made = hands(shape, steps)
     embed = None if alignments.align == "none" else captions.encoder(about)
-    hear: Aligned | MeanOfWords | None = None
+    align: Aligned | MeanOfWords | None = None
     if embed is not None:
-        hear = MeanOfWords(alignments.align == "sentence")
+        align = MeanOfWords(alignments.align == "sentence")
         if alignments.align == "attention":
-            hear = Aligned(steps.units, embed.features, alignments.align_units)
-    model = drawer(shape, latent, steps, canvas, made, embed, hear, learned=True)
+            align = Aligned(steps.units, embed.features, alignments.align_units)
+    model = drawer(shape, latent, steps, canvas, made, embed, align, learned=True)
     return Plan(model, annealing.elbo(), grey_levels(canvas.binarise, shape, is_binary=False))
 
 
 def drawer(
     shape: list[int],
     latent: int,
-    steps: Steps,
+    steps: DrawNetworks,
     canvas: Canvas,
     hands: tuple[Reader, Writer],
     embed: CaptionEncoder | None = None,
-    hear: Aligned | MeanOfWords | None = None,
+    align: Aligned | MeanOfWords | None = None,
     learned: bool = False,
 ) -> Draw:
     """Makes the model; with `learned` the priors of all steps but the first depend on what was drawn."""
@@ -153,7 +167,7 @@ def drawer(
         latent,
         blank_of(canvas.blank, shape),
         embed,
-        hear,
+        align,
     )
 
 
@@ -168,7 +182,7 @@ def blank_of(blank: float | None, shape: list[int]) -> float:
     return -5.0 if shape[0] == 1 else 0.0
 
 
-def hands(shape: list[int], steps: Steps) -> tuple[Reader, Writer]:
+def hands(shape: list[int], steps: DrawNetworks) -> tuple[Reader, Writer]:
     from ..nn import Reader, Window, Writer
 
     units, read, write = steps.units, steps.read, steps.write

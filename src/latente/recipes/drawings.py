@@ -16,47 +16,52 @@ if TYPE_CHECKING:
 CellName = Literal["lstm", "layer-norm", "hyper"]
 DrawingCode = Annotated[
     int,
-    Field(ge=0, le=1 << 14, description="dimensions of z; 0 for the decoder alone, which completes drawings"),
+    Field(
+        ge=0,
+        le=1 << 14,
+        description="dimensions of z; 0 for the decoder alone (unconditional), which completes drawings",
+    ),
 ]
 DecoderCell = Annotated[CellName, Field(description="cell of the decoder")]
 EncoderCell = Annotated[CellName, Field(description="cell of the encoder's two directions")]
 DecoderUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of the decoder")]
 EncoderUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each direction of the encoder")]
-PenMixture = Annotated[int, Field(ge=1, le=1000, description="Normals in the mixture of where the pen goes")]
+PenMixture = Annotated[
+    int, Field(ge=1, le=1000, description="components M of the mixture density of pen offsets")
+]
 CellDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of each cell's candidate memory that is dropped in training")
+    float, Field(ge=0, lt=1, description="recurrent dropout: dropout rate of each cell's candidate memory")
 ]
 KlWeight = Annotated[
     float,
-    Field(ge=0, le=1e3, description="weight of the rate a dimension of z against the loss a point: w_KL"),
+    Field(
+        ge=0, le=1e3, description="KL weight w_KL: of the KL per dimension of z against the loss per point"
+    ),
 ]
-KlStart = Annotated[float, Field(ge=0, le=1e3, description="that weight at the first step")]
+KlStart = Annotated[float, Field(ge=0, le=1e3, description="KL weight at the first step, η_min w_KL")]
 KlDecay = Annotated[
     float | None,
     Field(
         gt=0,
         lt=1,
-        description="what is left after a step of its distance to the full weight, R; by default a hundredth is left after three "
-        "quarters of the run",
+        description="decay rate R of the KL annealing schedule; by default a hundredth is left after three quarters of the run",
     ),
 ]
-KlFloor = Annotated[
-    float, Field(ge=0, le=1e3, description="nats of the rate a dimension that cost nothing: KL_min")
-]
+KlFloor = Annotated[float, Field(ge=0, le=1e3, description="KL floor KL_min: free nats per dimension of z")]
 Stretch = Annotated[
-    float, Field(ge=0, lt=1, description="largest share by which drawings are stretched in training")
+    float, Field(ge=0, lt=1, description="augmentation: largest relative scaling of drawings in training")
 ]
 PointDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of the points within strokes that are left out in training")
+    float, Field(ge=0, lt=1, description="augmentation: share of points within strokes dropped in training")
 ]
 Padded = Annotated[
     bool,
     Field(
-        description="charge the pen for every row after a drawing's end too, as the paper does; slower by the share of padding"
+        description="pen loss on the padding after a drawing's end too, as in the paper; slower by the share of padding"
     ),
 ]
 Start = Annotated[
-    Literal["pen", "zeros"], Field(description="what the decoder reads first: a pen that is down, or nothing")
+    Literal["pen", "zeros"], Field(description="first input of the decoder: a pen that is down, or zeros")
 ]
 
 
@@ -78,7 +83,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class KlAnnealing:
-    """Holds the weight of the rate, by the paper's own measure: a dimension of z, against the loss a point."""
+    """Holds KL annealing in the paper's units: KL per dimension of z, against the loss per point."""
 
     kl_weight: KlWeight = 0.5
     kl_start: KlStart = 0.01
@@ -86,7 +91,7 @@ class KlAnnealing:
     kl_floor: KlFloor = 0.2
 
     def beta(self, nats: float) -> Schedule:
-        """Makes the schedule; `nats` turns the paper's measure into nats of a drawing."""
+        """Makes the schedule; `nats` turns the paper's units into nats per drawing."""
         from ..schedules import saturating
 
         pace = (0.01, 0.75) if self.kl_decay is None else (self.kl_decay, 1)
@@ -95,7 +100,7 @@ class KlAnnealing:
 
 @dataclass(frozen=True)
 class StrokeNoise:
-    """Holds by how much drawings are changed in training."""
+    """Holds the augmentation of drawings."""
 
     stretch: Stretch = 0.15
     point_dropout: PointDropout = 0.1

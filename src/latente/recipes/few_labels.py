@@ -1,4 +1,4 @@
-"""Recipes that learn from few labels and many examples without one."""
+"""Recipes of semi-supervised learning: few labels, and many examples without one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About, Base
 from .catalogue import Plan, recipe
-from .options import Binarise, Hidden, Latent, LikelihoodName
+from .options import BinariseChoice, Hidden, LatentSize, LikelihoodName
 from .parts import Networks, grey_levels, likelihood_of, usual_likelihood
 from .two_stage import vae_of
 
@@ -26,14 +26,15 @@ FewLabelsNumber = Annotated[
     int | None,
     Field(
         ge=1,
-        description="how many labels of the training examples it may use, as many of each class; the rest of the examples is "
-        "used without",
+        description="number of labelled training examples, as many of each class; the others are used as unlabelled data",
     ),
 ]
 LabelWeight = Annotated[
     float,
     Field(
-        ge=0, le=1e6, description="weight of the classification loss, a label, beside the bound, an example"
+        ge=0,
+        le=1e6,
+        description="weight α of the classification loss per label, against the bound per example",
     ),
 ]
 FeatureDropout = Annotated[
@@ -41,7 +42,7 @@ FeatureDropout = Annotated[
     Field(
         ge=0,
         lt=1,
-        description="share of the features of q(y|x) dropped in training; of a vector's, half as many",
+        description="dropout rate of the features of q(y|x); halved for vectors",
     ),
 ]
 GradientShare = Annotated[
@@ -49,19 +50,21 @@ GradientShare = Annotated[
     Field(
         ge=0,
         le=1,
-        description="weight of the gradient that examples without a label send to q(y|x), after it has risen from 0",
+        description="final weight of the unlabelled bound's gradient on q(y|x), warmed up from 0",
     ),
 ]
-ClassifierChannels = Annotated[int, Field(ge=1, le=1 << 12, description="channels of q(y|x) of an image")]
+ClassifierChannels = Annotated[
+    int, Field(ge=1, le=1 << 12, description="images: channels of the classifier q(y|x)")
+]
 
-RISE = 0.5  # of the steps, over which the pull rises
+RISE = 0.5  # of the steps, over which the weight is warmed up
 
 __all__ = ["LabelNet", "m1_m2", "m2"]
 
 
 @dataclass(frozen=True)
 class LabelNet:
-    """Holds what q(y|x) is made of."""
+    """Holds the network of q(y|x)."""
 
     dropout: FeatureDropout = 0.5
     channels: ClassifierChannels = 32
@@ -80,23 +83,23 @@ class LabelNet:
 def m2(
     about: About,
     labels: FewLabelsNumber = 100,
-    latent: Latent = 5,
+    latent: LatentSize = 5,
     hidden: Hidden = [200],  # noqa: B006
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
     alpha: LabelWeight = 1.0,
     pull: GradientShare = 0.05,
     label_net: LabelNet = LabelNet(),
 ) -> Plan:
-    """A joint model of examples and labels, most of which are unknown: the M2 of Kingma et al. (2014).
+    """Semi-supervised VAE, a joint model of examples and labels: the M2 of Kingma et al. (2014).
 
-    An image is told by a convolutional q(y|x), which in training sees it turned, stretched, slanted and shifted a little.
+    Images are classified by a convolutional q(y|x), augmented in training by small rotations, scalings, shears and shifts.
     """
     shape, classes = about.shape, about.classes
     needs_classes(classes, labels)
     if likelihood == "pixelcnn":
         raise RunError(
-            "likelihood is pixelcnn, which reads one label an example, not all at once: use another"
+            "likelihood is pixelcnn, which reads one label per example, not all at once: use another"
         )
     kind = usual_likelihood(likelihood, shape)
     levels = grey_levels(binarise, shape, kind == "bernoulli")
@@ -110,13 +113,13 @@ def m1_m2(
     about: About,
     of: Base,
     labels: FewLabelsNumber = 100,
-    latent: Latent = 5,
+    latent: LatentSize = 5,
     hidden: Hidden = [200],  # noqa: B006
     alpha: LabelWeight = 1.0,
     pull: GradientShare = 0.05,
     label_net: LabelNet = LabelNet(),
 ) -> Plan:
-    """A joint model of labels and the codes of a trained VAE, which stays as it is: the M1+M2 of Kingma et al. (2014).
+    """Semi-supervised model of labels and the codes of a frozen VAE: the M1+M2 of Kingma et al. (2014).
 
     Its q(y|x) is that of the recipe `m2`, and reads the example and not the code.
     """
@@ -126,7 +129,7 @@ def m1_m2(
 
     shape, classes = about.shape, about.classes
     needs_classes(classes, labels)
-    base, binarise, features, is_real = vae_of(of, shape, "labels are learnt beside the code")
+    base, binarise, features, is_real = vae_of(of, shape, "labels are modelled jointly with the code")
     if not is_real:
         raise RunError(f"the codes of {of.recipe} lie on a surface, and M2 draws real numbers: use a vae")
     p = Diagonal(MLP((latent,), (2 * features,), hidden[::-1], classes), floor=0.01)
@@ -143,7 +146,7 @@ def m1_m2(
 
 def needs_classes(classes: int, labels: int | None) -> None:
     if classes < 2:
-        raise RunError(f"labels tell two classes or more, and this data has {classes}: give --label")
+        raise RunError(f"a classifier needs two classes or more, and this data has {classes}: give --label")
     if labels is not None and labels < classes:
         raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
 

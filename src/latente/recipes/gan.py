@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Hidden, Latent
+from .options import Hidden, LatentSize
 from .parts import Networks, encoding, likelihood_of
 
 CriticHidden = Annotated[
@@ -19,25 +19,27 @@ CriticHidden = Annotated[
         description="channels of the critic's stages, or widths of its layers; --hidden by default",
     ),
 ]
-GradientWeight = Annotated[
-    float,
-    Field(
-        ge=0, le=1e6, description="weight of the critic's squared gradient at real examples, R1; 0 for none"
-    ),
+R1 = Annotated[float, Field(ge=0, le=1e6, description="R1 gradient penalty, γ; 0 turns it off")]
+R1Every = Annotated[
+    int, Field(ge=1, le=10000, description="apply R1 every so many steps (lazy regularisation)")
 ]
-GradientEvery = Annotated[int, Field(ge=1, le=10000, description="steps between two looks at that gradient")]
 PixelLikelihood = Annotated[
     Literal["bernoulli", "gaussian-optimal"],
-    Field(
-        description="p(x|z), by which the model is scored, not trained; its means are what the critic sees"
-    ),
+    Field(description="p(x|z), by which the model is scored, not trained; the critic sees its means"),
 ]
 RateWeight = Annotated[
     float,
-    Field(ge=0, le=1e6, allow_inf_nan=False, description="weight of the rate against the learned similarity"),
+    Field(
+        ge=0, le=1e6, allow_inf_nan=False, description="β, weight of the rate against the learned similarity"
+    ),
 ]
 SimilarityWeight = Annotated[
-    float, Field(gt=0, le=1e6, description="what an error in the critic's layer counts for the decoder")
+    float,
+    Field(
+        gt=0,
+        le=1e6,
+        description="γ, weight of the error in the critic's features (learned similarity) in the decoder's loss",
+    ),
 ]
 
 __all__ = ["gan", "vae_gan"]
@@ -46,11 +48,11 @@ __all__ = ["gan", "vae_gan"]
 @recipe(steps=20000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def gan(
     about: About,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
-    slope: GradientWeight = 1.0,
-    every: GradientEvery = 16,
+    r1: R1 = 1.0,
+    r1_every: R1Every = 16,
 ) -> Plan:
     """A generative adversarial network (Goodfellow et al., 2014), steadied by a penalty on the critic's gradient."""
     from ..models import GAN
@@ -62,20 +64,20 @@ def gan(
     is_image = len(shape) == 3
     generator = ConvDecoder((latent,), shape, hidden) if is_image else MLP((latent,), shape, hidden[::-1])
     model = GAN(Standard(latent), generator, len(shape), (0.0, 1.0) if is_image else None)
-    return Plan(model, Generation(Critic(shape, critic or hidden), slope, every))
+    return Plan(model, Generation(Critic(shape, critic or hidden), r1, r1_every))
 
 
 @recipe(steps=10000, batch=64, lr=5e-4, momentum=0.5, ema=0.999, lr_schedule="constant", evaluate_every=1000)
 def vae_gan(
     about: About,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64],  # noqa: B006
     critic: CriticHidden = None,
     likelihood: PixelLikelihood = "gaussian-optimal",
     beta: RateWeight = 1.0,
     similarity: SimilarityWeight = 1.0,
-    slope: GradientWeight = 1.0,
-    every: GradientEvery = 16,
+    r1: R1 = 1.0,
+    r1_every: R1Every = 16,
 ) -> Plan:
     """The VAE of Larsen et al. (2016), whose errors are measured in a layer of a critic that learns with it."""
     from ..conditionals import Diagonal
@@ -91,5 +93,5 @@ def vae_gan(
         Standard(latent),
         likelihood_of(likelihood, nets, latent, shape),
     )
-    objective = LearnedSimilarity(Critic(shape, critic or hidden), beta, similarity, slope, every)
+    objective = LearnedSimilarity(Critic(shape, critic or hidden), beta, similarity, r1, r1_every)
     return Plan(model, objective)

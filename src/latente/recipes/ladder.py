@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Beta, BlockDropout, Reading, Warmup
+from .options import BetaWeight, BlockDropout, Reading, Warmup
 from .parts import grey_levels, usual_likelihood
 from .parts import reading as read_as
 from .remedies import Remedies
@@ -32,39 +32,44 @@ LatentGroups = Annotated[
 ]
 LadderNetwork = Annotated[
     Literal["dense", "conv"],
-    Field(description="fully connected, or convolutions at half the image's size and below"),
+    Field(description="dense: fully connected; conv: convolutions at half the image's size and below"),
 ]
 StateWidth = Annotated[
     int | None,
     Field(
-        ge=1, le=1 << 14, description="features of the state, 256 by default; planes for conv, 48 by default"
+        ge=1,
+        le=1 << 14,
+        description="width of the deterministic state, 256 by default; for conv: planes, 48 by default",
     ),
 ]
 InnerPlanes = Annotated[
     int | None,
-    Field(ge=1, le=1 << 14, description="conv: planes inside a block; a third of --width by default"),
+    Field(ge=1, le=1 << 14, description="conv: bottleneck planes of a block; a third of --width by default"),
 ]
 Stages = Annotated[
     list[Annotated[int, Field(ge=1, le=64)]],
     Field(
         min_length=1,
         max_length=8,
-        description="conv: how many groups each size has, the smallest first; the largest is half the image",
+        description="conv: latent groups per resolution, the smallest first; the largest is half the image",
     ),
 ]
 FreeNatsOfGroups = Annotated[
-    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each group")
+    float, Field(ge=0, le=1e6, description="free nats: KL per latent group, in nats, that is not penalised")
 ]
-Balance = Annotated[bool, Field(description="during the warm-up charge each group in proportion to its rate")]
+Balance = Annotated[
+    bool,
+    Field(description="KL balancing: during warm-up weigh each group in proportion to its KL, as in NVAE"),
+]
 
 __all__ = ["GroupAnnealing", "ladder"]
 
 
 @dataclass(frozen=True)
 class GroupAnnealing:
-    """Holds how the weight of the rate rises, and what is free of the rate of each latent group."""
+    """Holds KL annealing, free nats and balancing of the latent groups."""
 
-    beta: Beta = "linear"
+    beta: BetaWeight = "linear"
     warmup: Warmup = 0.1
     free_nats: FreeNatsOfGroups = 0.0
     balance: Balance = False

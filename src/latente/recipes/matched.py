@@ -1,4 +1,4 @@
-"""Recipes that look at all codes together: other objectives than the ELBO, of the families of Makhzani, Tolstikhin and Chen."""
+"""Recipes that match the aggregate posterior: objectives of the families of Makhzani, Tolstikhin and Chen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Hidden, Latent, Likelihood, Network, Reading
+from .options import Hidden, LatentSize, Likelihood, Network, Reading
 from .parts import Networks, encoding, likelihood_of
 from .remedies import critic
 from .vaes import vae
@@ -25,28 +25,32 @@ __all__ = [
 ]
 
 MismatchWeight = Annotated[
-    float, Field(ge=0, le=1e6, description="what the mismatch of codes and prior costs, in nats")
+    float, Field(ge=0, le=1e6, description="weight λ of the divergence between aggregate posterior and prior")
 ]
 Uncharged = Annotated[
     float,
-    Field(ge=0, le=1, description="share of the rate that is not charged: 1 charges the mismatch alone"),
+    Field(ge=0, le=1, description="α of InfoVAE: 1 - α is the weight of the KL term; 1 leaves the MMD alone"),
 ]
 DependenceWeight = Annotated[
     float,
-    Field(ge=0, le=1e4, description="what a nat of total correlation costs beyond what the rate charges"),
+    Field(
+        ge=0,
+        le=1e4,
+        description="weight of the total correlation beyond the ELBO: β - 1 in β-TC-VAE, γ in FactorVAE",
+    ),
 ]
 
 
 @recipe(lr=3e-4, momentum=0.5)
 def adversarial_autoencoder(
     about: About,
-    latent: Latent = 8,
+    latent: LatentSize = 8,
     hidden: Hidden = [1000, 1000],  # noqa: B006
     network: Network = "mlp",
     likelihood: Likelihood = Likelihood(),
     weight: MismatchWeight = 50.0,
 ) -> Plan:
-    """The adversarial autoencoder of Makhzani et al. (2015): a critic makes the codes look like draws of N(0, I)."""
+    """The adversarial autoencoder of Makhzani et al. (2015): a critic matches the aggregate posterior to N(0, I)."""
     from ..objectives import Adversarial
 
     objective = Adversarial(critic(latent), weight)
@@ -56,13 +60,13 @@ def adversarial_autoencoder(
 @recipe(momentum=0.5)
 def wasserstein_autoencoder(
     about: About,
-    latent: Latent = 8,
+    latent: LatentSize = 8,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     likelihood: Likelihood = Likelihood(),
     weight: MismatchWeight = 100.0,
 ) -> Plan:
-    """The WAE-MMD of Tolstikhin et al. (2018): codes are held against draws of N(0, I) by a kernel."""
+    """The WAE-MMD of Tolstikhin et al. (2018): the aggregate posterior matches N(0, I) by MMD."""
     from ..objectives import ELBO, Discrepancy
 
     model = point(about, latent, Networks(network, hidden), likelihood)
@@ -72,14 +76,14 @@ def wasserstein_autoencoder(
 @recipe()
 def info_vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),
     alpha: Uncharged = 1.0,
     weight: MismatchWeight = 100.0,
 ) -> Plan:
-    """The InfoVAE of Zhao et al. (2019): part of the rate, and the kernel distance of all codes to the prior."""
+    """The InfoVAE of Zhao et al. (2019): the ELBO with part of its KL replaced by the MMD of codes and prior."""
     from ..objectives import ELBO, Discrepancy
 
     plan = vae(about, latent, hidden, network, reading=reading)
@@ -90,13 +94,13 @@ def info_vae(
 @recipe()
 def beta_tc_vae(
     about: About,
-    latent: Latent = 10,
+    latent: LatentSize = 10,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),
     weight: DependenceWeight = 5.0,
 ) -> Plan:
-    """The β-TC-VAE of Chen et al. (2018): dependence between the dimensions of the code costs more than the rest."""
+    """The β-TC-VAE of Chen et al. (2018): the total correlation of the code has a weight of its own."""
     from ..objectives import ELBO, TotalCorrelation
 
     plan = vae(about, latent, hidden, network, reading=reading)
@@ -107,13 +111,13 @@ def beta_tc_vae(
 @recipe()
 def factor_vae(
     about: About,
-    latent: Latent = 10,
+    latent: LatentSize = 10,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     reading: Reading = Reading(),
     weight: DependenceWeight = 10.0,
 ) -> Plan:
-    """The FactorVAE of Kim and Mnih (2018): a critic tells codes from shuffled ones, and dependence costs more."""
+    """The FactorVAE of Kim and Mnih (2018): the total correlation of the code, by a critic, is penalised."""
     from ..objectives import Adversarial, shuffled
 
     plan = vae(about, latent, hidden, network, reading=reading)
@@ -122,7 +126,7 @@ def factor_vae(
 
 
 def point(about: About, latent: int, nets: Networks, likelihood: Likelihood) -> VAE:
-    """Makes an autoencoder whose codes have a prior to look like."""
+    """Makes an autoencoder with a prior for its codes to match."""
     from .. import conditionals, priors
     from ..models.vae import VAE
 

@@ -16,33 +16,35 @@ __all__ = [
     "Reading",
 ]
 
-Latent = Annotated[int, Field(ge=1, le=1 << 16, description="dimensions of z")]
+LatentSize = Annotated[int, Field(ge=1, le=1 << 16, description="dimensions of the latent code z")]
 Hidden = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
     Field(
         min_length=1,
         max_length=64,
-        description="widths of the hidden layers; channels of the stages for conv",
+        description="widths of the hidden layers; for conv: channels of the stages",
     ),
 ]
 Network = Annotated[
     Literal["mlp", "residual", "conv"],
-    Field(description="fully connected, fully connected with residual blocks, or residual convolutions"),
-]
-BlockDropout = Annotated[float, Field(ge=0, lt=1, description="share of units dropped in residual blocks")]
-PosteriorName = Annotated[
-    Literal["diagonal", "full", "committed", "normalised", "categorical", "iaf", "nsf"],
     Field(
-        description="q(z|x): Normal with diagonal or full covariance; diagonal with a least rate of --commitment a dimension, or "
-        "with means of --spread over a batch; one-hot groups of categories; or a flow (zuko), inverse autoregressive or of "
-        "coupled splines"
+        description="mlp: fully connected; residual: fully connected residual blocks; conv: residual convolutions"
+    ),
+]
+BlockDropout = Annotated[float, Field(ge=0, lt=1, description="residual: dropout rate in the blocks")]
+PosteriorName = Annotated[
+    Literal["diagonal", "full", "delta-vae", "bn-vae", "categorical", "iaf", "nsf"],
+    Field(
+        description="q(z|x): Normal with diagonal or full covariance; delta-vae: a least rate of --delta nats per dimension; "
+        "bn-vae: batch-normalised means of standard deviation --gamma; categorical: one-hot groups of categories; iaf, nsf: "
+        "inverse autoregressive or neural spline flow (zuko)"
     ),
 ]
 PriorName = Annotated[
     Literal["auto", "normal", "laplace", "mixture", "flow", "vamp", "uniform"],
     Field(
-        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), mixture of posteriors "
-        "of learned inputs, or uniform over categories; auto: uniform for categorical, else normal"
+        description="p(z): N(0, I), Laplace, learned mixture of Normals, learned flow (zuko), vamp: VampPrior, a mixture of "
+        "posteriors of pseudo-inputs, or uniform over categories; auto: uniform for categorical, else normal"
     ),
 ]
 LikelihoodName = Annotated[
@@ -59,78 +61,107 @@ LikelihoodName = Annotated[
         "pixelcnn",
     ],
     Field(
-        description="p(x|z); auto: bernoulli for grey images, gaussian-optimal for colour, gaussian-shared for tables; "
-        "pixelcnn: each pixel given those before it"
+        description="likelihood p(x|z); gaussian: σ from the decoder; gaussian-fixed: σ = --scale; gaussian-shared: learned σ; "
+        "gaussian-optimal: σ-VAE, the best σ of the batch; categorical: over 256 levels; pixelcnn: autoregressive over pixels; "
+        "auto: bernoulli for grey images, gaussian-optimal for colour, gaussian-shared for tables"
     ),
 ]
-Scale = Annotated[float, Field(gt=0, le=1e6, description="sigma of gaussian-fixed")]
-Binarise = Annotated[
-    Literal["auto", "none", "static", "dynamic"],
-    Field(description="how grey levels are read; auto: dynamic for bernoulli, else none"),
+Scale = Annotated[
+    float, Field(gt=0, le=1e6, description="gaussian-fixed: standard deviation σ of the likelihood")
 ]
-Conditional = Annotated[bool, Field(description="condition prior, posterior and likelihood on the labels")]
-PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="vamp: number of learned inputs")]
-Skip = Annotated[bool, Field(description="let every layer of the decoder see z")]
+BinariseChoice = Annotated[
+    Literal["auto", "none", "static", "dynamic"],
+    Field(
+        description="binarisation of grey levels; dynamic: resampled at every pass; auto: dynamic for bernoulli, else none"
+    ),
+]
+OnLabels = Annotated[
+    bool, Field(description="condition prior, posterior and likelihood on the labels, as in CVAE")
+]
+PseudoInputs = Annotated[int, Field(ge=1, le=1 << 16, description="VampPrior: number of pseudo-inputs")]
+Skip = Annotated[
+    bool, Field(description="skip connections from z to every layer of the decoder, as in skip-VAE")
+]
 Kernels = Annotated[
     list[Annotated[int, Field(ge=1, le=255)]],
     Field(
         min_length=1,
         max_length=64,
-        description="pixelcnn: odd kernel size k of each layer; a pixel sees a field of 1 + sum(k - 1) pixels",
+        description="pixelcnn: odd kernel size k of each layer; the receptive field is 1 + sum(k - 1) pixels wide",
     ),
 ]
 PixelChannels = Annotated[int, Field(ge=1, le=1 << 12, description="pixelcnn: channels of each layer")]
-Commitment = Annotated[float, Field(gt=0, le=10, description="committed: least rate of a dimension, in nats")]
-Spread = Annotated[
-    float, Field(gt=0, lt=10, description="normalised: standard deviation of the means over a batch")
+LeastDelta = Annotated[
+    float,
+    Field(gt=0, le=10, description="delta-vae: δ, least rate in nats per dimension of the δ-VAE posterior"),
 ]
-Categories = Annotated[
-    int, Field(ge=2, le=1 << 12, description="categorical: categories of each of the latent groups")
+Gamma = Annotated[
+    float,
+    Field(gt=0, lt=10, description="bn-vae: γ, standard deviation of the means over a batch, as in BN-VAE"),
+]
+CategoriesNumber = Annotated[
+    int, Field(ge=2, le=1 << 12, description="categorical: number of categories K of each latent variable")
 ]
 Temperature = Annotated[
-    float, Field(gt=0, le=100, description="categorical: temperature of the relaxed draws of training")
+    float,
+    Field(
+        gt=0, le=100, description="categorical: temperature τ of the Gumbel-softmax relaxation in training"
+    ),
 ]
 Kappa = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["learned"],
-    Field(description="concentration of q(z|x): learned from x on each sphere, above 1, or one number"),
+    Field(description="concentration κ of q(z|x): learned, a function of x above 1 on each sphere; or fixed"),
 ]
-Gibbs = Annotated[int, Field(ge=1, le=1000, description="Gibbs steps of contrastive divergence")]
+Gibbs = Annotated[int, Field(ge=1, le=1000, description="Gibbs steps k of contrastive divergence (CD-k)")]
 Persistent = Annotated[
     int,
     Field(
-        ge=0, le=1 << 16, description="chains of persistent contrastive divergence; 0 starts them at the data"
+        ge=0,
+        le=1 << 16,
+        description="chains of persistent contrastive divergence (PCD); 0 starts chains at the data (CD)",
     ),
 ]
-Beta = Annotated[
+BetaWeight = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["linear", "cosine", "logistic", "cyclical"],
-    Field(description="weight of the rate: a number, or a schedule from 0 to 1"),
+    Field(description="weight β of the KL term (rate): a number, or an annealing schedule from 0 to 1"),
 ]
 Warmup = Annotated[
     float,
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="length of the schedule: a share of the run up to 1, else a number of steps",
+        description="length of the annealing schedule: a share of the run up to 1, else a number of steps",
     ),
 ]
-Draws = Annotated[
-    int, Field(ge=1, le=10000, description="draws of z an example; more than 1 trains the IWAE bound")
+ImportanceSamples = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10000,
+        description="importance samples k of z per example; more than 1 trains the bound of the IWAE",
+    ),
 ]
-FreeNats = Annotated[
-    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of the whole code")
+FreeNatsFloor = Annotated[
+    float, Field(ge=0, le=1e6, description="free nats: KL of the whole code, in nats, that is not penalised")
 ]
-FreeBits = Annotated[
-    float, Field(ge=0, le=1e6, description="nats of the rate that are free, of each dimension")
+FreeBitsFloor = Annotated[
+    float, Field(ge=0, le=1e6, description="free bits λ: KL per dimension, in nats, that is not penalised")
 ]
-Capacity = Annotated[
-    float | None, Field(ge=0, description="nats at which the rate is held; the capacity rises over --warmup")
+RateCapacity = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        description="capacity C: KL in nats at which the code is held; rises over --warmup (Burgess et al., 2018)",
+    ),
 ]
-LeastRate = Annotated[float | None, Field(gt=0, description="least rate in nats, kept by a multiplier")]
+LeastRate = Annotated[
+    float | None, Field(gt=0, description="target rate: least KL in nats, kept by a Lagrange multiplier")
+]
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Holds which distribution an example has, given its code."""
+    """Holds the likelihood p(x|z)."""
 
     likelihood: LikelihoodName = "auto"
     scale: Scale = 0.1
@@ -138,16 +169,16 @@ class Likelihood:
 
 @dataclass(frozen=True)
 class Reading:
-    """Holds which distribution an example has, given its code, and how its grey levels are read."""
+    """Holds the likelihood p(x|z), and how grey levels are binarised."""
 
     likelihood: LikelihoodName = "auto"
     scale: Scale = 0.1
-    binarise: Binarise = "auto"
+    binarise: BinariseChoice = "auto"
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Holds what a decoder has beside its layers: z at each of them, and a PixelCNN."""
+    """Holds the parts of a decoder beside its layers: skip connections from z, and a PixelCNN."""
 
     skip: Skip = False
     kernels: Kernels = field(default_factory=lambda: [7, 3, 3, 3])
@@ -156,7 +187,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Parts:
-    """Holds which posterior and which prior a VAE has.
+    """Holds the posterior and the prior of a VAE.
 
     Raises:
         RunError: If they do not go together.
@@ -164,17 +195,17 @@ class Parts:
 
     posterior: PosteriorName = "diagonal"
     prior: PriorName = "auto"
-    conditional: Conditional = False
+    conditional: OnLabels = False
     components: PseudoInputs = 500
-    categories: Categories = 10
+    categories: CategoriesNumber = 10
     temperature: Temperature = 0.5
-    commitment: Commitment = 0.1
-    spread: Spread = 0.6
+    delta: LeastDelta = 0.1
+    gamma: Gamma = 0.6
 
     def __post_init__(self) -> None:
-        if self.prior == "vamp" and self.posterior == "normalised":
+        if self.prior == "vamp" and self.posterior == "bn-vae":
             raise RunError(
-                "prior is vamp and posterior normalised, but learned inputs are no batch of examples: use diagonal"
+                "prior is vamp and posterior bn-vae, but pseudo-inputs are no batch of examples: use --posterior diagonal"
             )
         if self.is_categorical != (self.chosen_prior == "uniform"):
             raise RunError(

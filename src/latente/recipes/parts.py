@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import RunError
-from .options import Binarise, Decoder, Hidden, Network, Parts
+from .options import BinariseChoice, Decoder, Hidden, Network, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 FLOW = 1024  # dimensions of z
-FEATURES = 32  # of the encoder, that a flow's every transform sees
+FEATURES = 32  # of the encoder, read by every transform of a flow
 LOGISTICS = 5  # of a mixture
-MAPS = 4  # planes that a PixelCNN sees of z
+CODE_PLANES = 4  # planes made of z that a PixelCNN reads
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Says how the networks of a model are built.
+    """Holds how the networks of a model are built.
 
     Arguments:
         network: Their kind.
@@ -60,7 +60,7 @@ class Networks:
             )
         if self.network == "residual" and len(set(self.hidden)) > 1:
             raise RunError(
-                f"hidden is {self.hidden}, but residual blocks have one width: repeat it once a block, as 400,400"
+                f"hidden is {self.hidden}, but residual blocks have one width: repeat it once per block, as 400,400"
             )
 
 
@@ -113,7 +113,14 @@ def likelihood_of(
     outputs, features = shape[0] if is_binary else mixture, latent + nets.context
     try:
         pixels = PixelCNN(
-            shape, outputs, features, planes(MAPS), MAPS, decoder.kernels, decoder.channels, decoder.skip
+            shape,
+            outputs,
+            features,
+            planes(CODE_PLANES),
+            CODE_PLANES,
+            decoder.kernels,
+            decoder.channels,
+            decoder.skip,
         )
     except ValueError as error:
         raise RunError(str(error)) from None
@@ -121,7 +128,7 @@ def likelihood_of(
 
 
 def pixel_by_pixel(net: PixelCNN | MADE, channels: int, is_binary: bool) -> conditionals.Autoregressive:
-    """Reads what a causal network says of each pixel: log-odds, or a mixture of logistics over 256 levels."""
+    """Reads the outputs of a causal network for each pixel: log-odds, or a mixture of logistics over 256 levels."""
     from .. import conditionals, distributions
 
     if is_binary:
@@ -136,7 +143,9 @@ def reading(
     from .. import conditionals
 
     first, event_dim = shape[0], len(shape)
-    floor = 1 / 255 if event_dim == 3 else 1e-3  # a grey level, or a thousandth of a column's spread
+    floor = (
+        1 / 255 if event_dim == 3 else 1e-3
+    )  # a grey level, or a thousandth of a column's standard deviation
     if kind == "bernoulli":
         return conditionals.Bernoulli(planes(first), event_dim)
     if kind == "continuous-bernoulli":
@@ -178,9 +187,9 @@ def usual_likelihood(likelihood: str, shape: Sequence[int]) -> str:
 
 
 def grey_levels(
-    binarise: Binarise, shape: Sequence[int], is_binary: bool
+    binarise: BinariseChoice, shape: Sequence[int], is_binary: bool
 ) -> Literal["none", "static", "dynamic"]:
-    """Returns how grey levels are read, or what `auto` stands for: dynamic, where a model of images knows black and white alone.
+    """Returns how grey levels are read, or what `auto` stands for: dynamic, where images are modelled as black and white.
 
     Example:
         >>> grey_levels("auto", (1, 28, 28), is_binary=True), grey_levels("auto", (7,), is_binary=True)
@@ -206,8 +215,8 @@ def posterior_of(parts: Parts, latent: int, shape: Sequence[int], nets: Networks
     read: dict[str, Callable[[Any], conditionals.Conditional]] = {
         "diagonal": lambda net: conditionals.Diagonal(net),
         "full": lambda net: conditionals.FullCovariance(net, latent),
-        "committed": lambda net: conditionals.Committed(net, parts.commitment),
-        "normalised": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, parts.spread)),
+        "delta-vae": lambda net: conditionals.MinimumRate(net, parts.delta),
+        "bn-vae": lambda net: conditionals.Diagonal(NormalisedMeans(net, latent, parts.gamma)),
         "categorical": lambda net: conditionals.Categorical(net, latent, parts.temperature),
         "iaf": lambda net: conditionals.Flow(net, flow_of("iaf", latent, FEATURES), latent),
         "nsf": lambda net: conditionals.Flow(net, flow_of("nsf", latent, FEATURES), latent),

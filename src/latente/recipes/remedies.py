@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .options import Beta, Capacity, Draws, FreeBits, FreeNats, LeastRate, Warmup
+from .options import (
+    BetaWeight,
+    FreeBitsFloor,
+    FreeNatsFloor,
+    ImportanceSamples,
+    LeastRate,
+    RateCapacity,
+    Warmup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,35 +36,50 @@ __all__ = ["Annealing", "Remedies", "critic"]
 
 Estimator = Annotated[
     Literal["plain", "stl", "dreg"],
-    Field(description="gradient of the IWAE bound: plain, sticking the landing, or doubly reparameterised"),
+    Field(
+        description="gradient estimator of the IWAE bound: plain, sticking the landing, or doubly reparameterised (DReG)"
+    ),
 ]
 LargestDistortion = Annotated[
     float | None,
-    Field(allow_inf_nan=False, description="largest distortion in nats, reached at the least rate"),
+    Field(
+        allow_inf_nan=False,
+        description="target distortion: largest distortion D in nats, reached at the least rate (GECO)",
+    ),
 ]
-Information = Annotated[
-    float, Field(ge=0, le=1e3, description="reward of a nat of mutual information within the batch")
+InformationWeight = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1e3,
+        description="weight of the mutual information I(x; z) within the batch, which is maximised",
+    ),
 ]
 Training = Annotated[
     Literal["joint", "aggressive", "semi-amortised"],
     Field(
-        description="how the encoder is trained: with the decoder, ahead of it, or refined by gradient steps"
+        description="training of the encoder: joint with the decoder; aggressive, ahead of it (He et al., 2019); or "
+        "semi-amortised, refined by gradient steps (SA-VAE)"
     ),
 ]
 EncoderSteps = Annotated[
     int,
     Field(
         ge=0,
-        description="steps for which the encoder is first trained as an autoencoder's; the decoder then starts anew",
+        description="steps of pretraining the encoder as an autoencoder's (Li et al., 2019); the decoder is then reset",
     ),
 ]
 Mmd = Annotated[
     float,
-    Field(ge=0, le=1e6, description="what the kernel distance of all codes to the prior costs, in nats"),
+    Field(ge=0, le=1e6, description="weight of the MMD between aggregate posterior and prior, as in InfoVAE"),
 ]
 CodeCritic = Annotated[
     float,
-    Field(ge=0, le=1e6, description="what codes cost that a critic tells from the prior; see also --beta 0"),
+    Field(
+        ge=0,
+        le=1e6,
+        description="weight of an adversarial loss on the codes, as in AAE; usually with --beta 0",
+    ),
 ]
 
 FLOORS = ("free_bits", "free_nats")
@@ -71,16 +94,16 @@ class Remedies:
         RunError: If two options exclude each other.
     """
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
-    draws: Draws = 1
+    k: ImportanceSamples = 1
     estimator: Estimator = "plain"
-    free_nats: FreeNats = 0.0
-    free_bits: FreeBits = 0.0
-    capacity: Capacity = None
+    free_nats: FreeNatsFloor = 0.0
+    free_bits: FreeBitsFloor = 0.0
+    capacity: RateCapacity = None
     rate: LeastRate = None
     distortion: LargestDistortion = None
-    information: Information = 0.0
+    information: InformationWeight = 0.0
     training: Training = "joint"
     encoder_steps: EncoderSteps = 0
     mmd: Mmd = 0.0
@@ -88,19 +111,19 @@ class Remedies:
 
     def __post_init__(self) -> None:
         self.check_rate()
-        if self.draws > 1:
+        if self.k > 1:
             odd = [*self.weights_given, *self.given(*FLOORS, "information", "mmd", "adversary")]
             odd += ["training"] if self.training == "semi-amortised" else []
-            self.refuse(odd, f"draws {self.draws}: the IWAE bound has no rate to weigh")
+            self.refuse(odd, f"k {self.k}: the IWAE bound has no rate to weigh")
         elif self.adversary:
             odd = [n for n in self.weights_given if n != "beta"]
             odd += self.given(*FLOORS, "information", "mmd")
             odd += ["training"] if self.training != "joint" else []
             what = f"adversary {self.adversary}: the critic's objective weighs the rate by beta alone"
             self.refuse(odd, what)
-        if self.draws == 1 and self.estimator != "plain":
+        if self.k == 1 and self.estimator != "plain":
             raise RunError(
-                f"estimator is {self.estimator} and draws 1: it is a gradient of the IWAE bound; give --draws 8, or so"
+                f"estimator is {self.estimator} and k 1: it is a gradient of the IWAE bound; give --k 8, or so"
             )
 
     @property
@@ -129,14 +152,14 @@ class Remedies:
             )
 
     def check_prior(self, prior: str) -> None:
-        """Refuses what a learned prior cannot have.
+        """Refuses options that a learned prior excludes.
 
         Raises:
             RunError: If an option does not go together with the prior.
         """
         if self.beta == 0.0 and prior in LEARNED:
             raise RunError(
-                f"beta is 0 and prior {prior}: a prior is learned from the rate that codes are charged; leave one out"
+                f"beta is 0 and prior {prior}: a learned prior is trained by the KL term; leave one out"
             )
         if self.free_bits and prior in LEARNED:
             raise RunError(
@@ -145,8 +168,8 @@ class Remedies:
             )
         if self.training == "aggressive" and prior == "flow":
             raise RunError(
-                "training is aggressive and prior flow: the information that ends it takes a prior whose mean and variance are "
-                "known; use --prior mixture, or leave one of them out"
+                "training is aggressive and prior flow: its stopping rule, mutual information, needs the mean and variance of "
+                "the prior; use --prior mixture, or leave one of them out"
             )
 
     def objective(self, model: VAE, latent: int = 0) -> Objective:
@@ -155,8 +178,8 @@ class Remedies:
 
         if self.adversary:
             return Adversarial(critic(latent), self.adversary, self.weight())
-        if self.draws > 1:
-            objective: Objective = IWAE(self.draws, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
+        if self.k > 1:
+            objective: Objective = IWAE(self.k, {"plain": None, "stl": 1, "dreg": 2}[self.estimator])
             return objective if self.training == "joint" else Aggressive(objective, model.posterior)
         elbo = self.elbo()
         if self.training == "semi-amortised":
@@ -164,7 +187,7 @@ class Remedies:
         return elbo if self.training == "joint" else Aggressive(elbo, model.posterior)
 
     def pretrain(self, model: VAE) -> Pretrain | None:
-        """Returns what prepares the fresh weights; None where nothing does."""
+        """Returns the preparation of the fresh weights; None where there is none."""
         if not self.encoder_steps:
             return None
 
@@ -189,15 +212,15 @@ class Remedies:
         else:
             weight = self.weight()
         floor = self.free_bits or self.free_nats
-        prices: dict[str, objectives.Penalty] = {}
+        penalties: dict[str, objectives.Penalty] = {}
         if self.information:
-            prices["information"] = objectives.Information(-self.information)
+            penalties["information"] = objectives.Information(-self.information)
         if self.mmd:
-            prices["mmd"] = objectives.Discrepancy(self.mmd)
+            penalties["mmd"] = objectives.Discrepancy(self.mmd)
         return objectives.ELBO(
             weight,
             divergence=divergences.FreeBits(floor, by_dimension=bool(self.free_bits)) if floor else kl,
-            penalties=prices,
+            penalties=penalties,
         )
 
     @property
@@ -205,7 +228,7 @@ class Remedies:
         return self.warmup if self.warmup <= 1 else int(self.warmup)
 
     def weight(self) -> float | Schedule:
-        """Returns the weight of the rate, where no controller sets it."""
+        """Returns the weight β of the rate, where no controller sets it."""
         from .. import schedules
 
         if not isinstance(self.beta, str):
@@ -223,12 +246,12 @@ class Remedies:
 
 @dataclass(frozen=True)
 class Annealing:
-    """Holds how the weight of the rate rises, and what of the rate is free: those remedies that any latent group may take."""
+    """Holds KL annealing and free bits: those remedies that any latent group may take."""
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
-    free_nats: FreeNats = 0.0
-    free_bits: FreeBits = 0.0
+    free_nats: FreeNatsFloor = 0.0
+    free_bits: FreeBitsFloor = 0.0
 
     def __post_init__(self) -> None:
         self.remedies()  # which refuse what excludes each other
@@ -241,7 +264,7 @@ class Annealing:
 
 
 def critic(latent: int) -> nn.Module:
-    """Makes what tells codes from draws of the prior."""
+    """Makes a critic that discriminates codes from draws of the prior."""
     from torch import nn
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:

@@ -11,15 +11,15 @@ from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
 from .options import (
-    Beta,
-    Capacity,
+    BetaWeight,
     Decoder,
-    Draws,
-    FreeNats,
+    FreeNatsFloor,
     Hidden,
+    ImportanceSamples,
     Kappa,
     LeastRate,
     Network,
+    RateCapacity,
     Reading,
     Warmup,
 )
@@ -31,14 +31,19 @@ __all__ = ["Sphere", "SphericalRemedies", "spherical_vae"]
 
 Ambient = Annotated[
     int,
-    Field(ge=2, le=1 << 16, description="dimensions of the space around each sphere, one more than its own"),
+    Field(ge=2, le=1 << 16, description="ambient dimensions m of each sphere, one more than its own"),
 ]
-Spheres = Annotated[int, Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each")]
-ZonalFamily = Annotated[Literal["von-mises-fisher", "power-spherical"], Field(description="family of q(z|x)")]
+SpheresNumber = Annotated[
+    int,
+    Field(ge=1, le=1 << 16, description="number of spheres; z has a direction on each (product of spheres)"),
+]
+ZonalFamily = Annotated[
+    Literal["von-mises-fisher", "power-spherical"], Field(description="family of the posterior q(z|x)")
+]
 
 
 def refuse_targets(kappa: float | None, **targets: float | None) -> None:
-    """Refuses targets for a rate that does not move.
+    """Refuses targets for a KL that is constant.
 
     Raises:
         RunError: If one is given beside a fixed concentration.
@@ -46,15 +51,15 @@ def refuse_targets(kappa: float | None, **targets: float | None) -> None:
     for name, nats in targets.items():
         if kappa is not None and nats:
             raise RunError(
-                f"{name} is {nats} and kappa {kappa}: at a fixed concentration the rate is a constant; leave one out"
+                f"{name} is {nats} and kappa {kappa}: at a fixed concentration the KL is a constant; leave one out"
             )
 
 
 @dataclass(frozen=True)
 class Sphere:
-    """Holds on how many spheres a code is a direction, and how its posterior is spread there."""
+    """Holds the number of spheres, and the family and concentration of the posterior."""
 
-    spheres: Spheres = 1
+    spheres: SpheresNumber = 1
     family: ZonalFamily = "von-mises-fisher"
     kappa: Kappa = "learned"
 
@@ -68,11 +73,11 @@ class Sphere:
 class SphericalRemedies:
     """Holds those remedies that codes on a sphere may take."""
 
-    beta: Beta = 1.0
+    beta: BetaWeight = 1.0
     warmup: Warmup = 0.25
-    draws: Draws = 1
-    free_nats: FreeNats = 0.0
-    capacity: Capacity = None
+    k: ImportanceSamples = 1
+    free_nats: FreeNatsFloor = 0.0
+    capacity: RateCapacity = None
     rate: LeastRate = None
 
     def __post_init__(self) -> None:

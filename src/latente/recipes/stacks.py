@@ -12,7 +12,7 @@ from ..errors import RunError
 from ..settings import Settings
 from .about import About
 from .catalogue import Plan, recipe
-from .options import Gibbs, Latent, Persistent
+from .options import Gibbs, LatentSize, Persistent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +32,13 @@ Activation = Annotated[Literal["sigmoid", "relu"], Field(description="activation
 StackLikelihood = Annotated[
     Literal["auto", "bernoulli", "gaussian"],
     Field(
-        description="p(x|z); auto: bernoulli on the grey levels of images, gaussian for tables and vectors"
+        description="likelihood p(x|z); auto: bernoulli on the grey levels of images, gaussian for tables and vectors"
     ),
 ]
 Pretraining = Annotated[
     Literal["rbm", "denoising", "none"],
     Field(
-        description="how the layers are trained one by one first: as restricted Boltzmann machines, or as denoising "
-        "autoencoders"
+        description="greedy layer-wise pretraining: as restricted Boltzmann machines, as denoising autoencoders, or none"
     ),
 ]
 LayerEpochs = Annotated[
@@ -47,11 +46,11 @@ LayerEpochs = Annotated[
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="passes over the data for each layer; by default as many as make 10,000 steps",
+        description="pretraining epochs per layer; by default as many as make 10,000 steps",
     ),
 ]
 MaskedShare = Annotated[
-    float, Field(ge=0, lt=1, description="share of the inputs that denoising autoencoders do not see")
+    float, Field(ge=0, lt=1, description="denoising: share ν of the inputs that is masked")
 ]
 
 BATCH, STEPS = 100, 10_000  # of a layer
@@ -62,7 +61,7 @@ __all__ = ["Layerwise", "deep_autoencoder"]
 
 @dataclass(frozen=True)
 class Layerwise:
-    """Holds how the layers are trained one by one first."""
+    """Holds the greedy layer-wise pretraining."""
 
     pretrain: Pretraining = "rbm"
     pretrain_epochs: LayerEpochs = None
@@ -85,7 +84,7 @@ class Layerwise:
 @recipe(steps=12000, lr=2e-3, lr_warmup=500)
 def deep_autoencoder(
     about: About,
-    latent: Latent = 30,
+    latent: LatentSize = 30,
     hidden: Widths = [1000, 500, 250],  # noqa: B006
     activation: Activation = "sigmoid",
     likelihood: StackLikelihood = "auto",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .about import Sentences
+from .about import AboutText
 from .catalogue import Plan, recipe
-from .options import Commitment, Kappa, Latent, Spread
+from .options import Gamma, Kappa, LatentSize, LeastDelta
 from .parts import prior_of
 from .remedies import Remedies
 from .spherical import refuse_targets
@@ -20,29 +20,38 @@ if TYPE_CHECKING:
 
     from ..conditionals import Conditional
 
-Words = Annotated[
-    int, Field(ge=3, le=1 << 20, description="most frequent words to know, <unk> and the end among them")
+VocabularySize = Annotated[
+    int,
+    Field(ge=3, le=1 << 20, description="vocabulary: the most frequent words, <unk> and the end among them"),
 ]
 SentenceLength = Annotated[
-    int, Field(ge=2, le=256, description="words of a sentence, the end among them; the rest is cut")
+    int, Field(ge=2, le=256, description="longest sentence in words, the end among them; the rest is cut")
 ]
-Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="features of a word")]
+Embedding = Annotated[int, Field(ge=1, le=1 << 14, description="dimensions of the word embedding")]
 LstmUnits = Annotated[int, Field(ge=1, le=1 << 14, description="units of each LSTM")]
 StepSkip = Annotated[
-    bool, Field(description="let z enter every step and every prediction, not the first state alone")
+    bool,
+    Field(
+        description="skip connections from z to every step and every prediction, not the first state alone"
+    ),
 ]
 WordDropout = Annotated[
     float,
-    Field(ge=0, le=1, description="share of words hidden from the decoder in training; 1 hides them always"),
+    Field(
+        ge=0,
+        le=1,
+        description="word dropout: share of words hidden from the decoder in training; 1 hides them always",
+    ),
 ]
 SentenceDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of features of words and of states that is dropped")
+    float, Field(ge=0, lt=1, description="dropout rate of word embeddings and of states")
 ]
 SentencePosterior = Annotated[
-    Literal["diagonal", "committed", "normalised", "von-mises-fisher"],
+    Literal["diagonal", "delta-vae", "bn-vae", "von-mises-fisher"],
     Field(
-        description="q(z|x): diagonal Normal; with a least rate of --commitment a dimension, or means of --spread over a "
-        "batch; or directions on a sphere, of concentration --kappa, uniform a priori"
+        description="q(z|x): diagonal Normal; delta-vae: with a least rate of --delta nats per dimension; bn-vae: with "
+        "batch-normalised means of standard deviation --gamma; von-mises-fisher: directions on a sphere, of concentration "
+        "--kappa, with a uniform prior"
     ),
 ]
 
@@ -68,7 +77,7 @@ class SentenceNetworks:
 
 @dataclass(frozen=True)
 class SentenceParts:
-    """Holds which posterior and which prior the code of a sentence has.
+    """Holds the posterior and the prior of the code of a sentence.
 
     Raises:
         RunError: If they do not go together.
@@ -76,8 +85,8 @@ class SentenceParts:
 
     prior: SentencePrior = "normal"
     posterior: SentencePosterior = "diagonal"
-    commitment: Commitment = 0.1
-    spread: Spread = 0.6
+    delta: LeastDelta = 0.1
+    gamma: Gamma = 0.6
     kappa: Kappa = "learned"
 
     def __post_init__(self) -> None:
@@ -103,22 +112,22 @@ class SentenceParts:
 
     def read(self, net: nn.Module, latent: int) -> Conditional:
         """Reads an encoder as q(z|x)."""
-        from ..conditionals import Committed, Diagonal, Spherical
+        from ..conditionals import Diagonal, MinimumRate, Spherical
         from ..nn import NormalisedMeans
 
         if self.on_sphere:
             return Spherical(net, concentration=self.concentration)
-        if self.posterior == "committed":
-            return Committed(net, self.commitment)
-        return Diagonal(NormalisedMeans(net, latent, self.spread) if self.posterior == "normalised" else net)
+        if self.posterior == "delta-vae":
+            return MinimumRate(net, self.delta)
+        return Diagonal(NormalisedMeans(net, latent, self.gamma) if self.posterior == "bn-vae" else net)
 
 
 @recipe(reads="text", batch=32, clip=5.0)
 def text_vae(
-    about: Sentences,
-    words: Words = 10000,
+    about: AboutText,
+    words: VocabularySize = 10000,
     longest: SentenceLength = 100,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     networks: SentenceNetworks = SentenceNetworks(),
     parts: SentenceParts = SentenceParts(),
     remedies: Remedies = Remedies(),
@@ -155,7 +164,7 @@ def text_vae(
 
 
 def check_directions(latent: int, remedies: Remedies) -> None:
-    """Refuses what codes on a sphere cannot have."""
+    """Refuses options that codes on a sphere exclude."""
     odd = {
         "latent": latent < 2,
         "free_bits": remedies.free_bits,

@@ -1,4 +1,4 @@
-"""The recipes of text to image with a code of one group: a conditional VAE, and codes that a transformer writes."""
+"""The recipes of text to image with a code of one group: a conditional VAE, and codes with an autoregressive prior."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .about import Base, Captioned
 from .captions import Captions, Mirror
 from .catalogue import Plan, find, recipe, remake
 from .discrete import Tokeniser
-from .options import Hidden, Latent, Likelihood, Network
+from .options import Hidden, LatentSize, Likelihood, Network
 from .parts import Networks, encoding, likelihood_of, prior_of, usual_likelihood
 from .remedies import Annealing
 
@@ -23,28 +23,26 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 TokeniserSteps = Annotated[
-    int, Field(ge=1, description="steps for which the tokeniser is trained, before the transformer is")
+    int, Field(ge=1, description="training steps of the tokeniser (VQ-VAE), before those of the transformer")
 ]
-TransformerFeatures = Annotated[int, Field(ge=2, le=1 << 13, description="features of the transformer")]
+TransformerFeatures = Annotated[int, Field(ge=2, le=1 << 13, description="width of the transformer")]
 TransformerDepth = Annotated[int, Field(ge=1, le=128, description="blocks of the transformer")]
-TransformerDropout = Annotated[
-    float, Field(ge=0, lt=1, description="share of features dropped in the transformer")
-]
-Silence = Annotated[
+TransformerDropout = Annotated[float, Field(ge=0, lt=1, description="dropout rate of the transformer")]
+CaptionDropout = Annotated[
     float,
-    Field(ge=0, lt=1, description="share of captions not read in training, so that --guidance can be used"),
+    Field(ge=0, lt=1, description="probability of dropping the caption in training, needed for --guidance"),
 ]
 __all__ = ["Transformer", "caption_vae", "refiner", "text_to_image"]
 
 
 @dataclass(frozen=True)
 class Transformer:
-    """Holds what writes codes for a caption."""
+    """Holds the transformer, an autoregressive prior over codes given a caption."""
 
     features: TransformerFeatures = 96
     depth: TransformerDepth = 4
     dropout: TransformerDropout = 0.0
-    silence: Silence = 0.1
+    caption_dropout: CaptionDropout = 0.1
 
 
 @recipe(reads="captions", steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
@@ -56,11 +54,11 @@ def text_to_image(
     captions: Captions = Captions("transformer"),
     flip: Mirror = False,
 ) -> Plan:
-    """Text to image: a VQ-VAE turns images into codes, and a transformer writes codes for a caption; the one to try first."""
+    """Text to image: a VQ-VAE, and a transformer as prior over its codes given a caption; the one to try first."""
     from ..data.augmentation import Flip
     from ..models import VQVAE
-    from ..models.vq import Written
-    from ..nn import CodeWriter
+    from ..models.vq import CodePrior
+    from ..nn import CodeTransformer
     from ..objectives import FitCodes
 
     if len(about.shape) != 3:
@@ -69,7 +67,7 @@ def text_to_image(
     images = tokeniser.model(about.shape)
     rounds, size = images.quantiser, images.prior.shape
     embed = captions.encoder(about)
-    writer = CodeWriter(
+    writer = CodeTransformer(
         rounds.codes,
         size[0] * size[1],
         embed.features,
@@ -77,8 +75,8 @@ def text_to_image(
         transformer.depth,
         transformer.dropout,
     )
-    written = Written(writer, size)
-    model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.silence)
+    written = CodePrior(writer, size)
+    model = VQVAE(images.encoder, rounds, written, images.likelihood, embed, transformer.caption_dropout)
     images.requires_grad_(False)
     augment = Flip() if flip else None
 
@@ -94,7 +92,7 @@ def text_to_image(
 @recipe(reads="captions", steps=6000, batch=64)
 def caption_vae(
     about: Captioned,
-    latent: Latent = 32,
+    latent: LatentSize = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
     captions: Captions = Captions(),
@@ -127,12 +125,12 @@ SharpnessWeight = Annotated[
     Field(
         ge=0,
         le=1e6,
-        description="what the critic's doubt costs, in pixels of distance; 0 for no critic's say",
+        description="weight of the adversarial loss against the L1 loss; 0 turns it off",
     ),
 ]
 
 
-NEVER = 100_000  # steps between validations: the last weights are kept, since no distance tells how sharp they are
+NEVER = 100_000  # steps between validations: the last weights are kept, since no distance measures how sharp they are
 
 
 @recipe(reads="captions", steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
@@ -143,7 +141,7 @@ def refiner(
     adversary: SharpnessWeight = 3.0,
     captions: Captions = Captions("bilstm", 32),
 ) -> Plan:
-    """A second stage that sharpens what a run of captioned images draws, against a critic; the run stays as it is."""
+    """A second stage that sharpens the images of a frozen run of captions by an adversarial loss, as LAPGAN does."""
     from torch import nn
 
     from .. import conditionals
@@ -154,7 +152,7 @@ def refiner(
     name, shape = of.recipe, about.shape
     if find(name).reads != "captions" or of.base is not None:
         raise RunError(
-            f"a refiner sharpens what a run draws of captions, and {name} draws none: build on another run"
+            f"a refiner sharpens images drawn for captions, and {name} draws none: build on another run"
         )
     if of.about["shape"] != shape:
         raise RunError(

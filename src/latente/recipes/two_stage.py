@@ -24,26 +24,25 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..trace import Model
 
-CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
-BLOCK = 1024  # examples encoded at once
+FITTED_CODES = 20_000  # that a mixture, or the head of a classifier, is fitted to before it is trained
+ENCODED_AT_ONCE = 1024  # examples encoded at once
 
 
 PriorKind = Annotated[
     Literal["mixture", "flow", "vamp", "diffusion", "energy", "pixelcnn"],
     Field(
-        description="p(z): a mixture of Normals with full covariances, a flow (zuko), a mixture of posteriors of learned "
-        "inputs, noise that a velocity field carries over, a Normal times the odds of a classifier; or, of discrete "
-        "codes, each code given those before it"
+        description="p(z): mixture of Normals with full covariances; normalising flow (zuko); VampPrior of pseudo-inputs; "
+        "diffusion: flow matching; energy: noise-contrastive energy; pixelcnn: autoregressive prior over discrete codes"
     ),
 ]
 FittedComponents = Annotated[
-    int, Field(ge=1, le=1000, description="Normals of the mixture, or learned inputs of vamp")
+    int, Field(ge=1, le=1000, description="mixture components, or pseudo-inputs of vamp")
 ]
 ClassifierLabels = Annotated[
     int | None,
     Field(
         ge=1,
-        description="how many labels of the training examples it may use, as many of each class; all by default",
+        description="number of labelled training examples, as many of each class; all by default",
     ),
 ]
 
@@ -53,7 +52,7 @@ __all__ = ["classifier", "prior"]
 
 @recipe(steps=2000, evaluate_every=100)
 def prior(about: About, of: Base, kind: PriorKind = "mixture", components: FittedComponents = 50) -> Plan:
-    """A prior fitted to the codes of a trained run, which stays as it is: an autoencoder becomes generative."""
+    """A prior fitted to the codes of a frozen run: an autoencoder becomes generative."""
     from .. import priors
     from ..conditionals import Point
     from ..models import VAE
@@ -62,7 +61,7 @@ def prior(about: About, of: Base, kind: PriorKind = "mixture", components: Fitte
 
     shape, name = about.shape, of.recipe
     if kind == "pixelcnn":
-        return written(of, shape)
+        return prior_of_codes(of, shape)
     model, binarise, features, is_real = vae_of(of, shape, f"a prior of kind {kind} is fitted to the code")
     if not is_real:
         raise RunError(f"a prior is fitted to codes of real numbers, and those of {name} lie on a surface")
@@ -78,7 +77,7 @@ def prior(about: About, of: Base, kind: PriorKind = "mixture", components: Fitte
             )
         if kind_read := find(name).reads:
             raise RunError(
-                f"kind is vamp, whose inputs are learned, and {name} reads {kind_read}: use mixture"
+                f"kind is vamp, whose pseudo-inputs are learned, and {name} reads {kind_read}: use mixture"
             )
         pseudo = priors.Vamp(model.posterior, shape, components, (0.0, 1.0) if len(shape) == 3 else None)
         model.prior = pseudo
@@ -96,7 +95,9 @@ def prior(about: About, of: Base, kind: PriorKind = "mixture", components: Fitte
         if kind == "vamp":
             pseudo.start(examples.subset(components, run.seed).batch(slice(None))[0])
             return
-        codes = own.fit(codes_of(model.posterior, examples.subset(CODES, run.seed), rsample, run.seed))
+        codes = own.fit(
+            posterior_codes(model.posterior, examples.subset(FITTED_CODES, run.seed), rsample, run.seed)
+        )
         if isinstance(fitted, priors.Energy):
             fitted.fit(codes)
         if isinstance(fitted, priors.FullMixture):
@@ -129,11 +130,11 @@ def continuous_prior(kind: str, features: int, components: int) -> nn.Module:
     return prior_of(kind, features, 0)
 
 
-def written(of: Base, shape: list[int]) -> Plan:
-    """Plans a prior that writes the discrete codes of a run, one after the other."""
+def prior_of_codes(of: Base, shape: list[int]) -> Plan:
+    """Plans an autoregressive prior over the discrete codes of a run."""
     from ..models import VQVAE
-    from ..models.vq import Written
-    from ..nn import GridWriter
+    from ..models.vq import CodePrior
+    from ..nn import CodePixelCNN
     from ..objectives import FitCodes
 
     name = of.recipe
@@ -142,12 +143,12 @@ def written(of: Base, shape: list[int]) -> Plan:
     model = base.model
     if not isinstance(model, VQVAE):
         raise RunError(
-            f"kind is pixelcnn, which writes discrete codes, and {name} has none: choose another kind, or build on a vq-vae"
+            f"kind is pixelcnn, a prior over discrete codes, and {name} has none: choose another kind, or build on a vq-vae"
         )
     if model.embed is not None:
-        raise RunError(f"kind is pixelcnn, which reads no captions, and {name} has a prior that does already")
+        raise RunError(f"kind is pixelcnn, which reads no captions, and {name} has a prior that reads them")
     model.requires_grad_(False)
-    model.prior = Written(GridWriter(model.quantiser.codes, model.prior.shape), model.prior.shape)
+    model.prior = CodePrior(CodePixelCNN(model.quantiser.codes, model.prior.shape), model.prior.shape)
 
     def adopt(trained: Model) -> None:
         kept = {n: t for n, t in trained.state_dict().items() if not n.startswith("prior.")}
@@ -168,7 +169,7 @@ def classifier(about: About, of: Base, labels: ClassifierLabels = None) -> Plan:
 
     shape, classes = about.shape, about.classes
     if classes < 2:
-        raise RunError(f"a classifier tells two classes or more, and this data has {classes}: give --label")
+        raise RunError(f"a classifier needs two classes or more, and this data has {classes}: give --label")
     if labels is not None and labels < classes:
         raise RunError(f"labels is {labels}, and there are {classes} classes: give at least one of each")
     base, binarise, features, _ = vae_of(of, shape, "a classifier reads the code")
@@ -180,13 +181,13 @@ def classifier(about: About, of: Base, labels: ClassifierLabels = None) -> Plan:
         encoder.load_state_dict(trained.posterior.state_dict())
 
     def fit(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
-        some = examples.subset(CODES, run.seed)
+        some = examples.subset(FITTED_CODES, run.seed)
         if some.y is not None:
             try:
-                z = codes_of(encoder, some, mean, run.seed)
+                z = posterior_codes(encoder, some, mean, run.seed)
             except NotImplementedError:
                 raise RunError(
-                    f"a classifier reads the mean of the code, which {of.recipe} does not know: build on another run"
+                    f"a classifier reads the mean of the code, which {of.recipe} does not have: build on another run"
                 ) from None
             head.load_state_dict(logistic_regression(z, some.y, classes).state_dict())
 
@@ -194,7 +195,7 @@ def classifier(about: About, of: Base, labels: ClassifierLabels = None) -> Plan:
 
 
 def vae_of(of: Base, shape: list[int], what: str) -> tuple[VAE, Binarise, int, bool]:
-    """Makes the model of the run to build on; says how that reads grey levels, its dimensions, and whether z is any vector."""
+    """Makes the model of the run to build on, with its binarisation, its dimensions, and whether z is any vector."""
     import torch
     from torch.distributions import constraints
 
@@ -231,7 +232,7 @@ def same_shape(of: Base, shape: list[int]) -> None:
         )
 
 
-def codes_of(
+def posterior_codes(
     posterior: nn.Module, examples: Examples, choose: Callable[[Distribution], Tensor], seed: int
 ) -> Tensor:
     """Returns the code of each example, with shape (N, d); the global random generators are left as they were."""
@@ -240,5 +241,7 @@ def codes_of(
     posterior.eval()
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)
-        batches = (examples.batch(slice(i, i + BLOCK))[0] for i in range(0, len(examples), BLOCK))
+        batches = (
+            examples.batch(slice(i, i + ENCODED_AT_ONCE))[0] for i in range(0, len(examples), ENCODED_AT_ONCE)
+        )
         return torch.cat([choose(posterior(x, None)) for x in batches])

@@ -9,13 +9,13 @@ from ..errors import RunError
 from .about import About
 from .catalogue import Plan, recipe
 from .options import (
-    Beta,
-    Binarise,
+    BetaWeight,
+    BinariseChoice,
     BlockDropout,
     Decoder,
-    Draws,
     Hidden,
-    Latent,
+    ImportanceSamples,
+    LatentSize,
     LikelihoodName,
     Network,
     Parts,
@@ -43,7 +43,7 @@ __all__ = ["conditional_vae", "deep_vae", "iwae", "vae"]
 @recipe()
 def vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     dropout: BlockDropout = 0.0,
@@ -88,26 +88,26 @@ def vae(
 @recipe()
 def iwae(
     about: About,
-    latent: Latent = 50,
+    latent: LatentSize = 50,
     hidden: Hidden = [200, 200],  # noqa: B006
-    draws: Draws = 50,
+    k: ImportanceSamples = 50,
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
 ) -> Plan:
     """The importance-weighted autoencoder of Burda et al. (2015): the VAE's networks, a tighter bound."""
     reading = Reading(likelihood, binarise=binarise)
-    return vae(about, latent, hidden, reading=reading, remedies=Remedies(draws=draws))
+    return vae(about, latent, hidden, reading=reading, remedies=Remedies(k=k))
 
 
 @recipe()
 def conditional_vae(
     about: About,
-    latent: Latent = 20,
+    latent: LatentSize = 20,
     hidden: Hidden = [400],  # noqa: B006
     network: Network = "mlp",
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
-    beta: Beta = 1.0,
+    binarise: BinariseChoice = "auto",
+    beta: BetaWeight = 1.0,
     warmup: Warmup = 0.25,
 ) -> Plan:
     """The conditional VAE of Sohn et al. (2015): p(x|z,y), q(z|x,y) and p(z|y), to draw a chosen class."""
@@ -125,13 +125,13 @@ def conditional_vae(
 @recipe(steps=40000, ema=0.999, lr_warmup=500)
 def deep_vae(
     about: About,
-    latent: Latent = 40,
+    latent: LatentSize = 40,
     hidden: Hidden = [400, 400],  # noqa: B006
     likelihood: LikelihoodName = "auto",
-    binarise: Binarise = "auto",
+    binarise: BinariseChoice = "auto",
     dropout: BlockDropout = 0.0,
 ) -> Plan:
-    """A VAE of residual blocks with averaged weights and warm-up: the best likelihood that minutes on a CPU buy."""
+    """A VAE of residual blocks with averaged weights and KL warm-up: the best likelihood within minutes on a CPU."""
     return vae(
         about,
         latent,
@@ -157,21 +157,21 @@ def prior_for(
 
 
 def check_draws(parts: Parts, remedies: Remedies) -> None:
-    """Refuses several draws of categories."""
-    if parts.is_categorical and remedies.draws > 1:
+    """Refuses several importance samples of a categorical posterior."""
+    if parts.is_categorical and remedies.k > 1:
         raise RunError(
-            f"posterior is categorical and draws {remedies.draws}: relaxed draws have no weights; leave draws out"
+            f"posterior is categorical and k {remedies.k}: relaxed samples have no importance weights; leave k out"
         )
 
 
 def check_flow(parts: Parts, latent: int, remedies: Remedies) -> None:
-    """Refuses what takes the parameters of a posterior, or its density at other codes than its own draws."""
+    """Refuses options that need the parameters of a posterior, or its density elsewhere than at its own draws."""
     posterior = parts.posterior
     if latent > FLOW:
         raise RunError(
             f"latent is {latent}, but posterior is {posterior}, which takes at most {FLOW}: use diagonal"
         )
-    plain = replace(Remedies(), draws=remedies.draws)
+    plain = replace(Remedies(), k=remedies.k)
     odd = {"prior": parts.prior} if parts.prior == "vamp" else {}
     for name in ("estimator", "free_bits", "training", "information"):
         if (value := getattr(remedies, name)) != getattr(plain, name):

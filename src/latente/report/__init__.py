@@ -5,9 +5,7 @@ it is, the pictures, and what is needed to make the run again. It loads nothing:
 page, and there is no script. Its charts are drawn in the page's own ink, so one page serves light and dark.
 """
 
-from .captions import readings
 from .commands import command
 from .page import figures, try_next, write
-from .quality import qualities
 
-__all__ = ["command", "figures", "qualities", "readings", "try_next", "write"]
+__all__ = ["command", "figures", "try_next", "write"]

@@ -13,19 +13,15 @@ import jinja2
 
 from .. import __version__, doctor, recipes
 from ..errors import LatenteError
-from ..evaluation import Classification, Evaluation, Finding, Latents, SampleQuality
-from ..evaluation.bounds import Estimate
-from ..evaluation.classification import share
-from ..evaluation.diagnosis import Diagnosis
-from ..evaluation.verdicts import (
-    GROUPS,
-    has_energy,
-    has_flat_prior,
-    has_noise,
-    has_points,
-    is_diffused,
-    score_of,
+from ..evaluation import (
+    Evaluation,
+    Figure,
+    Finding,
+    evaluation_of,
+    stored_diagnosis,
+    stored_samples,
 )
+from ..evaluation.measurement import measurements
 from ..pictures import Case, Entry, Shown
 from ..pictures.drawing.canvas import need
 from ..pictures.versions import ordered
@@ -38,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 NAME = "report.html"
-SHOWN = 10  # dimensions named one by one
-CODECS = {"png": "PNG", "webp": "WebP"}
 
 
 def write(run: Run, path: Path | str | None = None) -> Path:
@@ -57,8 +51,8 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     """
     need("matplotlib.figure")
     path = run.path / NAME if path is None else Path(path)
-    evaluation = run.evaluation() or run.evaluate()
-    content = render(run, evaluation, doctor.stored(run) or evaluation)
+    evaluation = evaluation_of(run)
+    content = render(run, evaluation, stored_diagnosis(run) or evaluation)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content.encode())
@@ -67,9 +61,7 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     return path
 
 
-def render(
-    run: Run, evaluation: Evaluation | Classification, judged: Evaluation | Classification | Diagnosis
-) -> str:
+def render(run: Run, evaluation: Evaluation, judged: Evaluation) -> str:
     loader = jinja2.PackageLoader("latente", "report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     shown, omitted = drawn(Case.of(run, evaluation))
@@ -84,7 +76,7 @@ def render(
         verdict="" if problems else plain(judged.verdict),
         findings=[(f, try_next(run, f)) for f in judged.findings],
         evaluation=evaluation,
-        figures=[*figures(judged), *of_quality(run.stored_quality())],
+        figures=list(figures(judged, stored_samples(run))),
         sections=shown,
         omitted=omitted + [f"{name.replace('_', ' ')}: {why}" for name, why in judged.absent.items()],
         command=command(run),
@@ -136,355 +128,12 @@ def try_next(run: Run, finding: Finding) -> str:
 # ----------------------------------------------------------------------------------------------------- figures
 
 
-@dataclass(frozen=True)
-class Figure:
-    """Holds a figure: its name, its value, and a line that says what it is."""
-
-    name: str
-    value: str
-    meaning: str
-
-
-def nats(value: Estimate) -> str:
-    return f"{value.mean:.2f} ± {value.se:.2f} nats"
-
-
-def figures(e: Evaluation | Classification | Diagnosis) -> Iterator[Figure]:
-    """Lists the figures, each with what it means."""
-    if isinstance(e, Classification):
-        yield from of_labels(e)
-    elif isinstance(e, Diagnosis):
-        yield from of_labels_beside(e.evaluation)
-        yield from of_bounds(e.evaluation)
-        yield from of_causes(e)
-    else:
-        yield from of_labels_beside(e)
-        yield from of_bounds(e)
-
-
-def of_labels_beside(e: Evaluation) -> Iterator[Figure]:
-    """Lists the figures of q(y|x), where the model is one of labels too."""
-    if e.labels is not None:
-        yield from of_labels(e.labels)
-
-
-def of_labels(c: Classification) -> Iterator[Figure]:
-    yield Figure(
-        "error",
-        share(c.error),
-        f"Examples taken for another class. Always naming the most frequent class errs in {100 * c.guess:.2f} %.",
-    )
-    yield Figure(
-        "cross-entropy",
-        nats(c.cross_entropy),
-        "−log p(y|x): it counts how sure the classifier was, too.",
-    )
-    yield Figure(
-        "labels",
-        f"{c.labels:,} + {c.chosen_by:,}",
-        "Labels that it learnt from, and those of validation, which chose the weights."
-        if c.chosen_by
-        else "Labels that it learnt from, and those that chose the weights: a bound without labels did.",
-    )
-    yield Figure("error on training data", share(c.train_error), "Of the examples that it learnt from.")
-    yield Figure(
-        "calibration error",
-        f"{100 * c.calibration:.2f} %",
-        f"How far confidence and accuracy are apart, on average. It gives the class it names {100 * c.confidence:.2f} %.",
-    )
-    if c.confusions:
-        yield Figure(
-            "taken for another",
-            "; ".join(f"{m.true} for {m.taken}: {m.count} of {m.of:,}" for m in c.confusions),
-            "The most frequent mistakes.",
-        )
-
-
-def of_bounds(e: Evaluation) -> Iterator[Figure]:
-    if not e.latents:
-        yield Figure(
-            f"−{score_of(e)}",
-            nats(-e.elbo),
-            "The density with noise between the levels of the data: an upper bound of −log p(x). Lower is better."
-            if has_noise(e)
-            else "Distortion plus rate: an upper bound of −log p(x), averaged over times and noise. Lower is better."
-            if is_diffused(e)
-            else "What the model finds improbable: exact, since there is no code. Lower is better.",
-        )
-        yield from of_points(e)
-        yield from of_bits(e)
-        yield on_training(e)
-        return
-    points, flat, score = has_points(e), has_flat_prior(e), score_of(e)
-    yield Figure(
-        f"−{score}",
-        nats(-e.elbo),
-        "Distortion plus rate. The posterior is a point, which has no density, so this is no bound of −log p(x)."
-        if points
-        else "Distortion plus rate. The posterior is exact, so this is −log p(x) itself, if log Z below is right."
-        if has_energy(e)
-        else "Distortion plus rate: an upper bound of −log p(x), so lower is better.",
-    )
-    yield Figure(
-        "distortion",
-        nats(e.distortion),
-        "−log p(x|z) at codes of the example: what the reconstruction misses.",
-    )
-    yield Figure(
-        "rate",
-        nats(e.rate),
-        "The prior is flat, so codes cost nothing."
-        if points and flat
-        else "−log p(z) of the code: a density, so it may be negative, and it depends on the scale of the codes. The lower, the "
-        "better the prior fits them."
-        if points
-        else "KL(q(z|x) ‖ p(z)): what the code says beyond the prior. Near 0 the code is not used.",
-    )
-    if len(e.rates) > GROUPS:
-        yield Figure(
-            "rate by group",
-            ", ".join(f"{rate.mean:.2f}" for rate in e.rates.values()),
-            "The share of each latent group, in the order of the walk: which steps say anything.",
-        )
-    elif len(e.rates) > 1:
-        for name, rate in e.rates.items():
-            yield Figure(f"rate of {name}", nats(rate), "The share of this latent group.")
-    if e.nll is not None:
-        yield Figure(
-            "−log p(x), importance-weighted",
-            f"{e.nll.mean:.2f} ± {e.nll.se:.2f} nats",
-            f"The same from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: all weigh alike."
-            if has_energy(e)
-            else f"A tighter upper bound, from k = {e.nll.k:,} draws of the posterior for each of {e.nll.examples:,} examples: "
-            "the figure to compare models by, on one benchmark.",
-        )
-        yield Figure(
-            "by draws k",
-            ", ".join(f"{k:,}: {value:.2f}" for k, value, _ in e.nll.curve),
-            "The same bound from fewer draws. Where it still falls at the end, more draws would lower it.",
-        )
-        yield Figure(
-            "effective draws",
-            f"{e.nll.ess_mean:.1f} of {e.nll.k:,}",
-            "How many of the draws carry the weight. Few of them: the posterior differs from the true one.",
-        )
-    if e.perplexity is not None:
-        p = e.perplexity
-        yield Figure(
-            "perplexity",
-            f"{p.elbo:.2f} by the ELBO" + ("" if p.nll is None else f", {p.nll:.2f} importance-weighted"),
-            f"The exponential of the nats a word, {p.words:.2f} words a sentence, the end of a sentence counted as one: the "
-            "number of words it might as well have guessed among.",
-        )
-    yield from of_points(e)
-    yield from of_bits(e)
-    yield on_training(e)
-    if len(e.latents) > GROUPS:
-        yield Figure(
-            "active dimensions by group",
-            ", ".join("–" if g.active is None else str(g.active) for g in e.latents.values()),
-            "Dimensions whose mean moves with the data, of each group.",
-        )
-    else:
-        for name, group in e.latents.items():
-            yield from figures_of(name if len(e.latents) > 1 else "", group)
-    yield Figure(
-        "loss with another's code",
-        nats(e.shuffle.other),
-        "How much worse an example is explained by the code of another one. Near 0 the decoder ignores the code.",
-    )
-    if e.likelihood.residual is not None:
-        yield Figure(
-            "root mean squared error",
-            f"{e.likelihood.residual:.4g}",
-            f"Of reconstructions; the likelihood is {e.likelihood.family}.",
-        )
-    yield from of_restored(e)
-    if has_energy(e):  # trained on no bound
-        return
-    beta = f"{e.beta.last:.3g}" + ("" if e.beta.last == e.beta.limit else f" (tends to {e.beta.limit:.3g})")
-    yield Figure("β", beta, "The weight of the rate in training. All figures above are those of β = 1.")
-
-
-def of_restored(e: Evaluation) -> Iterator[Figure]:
-    if e.restored is not None:
-        r = e.restored
-        yield Figure(
-            "PSNR of reconstructions",
-            f"{r.psnr.mean:.2f} ± {r.psnr.se:.2f} dB",
-            "The mean squared error in decibels below the range of the data, which is 1, means cut to it: higher is better. From "
-            f"one draw of the code {r.psnr_draw.mean:.2f}.",
-        )
-        if r.ssim is not None and r.ssim_draw is not None:
-            yield Figure(
-                "SSIM of reconstructions",
-                f"{r.ssim.mean:.3f} ± {r.ssim.se:.3f}",
-                f"Structural similarity, 1 for equal images. From one draw of the code {r.ssim_draw.mean:.3f}.",
-            )
-
-
-def of_quality(q: SampleQuality | None) -> Iterator[Figure]:
-    """Lists the figures of generated images, where `latente fidelity` made them."""
-    if q is None:
-        return
-    sets = {"samples": q.samples, "reconstructions": q.reconstructions, "real images": q.floor}
-    yield Figure(
-        q.name,
-        ", ".join(f"{d.frechet:.2f} of {name}" for name, d in sets.items() if d is not None),
-        f"Fréchet distance to test images as seen by {q.network}, {q.n:,} images each. Real images are the floor.",
-    )
-    if q.samples is not None and q.samples.neighbours is not None:
-        near = q.samples.neighbours
-        yield Figure(
-            "precision, recall, density, coverage",
-            f"{near.precision:.3f}, {near.recall:.3f}, {near.density:.3f}, {near.coverage:.3f}",
-            f"Of samples, by {near.k} nearest neighbours: whether they look real, and whether they show all there is.",
-        )
-    if q.per_second is not None:
-        yield Figure("samples a second", f"{q.per_second:,.1f}", "On the machine that measured it.")
-
-
-def of_points(e: Evaluation) -> Iterator[Figure]:
-    if e.points is not None:
-        p = e.points
-        yield Figure(
-            "nats a point",
-            f"{p.elbo:.3f}"
-            + ("" if p.nll is None or not e.latents else f", {p.nll:.3f} importance-weighted"),
-            f"−log p(x) over {p.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, in "
-            "units of the moves' standard deviation.",
-        )
-        yield Figure(
-            "L_R and L_KL of sketch-rnn",
-            f"{p.reconstruction:.3f} and {p.kl:.3f}",
-            f"As Ha and Eck (2017) report them: L_R is the distortion over the {p.longest} points of the longest drawing, L_KL "
-            "the rate over the dimensions of the code. What follows the end of a drawing is certain; where the pen of all rows "
-            f"that pad it is charged too, L_R is {p.padded:.3f}, and means something for a model that was trained on them.",
-        )
-
-
-def of_bits(e: Evaluation) -> Iterator[Figure]:
-    if e.bits_per_dim is not None:
-        yield Figure(
-            "bits per dimension",
-            f"{e.bits_per_dim:.4f}",
-            "The same as a code length for each pixel or column.",
-        )
-        if e.codecs:
-            yield Figure(
-                "bits per dimension of files",
-                ", ".join(f"{CODECS[name]} {bits:.4f}" for name, bits in e.codecs.items()),
-                "What general codecs need for the same images, headers included: a model should need less.",
-            )
-
-
-def on_training(e: Evaluation) -> Figure:
-    gap = e.train_elbo.mean - e.elbo.mean
-    return Figure(
-        f"−{score_of(e)} on training data",
-        nats(-e.train_elbo),
-        f"The held-out one less this is {gap:.2f} nats. Far above 0, the model has learnt its examples by heart.",
-    )
-
-
-def of_causes(d: Diagnosis) -> Iterator[Figure]:
-    if d.refinement is not None:
-        r = d.refinement
-        yield Figure(
-            "gain of refined posteriors",
-            f"{nats(r.gap)}, of {r.total.mean:.2f} that the bound misses",
-            f"What the bound gains when the posteriors of {r.examples} examples are moved by gradient steps: the encoder's share "
-            "of the gap.",
-        )
-        yield Figure(
-            "rate, refined",
-            f"{r.rate.mean:.2f} to {r.refined.mean:.2f} nats",
-            "If it rises with the bound, the encoder does not say what the decoder could use.",
-        )
-    if d.codeless is not None and d.saved is not None:
-        yield Figure(
-            "−log p(x) without a code",
-            nats(d.codeless),
-            "What the decoder reaches when it is trained on, on codes that know nothing of the example.",
-        )
-        yield Figure("what the code saves", nats(d.saved), "Against that, example by example.")
-    if d.variances is not None:
-        scale = d.evaluation.likelihood.scale
-        against = "" if scale is None else f"; βσ² is {d.evaluation.beta.last * scale**2:.3g}"
-        yield Figure(
-            "principal variances of the data",
-            ", ".join(f"{value:.3g}" for value in d.variances[:SHOWN]) + against,
-            "The largest ones. With a linear decoder a direction whose variance is below βσ² gets no code.",
-        )
-    if d.directions is not None:
-        yield Figure(
-            "concentration of directions",
-            f"{d.directions.concentration.mean:.2f} ± {d.directions.concentration.se:.2f}; their mean has length "
-            f"{d.directions.resultant:.2f}",
-            "How sure the code is of its directions, and whether all examples have the same one: a length of 1.",
-        )
-    if d.components is not None:
-        yield Figure(
-            "components of the prior in use",
-            f"{d.components:.1f}",
-            "The perplexity of their mean shares among codes.",
-        )
-
-
-def figures_of(name: str, g: Latents) -> Iterator[Figure]:
-    of = f" of {name}" if name else ""
-    if g.codebook is not None:
-        c = g.codebook
-        yield Figure(
-            f"codes in use{of}",
-            f"{c.used:,} of {c.codes:,}, perplexity {c.perplexity:.1f}",
-            f"In {g.examples:,} examples of {g.dimensions} codes each. The perplexity is how many codes there might as well be, "
-            "were all equally frequent.",
-        )
-    if g.log_z is not None:
-        yield Figure(
-            f"log Z{of}",
-            f"{g.log_z.mean:.2f}, exact" if g.log_z.se == 0 else f"{nats(g.log_z)}, by annealing",
-            "Of the energy, summed over all states."
-            if g.log_z.se == 0
-            else "Of the energy, estimated by annealed importance sampling. Its error is that of every log p(x); where the "
-            "chains missed a mode it is larger than it seems, log Z too low and log p(x) too high.",
-        )
-    if g.active is not None:
-        yield Figure(
-            f"active dimensions{of}",
-            f"{g.active} of {g.dimensions}",
-            "Dimensions whose mean moves with the data.",
-        )
-    if g.kl is not None:
-        largest = sorted(g.kl, reverse=True)
-        more = "" if len(largest) <= SHOWN else f" and {len(largest) - SHOWN} smaller"
-        yield Figure(
-            f"KL by dimension{of}",
-            ", ".join(f"{value:.2f}" for value in largest[:SHOWN]) + more,
-            "What each dimension says beyond the prior, in nats, the largest first.",
-        )
-    if g.information is not None:
-        i = g.information
-        value = f"at least {i.lower.mean:.2f}" if i.saturated else f"{i.lower.mean:.2f} to {i.upper.mean:.2f}"
-        yield Figure(
-            f"mutual information{of}",
-            f"{value} nats",
-            "What a code tells about its example, between two bounds.",
-        )
-    if g.mismatch is not None:
-        low, high = g.mismatch
-        yield Figure(
-            f"mismatch{of}",
-            f"{low:.2f} to {high:.2f} nats",
-            "KL(q(z) ‖ p(z)): the part of the rate that says nothing of the example.",
-        )
-    if g.auc is not None:
-        yield Figure(
-            f"codes against prior{of}",
-            f"AUC {g.auc.mean:.3f} ± {g.auc.se:.3f}",
-            "How well a classifier tells codes from prior samples. At ½ they agree; near 1 the prior has holes.",
-        )
+def figures(*found: Evaluation | None) -> Iterator[Figure]:
+    """Lists the figures of evaluations, each with what it means."""
+    known = measurements()
+    for e in filter(None, found):
+        for name, value in e.items():
+            yield from known[name].rows(value, e)
 
 
 # ---------------------------------------------------------------------------------------------------- pictures

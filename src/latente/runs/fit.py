@@ -50,8 +50,8 @@ def fit(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     run = fit(images, ["black"] * 20 + ["white"] * 20, f"{folder}/run", recipe="caption-vae",
         ...               hidden=[4], caption_features=4, steps=5, threads=1)
-        ...     run.generate("white", n=3).shape
-        torch.Size([3, 1, 8, 8])
+        ...     run.vocabulary.unknown("a white cat")
+        ['a', 'cat']
     """
     out = Path(out)
     for name in (RECORD, DATA):

@@ -1,54 +1,73 @@
-"""Keeps what was measured of a run in its folder, returns it while the weights are the same, and overwrites no other folder."""
+"""Keeps what was measured of a run in its folder, returns it while the weights are the same, and overwrites no other folder.
+
+What is stored names the SHA-256 of the weights that it is of and what was asked, so that a folder may be copied or unpacked, and
+figures of another split or number of examples are never taken for those that were asked for.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..training.checkpoint import WEIGHTS, write_whole
 
-if TYPE_CHECKING:
-    from ..evaluation import Classification, Evaluation, Fidelity, SampleQuality
-
-EVALUATION, FIDELITY, QUALITY = "evaluation.json", "fidelity.json", "quality.json"
+__all__ = ["Stored", "keep", "kept", "unused", "weights_of"]
 
 
-def keep(folder: Path, name: str, found: Evaluation | Classification | Fidelity | SampleQuality) -> None:
-    """Writes what was measured."""
-    write_whole(folder / name, json.dumps(found.to_json(), indent=1).encode())
+@dataclass(frozen=True)
+class Stored:
+    """Holds what was measured.
+
+    Arguments:
+        asked: How it was asked for.
+        found: What was found, as JSON holds it.
+    """
+
+    asked: Mapping[str, Any]
+    found: Mapping[str, Any]
 
 
-def fresh(folder: Path, name: str) -> dict[str, Any] | None:
-    """Reads what was measured, if that was since the weights were written."""
-    file, weights = folder / name, folder / WEIGHTS
-    if not file.exists() or not weights.exists() or file.stat().st_mtime < weights.stat().st_mtime:
+def weights_of(folder: Path) -> str | None:
+    """Returns the SHA-256 of a run's weights; None where there are none."""
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
         return None
-    content: dict[str, Any] = json.loads(file.read_bytes())
-    return content
+
+
+def keep(folder: Path, name: str, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Writes what was measured, beside what was asked and the weights that it is of."""
+    content = {"weights": weights_of(folder), "asked": dict(asked), "found": found}
+    write_whole(folder / name, json.dumps(content, indent=1).encode())
+
+
+def kept(folder: Path, name: str) -> Stored | None:
+    """Reads what was measured of the weights that are there; None where nothing was, or the file is damaged, which is said."""
+    file = folder / name
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_bytes())
+        weights, stored = content["weights"], Stored(dict(content["asked"]), dict(content["found"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        damaged(file, error)
+        return None
+    return stored if weights == weights_of(folder) else None
+
+
+def damaged(file: Path, error: Exception) -> None:
+    """Says that a file of figures cannot be read."""
+    warnings.warn(f"{file} is damaged, or of another version ({error}): it is not used", stacklevel=3)
 
 
 def unused(folder: Path) -> Path:
     """Returns a folder that is not there yet: the one named, or else that name with the first number free, from 2 on."""
     numbered = (folder.with_name(f"{folder.name}-{i}") for i in itertools.count(2))
     return next(path for path in itertools.chain([folder], numbered) if not path.exists())
-
-
-def evaluation(folder: Path) -> Evaluation | Classification | None:
-    """Returns the stored evaluation, if it is of the weights that are there."""
-    from ..evaluation import Classification, Evaluation
-
-    content = fresh(folder, EVALUATION)
-    if content is None:
-        return None
-    kind = Classification if "cross_entropy" in content else Evaluation
-    return kind.of_json(content)
-
-
-def quality(folder: Path) -> SampleQuality | None:
-    """Returns the stored quality of samples, if it is of the weights that are there."""
-    from ..evaluation import SampleQuality
-
-    content = fresh(folder, QUALITY)
-    return None if content is None else SampleQuality.of_json(content)

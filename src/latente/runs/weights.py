@@ -14,7 +14,7 @@ from .. import recipes
 from ..errors import RunError
 from ..trace import Model
 from ..training.checkpoint import WEIGHTS, read_tensors, save_weights
-from ..training.tensors import place
+from ..training.tensors import copy_into
 
 
 def save(model: Model, path: Path | str) -> None:
@@ -57,7 +57,7 @@ def load(path: Path | str, into: Model | None = None) -> Model:
         into = recipes.remake(made_by).model
     else:
         compare(file, shapes, into)
-    place(into.state_dict(), read_tensors(file)[0])
+    copy_into(into.state_dict(), read_tensors(file)[0])
     return into.eval()
 
 

@@ -1,6 +1,6 @@
 r"""An exponential moving average of the weights, :math:`\bar\theta \leftarrow d \bar\theta + (1 - d) \theta`.
 
-Its decay rises from 0.1 to the one that is asked for, so that the random start is soon forgotten.
+Its decay rises from 0.1 to the given one, so that the random start is soon forgotten.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .tensors import place
+from .tensors import copy_into
 
 __all__ = ["Average"]
 
@@ -22,7 +22,7 @@ class Average:
 
     Arguments:
         model: The model.
-        decay: What is left of the average after a step; None for no average, and `weights` are none.
+        decay: The share of the average that is left after a step; None for no average, and `weights` are none.
         shard: Whether the model is sharded over processes.
     """
 
@@ -69,4 +69,4 @@ class Average:
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-        place(self.weights, tensors)
+        copy_into(self.weights, tensors)

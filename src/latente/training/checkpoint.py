@@ -1,10 +1,10 @@
 """Checkpoints: whole or not at all, and never a pickle.
 
-A checkpoint is a folder of safetensors files, one a process that had something to say, with everything that is not a
+A checkpoint is a folder of safetensors files, one per process that had something to save, with everything that is not a
 tensor as JSON in their headers, and a `SHA256SUMS` over them. It is written under another name, synchronised to the disk and
 renamed; so a folder of the right name is complete, whatever killed the run, and a byte that changed since is noticed.
 PyTorch's own sharded format is not used because its index is a pickle; sharded tensors are stored here as the slices that the
-processes hold, and put together, or cut anew, for whatever number of processes reads them.
+processes hold, and put together, or cut again, for whatever number of processes reads them.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ __all__ = [
 ]
 
 CHECKPOINTS, WEIGHTS = "checkpoints", "model.safetensors"
-KEPT = 2
+CHECKPOINTS_KEPT = 2
 
 
 class Part(Protocol):
-    """Owns a part of what a training run must remember, and says it: `restore` takes what `tensors` and `about` gave."""
+    """Owns a part of the state of a training run: `restore` takes what `tensors` and `about` gave."""
 
     def tensors(self) -> Mapping[str, Tensor]: ...
 
@@ -129,7 +129,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def sums(folder: Path) -> bytes:
-    """Returns what SHA256SUMS of a folder must say, for `sha256sum --check` as much as for us."""
+    """Returns the SHA256SUMS that a folder must have, for `sha256sum --check` as much as for us."""
     files = sorted(path for path in folder.iterdir() if path.suffix == ".safetensors")
     return "".join(f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files).encode()
 
@@ -166,7 +166,7 @@ def write_checkpoint(root: Path, step: int, tensors: Mapping[str, Tensor], about
             shutil.rmtree(final)
         part.rename(final)
         synchronise(root)
-        for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-KEPT]:
+        for old in sorted(path for path in root.iterdir() if path.name.isdigit())[:-CHECKPOINTS_KEPT]:
             shutil.rmtree(old)
 
     first = processes.rank() == 0
@@ -210,7 +210,7 @@ def read_newest(root: Path, say: Callable[[str], None]) -> tuple[dict[str, Tenso
 
     Arguments:
         root: The folder of the checkpoints.
-        say: Is told of each that is damaged.
+        say: Is called with a message for each that is damaged.
 
     Raises:
         RunError: If all of them are damaged.

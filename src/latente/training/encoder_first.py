@@ -1,8 +1,8 @@
-r"""An encoder that knows its data before there is a rate to save.
+r"""An encoder pretrained as an autoencoder's, before there is a rate to save.
 
 A decoder that has learnt to do without the code gives its encoder nothing to learn from. So the order is turned round: encoder
-and decoder are first trained as an autoencoder, then the decoder is thrown away, and a fresh one meets codes that already tell
-the examples apart. With a floor under the rate (:class:`~latente.divergences.FreeBits`), which keeps the encoder from giving
+and decoder are first trained as an autoencoder, then the decoder is thrown away, and a fresh one meets codes that already
+separate the examples. With a floor under the rate (:class:`~latente.divergences.FreeBits`), which keeps the encoder from giving
 them up at once, this is one of the cheapest remedies for posterior collapse, and one of the strongest.
 """
 
@@ -16,7 +16,7 @@ from ..data.examples import Examples
 from ..models import VAE
 from ..objectives import Reconstruction
 from ..settings import Settings
-from .machine import mixed
+from .machine import mixed_seed
 from .parts import fit_part
 from .trainer import Trainer
 
@@ -60,7 +60,7 @@ def train_encoder_first(
         ['posterior']
     """
     fresh = {part: copy.deepcopy(getattr(model, part).state_dict()) for part in ("likelihood", "prior")}
-    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed(settings.seed, 0))
+    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed_seed(settings.seed, 0))
     trainer = Trainer(model, Reconstruction(), out=folder, progress=progress, **vars(own))
     fit_part(trainer, examples, "the encoder first", None if folder is None else folder.parent)
     for part, weights in fresh.items():

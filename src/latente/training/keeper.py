@@ -1,4 +1,4 @@
-"""What is kept of a run: the weights of the best validation, and for how long there was no better one."""
+"""The weights of a run that are kept: those of the best validation, and for how long there was no better one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..trace import Model
 from . import processes
 from .checkpoint import CHECKPOINTS, WEIGHTS, read_tensors, save_weights
 from .progress import Progress
-from .tensors import place
+from .tensors import copy_into
 
 __all__ = ["Keeper"]
 
@@ -26,7 +26,7 @@ class Keeper:
         model: The model.
         out: The folder of the run; None for memory.
         patience: The validations without a better one after which training stops; None for no end.
-        progress: Where it is said that weights cannot be written.
+        progress: Where a message goes if weights cannot be written.
 
     Attributes:
         best: The lowest loss of a validation so far.
@@ -89,7 +89,7 @@ class Keeper:
                 "validation data"
             )
         weights = self.kept if self.out is None else read_tensors(self.out / WEIGHTS)[0]
-        place(self.model.state_dict(), weights)
+        copy_into(self.model.state_dict(), weights)
 
     def tensors(self) -> dict[str, Tensor]:
         return {}

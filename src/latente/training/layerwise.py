@@ -4,7 +4,7 @@ The gradient of a deep net of logistic units fades on its way down, so from a ra
 and Salakhutdinov found a way around it: a layer is first a model of its own, with one latent group. The lowest one is trained on
 the data. Its codes, the posterior means :math:`\mathbb{E}_q[z | x]`, are then the data of the next layer, whose codes are those
 of the one after; every layer is finished before the next one starts. Which models these are (restricted Boltzmann
-machines, denoising autoencoders, or any other) and what is made of them in the end is not said here.
+machines, denoising autoencoders, or any other) and what is made of them in the end is left to the caller.
 
 The codes of a layer are computed once. Each layer has a folder with checkpoints of its own, so what was interrupted goes on
 from there: finished layers are read, the one in progress is resumed, and on the same machine with as many threads the result
@@ -24,7 +24,7 @@ from ..data.examples import Examples
 from ..objectives import Objective
 from ..settings import Settings
 from ..trace import Model, mean
-from .machine import mixed
+from .machine import mixed_seed
 from .parts import fit_part
 from .stream import chunks
 from .trainer import Trainer
@@ -34,7 +34,7 @@ __all__ = ["Layer", "train_layers"]
 
 @dataclass(frozen=True)
 class Layer:
-    """Says what one layer of a stack is, and how it is trained.
+    """Holds one layer of a stack, and how it is trained.
 
     Arguments:
         model: Makes its model; the last layer may have any, the others have one latent group, a vector.
@@ -82,7 +82,7 @@ def train_layers(
     """
     trained: list[Model] = []
     for number, layer in enumerate(layers, 1):
-        settings = replace(layer.settings, seed=mixed(layer.settings.seed, number))
+        settings = replace(layer.settings, seed=mixed_seed(layer.settings.seed, number))
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             model = layer.model()

@@ -57,16 +57,17 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def best_validation(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Returns the line of the validation whose weights are kept; None if there is none with a finite loss.
 
-    It is the first one of the lowest loss. Where nothing was judged, which a loss of exactly 0 throughout says, it is the last.
+    It is the first one of the lowest loss. Where nothing was validated, so that no line has a loss, it is the last.
 
     Example:
         >>> best_validation([{"step": 1, "loss": math.nan}, {"step": 2, "loss": 7.0}, {"step": 3, "loss": 8.0}])
         {'step': 2, 'loss': 7.0}
     """
-    finite = [line for line in lines if math.isfinite(line.get("loss", math.nan))]
-    if not any(line["loss"] for line in finite):
-        return finite[-1] if finite else None
-    return min(finite, key=lambda line: line["loss"])
+    losses = [line for line in lines if "loss" in line]
+    if not losses:
+        return lines[-1] if lines else None
+    finite = [line for line in losses if math.isfinite(line["loss"])]
+    return min(finite, key=lambda line: line["loss"], default=None)
 
 
 class JSONL:

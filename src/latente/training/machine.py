@@ -1,4 +1,4 @@
-"""What the machine offers: devices, the cores that are really free, memory that is not given back too soon, signals, seeds."""
+"""The machine: devices, the cores that are really free, memory that is not given back too soon, signals, seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "free_cores",
     "free_memory",
     "keep_freed_memory",
-    "mixed",
+    "mixed_seed",
     "seed",
     "stop_signals",
     "threads",
@@ -109,7 +109,7 @@ def stop_signals() -> Iterator[Stop]:
 
 
 def free_memory() -> int | None:
-    """Returns the bytes that this process can still take, of the machine or of its control group; None where neither says."""
+    """Returns the bytes that this process can still take, of the machine or of its control group; None where neither is known."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -125,9 +125,9 @@ def free_memory() -> int | None:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed blocks of up to 32 MB for the next step, in place of asking the kernel for new pages.
+    """Lets glibc keep freed blocks of up to 32 MB for the next step, in place of asking the kernel for new pages.
 
-    A training step frees and takes the same blocks over and over, and page faults are what taking them anew costs.
+    A training step frees and takes the same blocks over and over, and taking them again costs page faults.
     It is a setting of the process; elsewhere than on glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
@@ -148,7 +148,7 @@ def seed(number: int, on: torch.device) -> None:
         torch.get_device_module(on).manual_seed(number)
 
 
-def mixed(*parts: int) -> int:
+def mixed_seed(*parts: int) -> int:
     """Mixes a few small integers into one seed (splitmix64)."""
     state = 0
     for part in parts:

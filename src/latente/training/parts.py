@@ -17,8 +17,8 @@ def fit_part(trainer: Trainer, examples: Examples, name: str, run: Path | None) 
 
     Arguments:
         trainer: The part's own trainer.
-        examples: What the part is trained on.
-        name: What it is called in messages.
+        examples: The examples of the part.
+        name: Its name in messages.
         run: The folder of the run, which is what a user resumes; None if nothing is kept.
 
     Raises:

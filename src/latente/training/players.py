@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..schedules import Clock, constant, cosine, saturating
 from ..settings import Settings
 from . import processes
-from .tensors import laid_out, like
+from .tensors import cut_like, laid_out
 
 __all__ = ["Players", "learning_rate_factor"]
 
@@ -135,7 +135,7 @@ class Players:
             limit.copy_(torch.where(is_usual, 2 * norm, limit))
 
     def complaint(self, culprits: list[str]) -> str:
-        """Says why steps were skipped, by the names of the figures that are not finite."""
+        """Returns why steps were skipped, by the names of the figures that are not finite."""
         if culprits or self.settings.skip_above is None:
             return f"{' and '.join(culprits) or 'a gradient'} not finite"
         return (
@@ -185,7 +185,7 @@ class Players:
                 _, player, i, key = name.split(".")
                 p = self.groups[player][int(i)]
                 states[player].setdefault(int(i), {})[key] = (
-                    laid_out(like(t, p), p) if t.shape == p.shape else t
+                    laid_out(cut_like(t, p), p) if t.shape == p.shape else t
                 )
         for player, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, states[player], about["groups"][player])

@@ -103,7 +103,7 @@ def add_gradients(parameters: Sequence[nn.Parameter], loss: Tensor | None = None
 
 
 def is_sharded(t: Tensor | None) -> TypeGuard[DTensor]:
-    """Tells whether a tensor is cut up over the processes; where nobody imported what cuts, none is.
+    """Returns whether a tensor is cut up over the processes; where nobody imported what cuts, none is.
 
     The import takes a second and sets a variable of the environment, so it is left to those who shard.
     """

@@ -1,4 +1,4 @@
-"""What a user sees while a run trains: a bar with the time left and the newest figures, or plain lines in a log file."""
+"""The progress of a run: a bar with the time left and the newest figures, or plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.progress import Progress as Bar
 __all__ = ["Progress"]
 
 
-def figures(line: Mapping[str, Any]) -> str:
-    """Says the figures of a line in few words: losses in nats, without what hardly anyone watches."""
+def in_few_words(line: Mapping[str, Any]) -> str:
+    """Formats the figures of a line in few words: losses in nats, without minor ones."""
     parts = [
         f"{name} {value:.4g}"
         for name, value in line.items()
@@ -24,7 +24,7 @@ def figures(line: Mapping[str, Any]) -> str:
 
 
 class Progress:
-    """Shows how far a run is; silent where it is not wanted, one line a validation where the output is no terminal."""
+    """Shows how far a run is; silent where it is not wanted, one line per validation where the output is no terminal."""
 
     def __init__(self, wanted: bool) -> None:
         self.wanted = wanted
@@ -51,9 +51,9 @@ class Progress:
 
     def show(self, step: int, line: Mapping[str, Any]) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, completed=step, description=figures(line))
+            self.bar.update(self.task, completed=step, description=in_few_words(line))
         elif self.wanted and line["split"] == "validation":
-            self.console.print(f"step {step}: {figures(line)}")
+            self.console.print(f"step {step}: {in_few_words(line)}")
 
     def say(self, message: str) -> None:
         self.console.print(message)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data.examples import Examples
 from ..errors import TrainingError
 from . import processes
-from .machine import mixed
+from .machine import mixed_seed
 
 __all__ = ["CHUNK", "Stream", "Streams", "chunks"]
 
@@ -52,7 +52,7 @@ class Stream:
     def __next__(self) -> tuple[Tensor, Tensor | None]:
         epoch, place = divmod(self.position, len(self.examples) // self.batch)
         if epoch != self.epoch:
-            generator = torch.Generator().manual_seed(mixed(self.seed, 1, epoch))
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, 1, epoch))
             order = self.examples.shuffled(self.batch, generator)
             self.epoch, self.order = epoch, order.to(self.examples.x.device)
         self.position += 1
@@ -96,7 +96,7 @@ class Streams:
         return iter(self.streams)
 
     def share(self, mean: Tensor) -> Tensor:
-        """Returns what the mean over a micro-batch counts for in the mean over the batch."""
+        """Returns the weight of a micro-batch's mean in the mean over the batch."""
         return mean if self.micro_batches == 1 else mean / self.micro_batches
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import RunError
 from .processes import is_sharded
 
-__all__ = ["Weights", "laid_out", "like", "place"]
+__all__ = ["Weights", "copy_into", "cut_like", "laid_out"]
 
 
 class Weights:
@@ -27,10 +27,10 @@ class Weights:
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-        place(self.module.state_dict(), tensors)
+        copy_into(self.module.state_dict(), tensors)
 
 
-def like(t: Tensor, target: Tensor) -> Tensor:
+def cut_like(t: Tensor, target: Tensor) -> Tensor:
     """Cuts a whole tensor up as the target is."""
     if is_sharded(target):
         from torch.distributed.tensor import distribute_tensor
@@ -47,7 +47,7 @@ def laid_out(t: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def place(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
+def copy_into(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
     """Copies tensors into place.
 
     Raises:
@@ -62,4 +62,4 @@ def place(targets: Mapping[str, Tensor], sources: Mapping[str, Tensor]) -> None:
                 f"the checkpoint is of another model: {name} has shape {tuple(sources[name].shape)} there and "
                 f"{tuple(target.shape)} here"
             )
-        target.copy_(like(sources[name], target))
+        target.copy_(cut_like(sources[name], target))

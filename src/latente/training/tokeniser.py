@@ -1,4 +1,4 @@
-r"""A tokeniser is trained before there is a prior to write its codes."""
+r"""Trains a tokeniser before the prior over its codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..data.examples import Examples
 from ..models import VQVAE
 from ..objectives import TokeniserLoss
 from ..settings import Settings
-from .machine import mixed
+from .machine import mixed_seed
 from .parts import fit_part
 from .trainer import Trainer
 
@@ -38,7 +38,7 @@ def train_tokeniser(
         TrainingError: If losses or gradients stay non-finite.
         RunError: If it was interrupted or cannot be written.
     """
-    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed(settings.seed, 0))
+    own = replace(settings, steps=steps, epochs=None, shard=False, seed=mixed_seed(settings.seed, 0))
     model.requires_grad_(True)
     trainer = Trainer(model, TokeniserLoss(), out=folder, progress=progress, **vars(own))
     fit_part(trainer, examples, "the tokeniser first", None if folder is None else folder.parent)

@@ -36,7 +36,7 @@ from .average import Average
 from .checkpoint import CHECKPOINTS
 from .keeper import Keeper
 from .logs import Logbook
-from .machine import mixed
+from .machine import mixed_seed
 from .meter import Meter
 from .players import Players, learning_rate_factor
 from .progress import Progress
@@ -54,7 +54,7 @@ class Trainer:
 
     Arguments:
         model: The model; its weights are the best ones when `fit` returns.
-        objective: What is minimised; `ELBO()` by default.
+        objective: The objective to minimise; `ELBO()` by default.
         out: The folder for checkpoints and logs; None to keep nothing but the returned history.
         progress: Whether to show a progress bar.
         settings: The fields of :class:`~latente.settings.Settings`, e.g. `steps=2000, lr=1e-3, batch=128`.
@@ -101,7 +101,7 @@ class Trainer:
 
         Raises:
             TrainingError: If losses or gradients stay non-finite, no validation is finite, or the data is less than a batch.
-            RunError: If the run was interrupted or cannot be written; what is saved is said in the message.
+            RunError: If the run was interrupted or cannot be written; the message names what is saved.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
@@ -202,7 +202,7 @@ class Trainer:
         total: Tensor | None = None
         player = ""
         for part, run in zip(self.streams.mine, runs):
-            machine.seed(mixed(self.settings.seed, 0, self.step, turn, part), self.device)
+            machine.seed(mixed_seed(self.settings.seed, 0, self.step, turn, part), self.device)
             try:
                 with machine.autocast(self.device, self.settings.precision):
                     player, terms = run.send(answer)
@@ -264,7 +264,12 @@ class Trainer:
         self.model.eval()
         with self.average.in_place():
             figures, loss = validate(self.model, self.objective, examples, clock, self.settings, self.device)
-            self.log.write(self.step, self.streams.epoch, "validation", figures | {"loss": loss or 0.0})
+            self.log.write(
+                self.step,
+                self.streams.epoch,
+                "validation",
+                figures | ({} if loss is None else {"loss": loss}),
+            )
             self.keeper.judge(loss, self.step)
         self.model.train()
         if not self.keeper.is_patient:

@@ -25,7 +25,7 @@ def validate(
 
     Arguments:
         model: The model, in evaluation mode.
-        objective: What gives the terms.
+        objective: The objective that gives the terms.
         examples: The held-out examples; the same ones, in the same order, each time.
         clock: How far training is.
         settings: The seed and the precision.
@@ -34,7 +34,7 @@ def validate(
     figures: dict[str, float] = {}
     loss: float | None = None
     for chunk, rows in enumerate(chunks(examples)):
-        machine.seed(machine.mixed(settings.seed, 2, chunk), on)
+        machine.seed(machine.mixed_seed(settings.seed, 2, chunk), on)
         x, y = examples.batch(rows)
         with machine.autocast(on, settings.precision):
             terms = objective.terms(model, x, y, clock)

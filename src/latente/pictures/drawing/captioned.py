@@ -21,7 +21,8 @@ from ...abilities import taken
 from ...data import Data
 from ...errors import LatenteError
 from ...evaluation.bounds import still
-from ...evaluation.generation import alternatives, chooser, generated, usual
+from ...evaluation.generation import alternatives, chooser, chooser_of, generated, in_words
+from ...models import usual_guidance
 from ...models.looks import canvases as canvases_of
 from ...trace import Model, Trace
 from ..shown import Layout
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from ...runs import Run
 
-__all__ = ["Animation", "canvases", "generations", "said", "samples", "unknown"]
+__all__ = ["Animation", "canvases", "generations", "samples", "unknown"]
 
 LABEL = 30  # letters of a line of a caption beside its row
 FRAME, REST = 160, 1600  # milliseconds of a step of an animation, and of its end
@@ -55,18 +56,16 @@ def generations(run: Run, captions: Sequence[str], n: int, seed: int, how: Mappi
         captions: The captions; `{red,blue}` in one stands for both.
         n: The images of each.
         seed: The seed of the noise.
-        how: How latents are drawn, as arguments of `Run.chooser`.
+        how: How latents are drawn, as arguments of `chooser_of`.
 
     Raises:
         LatenteError: If there is no caption, or n is too large.
     """
     texts = [text for caption in captions for text in alternatives(caption)]
-    guidance = usual(run.model) if how["guidance"] is None else how["guidance"]
-    how = {**how, "guidance": guidance}
     y = torch.from_numpy(run.vocabulary.encode(texts)) if texts else torch.empty(0, 1)
-    drawn = generated(run.model, y, n, seed=seed, choose=run.chooser(**how)).cpu()
+    drawn = generated(run.model, y, n, seed=seed, choose=chooser_of(run, **how)).cpu()
     shown = drawn.numpy()
-    note = ", ".join([run.record["data"]["benchmark"], *said(how)])
+    note = ", ".join([run.record["data"]["benchmark"], *in_words(run, **how)])
     note = f"{note} · means of p(x|z), z ~ p(z|caption), seed {seed}"
     title = f"{n * len(texts)} images of {len(texts)} caption{'s' * (len(texts) > 1)}"
     about: dict[str, Any] = {"values": {"x": drawn.flatten(0, 1).numpy()}, "remarks": unknown(run, texts)}
@@ -75,12 +74,6 @@ def generations(run: Run, captions: Sequence[str], n: int, seed: int, how: Mappi
         return lay_out(tiles, title, f"“{texts[0]}” · {note}", **about)
     note = f"{note}; a column shares its noise"
     return lay_out(pixels(shown), title, note, rows=[beside(c) for c in texts], **about)
-
-
-def said(how: Mapping[str, Any]) -> list[str]:
-    """Says what is not the model's own."""
-    own = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    return [f"{name.replace('_', ' ')} {value:g}" for name, value in how.items() if value != own[name]]
 
 
 def unknown(run: Run, captions: Sequence[str]) -> list[str]:
@@ -107,7 +100,7 @@ def samples(model: Model, data: Data, n: int, seed: int, rows: int) -> Picture:
     across = max(1, n // rows)
     x, y = held.subset(rows, seed).batch(slice(None))
     assert y is not None
-    guidance = usual(model)
+    guidance = usual_guidance(model)
     drawn = generated(model, y, across, seed=seed, choose=chooser(guidance)).cpu().numpy()
     tiles = np.concatenate([x.float().cpu().numpy()[:, None], drawn], 1)
     return lay_out(

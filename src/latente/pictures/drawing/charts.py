@@ -271,7 +271,7 @@ def kl_bars(evaluation: Evaluation) -> Picture:
     """
     found = [
         (f"{n}_{j}", g.kl[j] if g.kl else np.nan, g.activity[j] if g.activity else np.nan)
-        for n, g in evaluation.latents.items()
+        for n, g in (evaluation["codes"].groups if "codes" in evaluation else {}).items()
         for j in range(g.dimensions)
         if g.kl or g.activity
     ]
@@ -334,10 +334,10 @@ def group_bars(evaluation: Evaluation) -> Picture:
     Raises:
         LatenteError: If there are less than two groups.
     """
-    if len(evaluation.rates) < 2:
+    if len(evaluation["bound"].rates) < 2:
         raise LatenteError("this model has less than two latent groups, so there are none to compare")
-    names = list(evaluation.rates)
-    kls, errors = np.array([(r.mean, r.se) for r in evaluation.rates.values()]).T
+    names = list(evaluation["bound"].rates)
+    kls, errors = np.array([(r.mean, r.se) for r in evaluation["bound"].rates.values()]).T
     told = int((kls > USED).sum())
     title = f"Latent groups: {told} of {len(kls)} hold more than half a nat"
     note = f"{evaluation.benchmark} · over {evaluation.split} examples, in the order of the walk; in all {kls.sum():.1f} nats"

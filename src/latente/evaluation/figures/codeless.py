@@ -1,0 +1,96 @@
+r"""The codeless baseline: the model's own decoder, trained a little longer on codes that were drawn from the prior.
+
+Such codes hold nothing of the example, so what remains is the best :math:`p(x)` of the decoder without a code.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...data import Examples
+from ...trace import Model
+from ..bounds import Estimate, draw, importance_weighted, moved, still
+from ..finding import Absent, Figure, nats
+from ..measurement import Measurement
+from ..record import Evaluation
+from ..subject import Subject
+from .codes import has_flat_prior
+
+__all__ = ["Codeless", "MeasureCodeless", "without_code"]
+
+DRAWS = 16
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Codeless:
+    """Holds the decoder without a code, in nats.
+
+    Arguments:
+        nll: −log p(x) of the decoder without a code.
+        saved: What the code saves against it, example by example.
+    """
+
+    nll: Estimate
+    saved: Estimate
+
+
+class MeasureCodeless(Measurement):
+    """Measures −log p(x) of the decoder without a code, and what the code saves."""
+
+    name, holds, occasion, needs = "codeless", Codeless, "diagnosis", ("scores", "encodes")
+    options = ("baseline_steps",)
+
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Codeless:
+        if has_flat_prior(found):
+            raise Absent("the prior is flat, so no code can be drawn without the example")
+        some = subject.held.subset(subject.size, subject.seed)
+        steps = subject.asked["baseline_steps"]
+        return Codeless(*without_code(subject.model, subject.data.train, some, steps, subject.seed))
+
+    def rows(self, value: Codeless, e: Evaluation) -> Iterator[Figure]:
+        yield Figure(
+            "−log p(x) without a code",
+            nats(value.nll),
+            "Of the decoder, trained further on codes drawn from the prior.",
+        )
+        yield Figure("what the code saves", nats(value.saved), "Against that, example by example.")
+
+
+def without_code(
+    model: Model, train: Examples, held: Examples, steps: int, seed: int
+) -> tuple[Estimate, Estimate]:
+    """Trains a copy of the decoder on codes of the prior: −log p(x) of held-out examples, and what the code saves."""
+    copied = copy.deepcopy(model)
+    with still(model, seed), torch.enable_grad():  # for its fork of the random generators
+        copied.train().requires_grad_()
+        optimizer = torch.optim.Adam(copied.parameters(), 1e-3)
+        for step in range(steps):
+            rows = torch.randint(len(train), (min(BATCH, len(train)),))
+            x, y = moved(copied, *train.batch(rows))
+            for group in optimizer.param_groups:
+                group["lr"] = 1e-3 * (1 - step / steps)
+            trace = copied(y=y, size=len(x))
+            loss = -trace.likelihood.log_prob(x).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    x, y = moved(model, *held.batch(slice(None)))
+    parts = range(0, len(x), BATCH)
+    with still(copied, seed):
+        conditions = [None if y is None else y[i : i + BATCH] for i in parts]
+        blind = torch.cat(
+            [
+                copied(y=c, size=len(x[i : i + BATCH])).likelihood.log_prob(x[i : i + BATCH]).double()
+                for i, c in zip(parts, conditions)
+            ]
+        )
+    with still(model, seed):
+        own = draw(model, x, y, DRAWS)
+    best = own.elbo if own.weights is None else importance_weighted(own.weights).bounds[-1]
+    return Estimate.of(-blind), Estimate.of(best - blind)

@@ -1,0 +1,103 @@
+r"""What refining each posterior by gradient steps changes: the amortisation gap.
+
+Moving the posterior of each example by gradient steps, the model fixed, raises the ELBO; what it gains is the amortisation gap.
+
+References:
+    | Inference Suboptimality in Variational Autoencoders (Cremer et al., 2018), https://arxiv.org/abs/1801.03558
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...data import Examples
+from ...objectives import refine
+from ...trace import Model, kl
+from ..bounds import Estimate, draw, importance_weighted, moved, still
+from ..finding import Absent, Figure, nats
+from ..measurement import Measurement
+from ..record import Evaluation
+from ..subject import Subject
+
+__all__ = ["MeasureRefinement", "Refinement", "refinable"]
+
+DRAWS = 16  # of each posterior, before and after refining
+
+
+@dataclass(frozen=True)
+class Refinement:
+    r"""Holds what refining each posterior by gradient steps changes, in nats.
+
+    Arguments:
+        gap: What the ELBO gains: the amortisation gap.
+        rate: The rate of the encoder's posteriors.
+        refined: The rate of the refined ones.
+        total: :math:`\log p(x) - \mathrm{ELBO}`, with :math:`\log p(x)` by importance weights from the refined posteriors.
+        examples: The number of examples.
+    """
+
+    gap: Estimate
+    rate: Estimate
+    refined: Estimate
+    total: Estimate
+    examples: int
+
+
+class MeasureRefinement(Measurement):
+    """Measures the amortisation gap."""
+
+    name, holds, occasion, needs = "refinement", Refinement, "diagnosis", ("scores", "encodes")
+    options = ("refined", "steps")
+
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Refinement:
+        some = subject.held.subset(subject.asked["refined"], subject.seed)
+        try:
+            return refinable(subject.model, some, subject.asked["steps"], subject.seed)
+        except ValueError as error:
+            raise Absent(str(error)) from None
+
+    def rows(self, value: Refinement, e: Evaluation) -> Iterator[Figure]:
+        yield Figure(
+            "gain of refined posteriors",
+            f"{nats(value.gap)}, of {value.total.mean:.2f} that the bound misses",
+            f"The amortisation gap: the gain of the bound as the posteriors of {value.examples} examples are moved by gradient "
+            "steps.",
+        )
+        yield Figure(
+            "rate, refined",
+            f"{value.rate.mean:.2f} to {value.refined.mean:.2f} nats",
+            "If it rises with the bound, the encoder leaves out what the decoder could use.",
+        )
+
+
+def refinable(model: Model, examples: Examples, steps: int, seed: int) -> Refinement:
+    """Refines the posteriors of some examples, and scores them before and after.
+
+    Raises:
+        ValueError: If the posterior cannot be refined.
+    """
+    x, y = moved(model, *examples.batch(slice(None)))
+    fixed = copy.deepcopy(model).requires_grad_(False)
+    with still(fixed, seed):
+        better = refine(fixed, x, y, steps)
+    with still(fixed, seed):
+        before = draw(fixed, x, y, DRAWS)
+    with still(fixed, seed):
+        ((name, q),) = better.items()
+        trace = fixed(y=y, size=(DRAWS, len(x)), given={name: q.expand((DRAWS, len(x)))})
+        (g,) = trace.latents.values()
+        scores = trace.likelihood.log_prob(x).double()
+        refined = kl(g).double().expand(DRAWS, len(x))
+        weights = scores + g.p.log_prob(g.z).double() - q.log_prob(g.z).double()
+    gain = (scores - refined).mean(0) - before.elbo
+    evidence = importance_weighted(weights).bounds[-1]
+    return Refinement(
+        Estimate.of(gain),
+        Estimate.of(before.rate),
+        Estimate.of(refined.mean(0)),
+        Estimate.of(evidence - before.elbo),
+        len(x),
+    )

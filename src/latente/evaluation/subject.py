@@ -1,0 +1,232 @@
+"""What is evaluated: a model and its data, with the passes that several figures read, each made once and only if it is asked for.
+
+All draws come from seeded forks of the generators, so the same subject gives the same figures, in whichever order they are asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from ..abilities import Abilities, abilities_of
+from ..data import Data, Examples
+from ..distributions.traits import can_sample, has_mean, is_diffused, spread
+from ..errors import TrainingError
+from ..models.labels import label_law
+from ..trace import Latent, Model, Trace
+from .bounds import Draws, affordable, at_once, draw, moved, still
+from .finding import Split
+from .latents import Latents, latents
+
+__all__ = ["Decoded", "Exchange", "Subject"]
+
+CODES = 2000  # examples behind the figures of the codes, where there are as many
+DRAWS = 8  # of the posterior for the bound on training data
+EXAMPLES = 1000
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Holds log p(x|z) of each example, its squared error, the codes and sigma they came from, and the law of some of them."""
+
+    log_likelihood: Tensor
+    squares: Tensor | None
+    codes: dict[str, Latent]
+    scale: float | None
+    law: Distribution
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Holds examples decoded from their own codes, from each other's and from draws of the prior; and training examples."""
+
+    own: Decoded
+    other: Decoded | None
+    prior: Decoded | None
+    train: Decoded
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """Holds a model, the data to judge it on, and how.
+
+    Arguments:
+        model: The model; its mode and the global random generators are left as they were.
+        data: The data.
+        split: The split to report.
+        k: The draws an example of the importance-weighted bound; by default 1,000, fewer where decoding is expensive.
+        examples: The number of examples, a fixed subset of the split; 1,000 by default, all of a model without likelihood.
+        seed: The seed of the subset and of all draws.
+        beta: The weight of the rate at the last step of training, and the one its schedule tends to.
+        floor: The nats of the whole rate that cost nothing while training.
+        asked: Further options, by name, of the figures that have any.
+    """
+
+    model: Model
+    data: Data
+    split: Split = "test"
+    k: int | None = None
+    examples: int | None = None
+    seed: int = 0
+    beta: tuple[float, float] = (1.0, 1.0)
+    floor: float = 0.0
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def held(self) -> Examples:
+        """The whole split."""
+        found: Examples = getattr(self.data, self.split)
+        return found.fixed()
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the model can do."""
+        x, y = moved(self.model, *self.held.batch(slice(0, 1)))
+        with still(self.model, self.seed):
+            return abilities_of(self.model, x, y)
+
+    def unmet(self, need: str) -> str:
+        """Says why a need is not met; nothing where it is."""
+        if need in ("generates", "decodes", "encodes", "scores", "infers_labels"):
+            return self.abilities.no.get(need, "")
+        if need == "reads_captions":
+            return "" if self.abilities.takes == "captions" else "the model reads no captions"
+        return "" if need in self.data.kind.has else f"an example has no {need}"
+
+    @property
+    def size(self) -> int:
+        """The number of examples."""
+        usual = EXAMPLES if self.abilities.scores else len(self.held)
+        return min(self.examples or usual, len(self.held))
+
+    @cached_property
+    def batch(self) -> tuple[Tensor, Tensor | None]:
+        """The examples, and what the model is conditioned on."""
+        return moved(self.model, *self.held.subset(self.size, self.seed).batch(slice(None)))
+
+    @cached_property
+    def train_batch(self) -> tuple[Tensor, Tensor | None]:
+        """As many training examples; where a label is unknown, the most probable one."""
+        some = self.data.train.fixed().subset(self.examples or EXAMPLES, self.seed)
+        x, y = moved(self.model, *some.batch(slice(None)))
+        law = label_law(self.model)
+        if law is not None and y is not None:
+            with still(self.model, self.seed):
+                y = torch.where(y < 0, law(x).probs.argmax(-1), y)
+        return x, y
+
+    @cached_property
+    def draws(self) -> int:
+        """The draws of the importance-weighted bound."""
+        if self.k is not None:
+            return self.k
+        return affordable(self.model, *self.held.batch(slice(0, 1)))
+
+    @cached_property
+    def terms(self) -> Draws:
+        """What draws of the posterior tell of the examples."""
+        with still(self.model, self.seed):
+            found = draw(self.model, *self.batch, self.draws)
+        check(found, self.split)
+        return found
+
+    @cached_property
+    def train_terms(self) -> Draws:
+        """The same of training examples, from fewer draws."""
+        with still(self.model, self.seed):
+            found = draw(self.model, *self.train_batch, DRAWS)
+        check(found, "train")
+        return found
+
+    @cached_property
+    def codes(self) -> dict[str, Latents]:
+        """The figures of the codes, by latent group."""
+        return latents(self.model, *self.held.subset(CODES, self.seed).batch(slice(None)), seed=self.seed)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """What the decoder makes of the examples' own codes and of others."""
+        model, held = self.model, self.batch
+        with still(model, self.seed):
+            own = decode(model, *held)
+            other = prior = None
+            if own.codes:
+                order = torch.randperm(len(own.log_likelihood), device=own.log_likelihood.device)
+                another = torch.empty_like(order)
+                another[order] = order.roll(1)
+                other = decode(model, *held, codes={n: g.z[another] for n, g in own.codes.items()})
+                if all(can_sample(g.p) and not is_diffused(g.p) for g in own.codes.values()):
+                    prior = decode(model, *held, codes={})
+            return Exchange(own, other, prior, decode(model, *self.train_batch))
+
+    @cached_property
+    def walks(self) -> list[Mapping[str, Latent]]:
+        """What blocks of the examples meet on the way down."""
+        x, y = self.batch
+        with still(self.model, self.seed):
+            return [
+                self.model(x[i : i + BATCH], None if y is None else y[i : i + BATCH]).latents
+                for i in range(0, len(x), BATCH)
+            ]
+
+    @property
+    def law(self) -> Distribution:
+        """The likelihood of some examples."""
+        return self.exchange.own.law
+
+
+def check(terms: Draws, split: str) -> None:
+    """Refuses bounds that are no numbers."""
+    wrong = int((~terms.elbo.isfinite()).sum())
+    if wrong:
+        raise TrainingError(
+            f"the bound of {wrong} of {len(terms.elbo)} {split} examples is not a finite number: training diverged; "
+            "use a smaller learning rate or clip the gradient"
+        )
+
+
+def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
+    """Passes once over the examples: with codes of their own, or given ones, or (given none) draws of the prior."""
+    block = at_once(model, x, y)
+    scores, squares, drawn, variances = [], [], [], []
+    trace: Trace
+    for i in range(0, len(x), block):
+        rows = slice(i, i + block)
+        data, context = x[rows], None if y is None else y[rows]
+        if codes is None:
+            trace = model(data, context)
+        else:
+            trace = model(y=context, size=len(data), given={name: z[rows] for name, z in codes.items()})
+        likelihood = trace.likelihood
+        scores.append(likelihood.log_prob(data).double())
+        drawn.append({name: g.z for name, g in trace.latents.items()})
+        squares.append(errors(likelihood, data))
+        sigma = spread(likelihood)
+        if sigma is not None:
+            variances.append(sigma.double().square().mean().item() * len(data))
+    found = [part for part in squares if part is not None]
+    groups = {
+        name: Latent(torch.cat([part[name] for part in drawn]), g.p, g.q) for name, g in trace.latents.items()
+    }
+    return Decoded(
+        torch.cat(scores),
+        torch.cat(found) if found else None,
+        groups,
+        math.sqrt(sum(variances) / len(x)) if variances else None,
+        likelihood,
+    )
+
+
+def errors(likelihood: Distribution, x: Tensor) -> Tensor | None:
+    """Returns the mean squared error of each example, where the likelihood knows its mean."""
+    if not has_mean(likelihood):
+        return None
+    return (x - likelihood.mean).double().square().flatten(1).mean(1)
