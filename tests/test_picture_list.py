@@ -20,6 +20,7 @@ from latente import cli, pictures, runs
 from latente import data as sources
 from latente.cli import draw
 from latente.data import strokes
+from latente.data.kind import kinds
 from latente.errors import LatenteError
 from latente.evaluation import Evaluation, evaluate
 from latente.pictures import PICTURES, Case, picture
@@ -161,14 +162,17 @@ def test_entries_are_complete():
         commands.append(entry.command)
         for version in found.values():
             assert version.summary.endswith("."), version.name
-            assert set(version.needs) | set(version.only) <= NEEDS.keys()
+            assert set(version.needs) | set(version.only) <= {
+                *NEEDS,
+                *(thing for kind in kinds().values() for thing in kind.has),
+            }
             assert version.question and version.reading
             for name, option in version.options.items():
                 field = next(note for note in option.annotation.__metadata__ if hasattr(note, "description"))
                 assert field.description, f"{version.name} {name}"
     named = [command for command in commands if command]
     assert len(named) == len(set(named)) == 18
-    assert list(cli.COMMANDS)[7 : 7 + len(named)] == named
+    assert list(cli.commands())[7 : 7 + len(named)] == named
 
 
 # ------------------------------------------------------------------------------------------------------- options

@@ -495,7 +495,7 @@ def test_an_encoder_goes_first(tmp_path):
         torch.manual_seed(0)
         model = recipes.make("vae", shape=(1, 4, 4), latent=3, hidden=[8], prior="mixture").model
         before = {name: t.clone() for name, t in model.state_dict().items()}
-        train_encoder_first(model, x, steps, how, folder)
+        train_encoder_first(model, (model.likelihood, model.prior), x, steps, how, folder)
         return before, model.state_dict()
 
     before, whole = prepared(20, tmp_path / "whole")
@@ -513,7 +513,8 @@ def test_an_interrupted_encoder_names_the_run(tmp_path, monkeypatch):
     says = rf"^the encoder first: interrupted at step 3 of 20; .* latente resume {tmp_path}/run$"
     with pytest.raises(RunError, match=says):
         folder = tmp_path / "run" / "pretraining"
-        train_encoder_first(model, Examples(torch.rand(60, 4)), 20, settings(threads=1), folder)
+        parts = (model.likelihood, model.prior)
+        train_encoder_first(model, parts, Examples(torch.rand(60, 4)), 20, settings(threads=1), folder)
 
 
 def test_reconstruction_is_learnt_by_the_means_alone(gaussian):

@@ -18,19 +18,11 @@ from . import recipes, runs
 from .errors import Interrupted, LatenteError, RunError
 from .evaluation import Evaluation, Finding, evaluation_of, verdict
 from .evaluation.results import asked_of, diagnose_run, keep_diagnosis
+from .recipes.remedies import USUAL
 from .runs import Run
 from .runs.store import unused
 
 __all__ = ["Row", "compare", "diagnose", "is_new", "remedies", "remedies_folder", "try_remedies"]
-
-USUAL: tuple[dict[str, Any], ...] = (
-    {"training": "aggressive"},
-    {"posterior": "bn-vae"},
-    {"skip": True},
-    {"rate": 5.0},
-    {"free_bits": 0.25},
-    {"beta": "cyclical"},
-)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -77,11 +78,17 @@ def loading_options(kinds: Iterable[Kind], taken: Iterable[str] = ()) -> list[in
     return list(found.values())
 
 
-def with_options(command: Callable[..., Any], kinds: Iterable[Kind]) -> inspect.Signature:
-    """Returns the signature of a command with the options of loading in place of its last parameter."""
+def with_options(command: Callable[..., None], kinds: Iterable[Kind]) -> Callable[..., None]:
+    """Returns a command with the options of loading in place of its last parameter."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(**given)
+
     signature = inspect.signature(command, eval_str=True)
     *own, _ = signature.parameters.values()
-    return signature.replace(parameters=[*own, *loading_options(kinds)])
+    run.__signature__ = signature.replace(parameters=[*own, *loading_options(kinds)])  # type: ignore[attr-defined]
+    return run
 
 
 def listed(value: Any, annotation: Any) -> Any:

@@ -278,6 +278,7 @@ def demo(
         refuse_several()
         folder = unused(Path("runs/demo"))
     how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
-    run = train("vae", "digits", folder, None, 0.1, 0.1, {"latent": 10}, how)
+    kind = next(kind for kind in KINDS.values() if kind.shown_by)
+    run = train(kind.usual["recipe"], kind.usual["data"], folder, None, 0.1, 0.1, dict(kind.shown_by), how)
     show_evaluation(run, evaluate(run))
     report(folder, None)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .examples import Examples
     from .raw import Raw
+    from .vocabulary import Vocabulary
 
 __all__ = [
     "Data",
@@ -96,6 +97,7 @@ class Kind(ABC):
     stands_for: ClassVar[frozenset[str]] = frozenset()  # other kinds that new examples of a run may be of
     is_sized: ClassVar[bool] = True  # whether examples have one shape, that new ones must have
     usual: ClassVar[Mapping[str, str]] = {}  # the recipe and the data to suggest
+    shown_by: ClassVar[Mapping[str, Any]] = {}  # arguments of that recipe, where `latente demo` trains it
     hint: ClassVar[str] = ""  # how such data is given
     smaller: ClassVar[str] = "fewer columns,"  # what to ask for, where a model takes too much memory
     suffixes: ClassVar[tuple[str, ...]] = ()
@@ -182,6 +184,10 @@ class Kind(ABC):
 
     def restored(self, recorded: Mapping[str, Any]) -> Any:
         """Returns what a run recorded as learned."""
+        return None
+
+    def vocabulary(self, recorded: Mapping[str, Any]) -> Vocabulary | None:
+        """Returns how captions are numbered, of what a run recorded as learned; None where examples have none."""
         return None
 
     def record(self, data: Data) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
+from ..recipes import curing
 from .figures.bound import score_of
 from .figures.codes import groups_of, has_energy, has_flat_prior, has_points
 from .finding import Finding
@@ -95,7 +96,7 @@ def not_generative(e: Evaluation) -> Finding | None:
         f"The prior is flat: codes and reconstructions (distortion {show(e['bound'].distortion)} nats) have a "
         "meaning, samples have none.",
         "Fit a prior to the codes, or train a variational autoencoder.",
-        {"recipe": "prior"},
+        curing("not a generative model"),
     )
 
 
@@ -255,7 +256,7 @@ def holes(e: Evaluation) -> Finding | None:
         advice, change = "A uniform prior cannot follow the codes: try spheres of fewer dimensions.", {}
     else:
         advice = "Let the prior follow the codes: a mixture or a flow."
-        change = {"recipe": "prior"} if has_points(e) else {"prior": "mixture"}
+        change = curing("holes in the prior") if has_points(e) else {"prior": "mixture"}
     return Finding(
         "holes in the prior",
         sure,

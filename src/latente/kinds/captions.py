@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..data.raw import Raw
     from ..data.told import Told
+    from ..data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,13 @@ class Captions(Kind):
 
     def restored(self, recorded: Mapping[str, Any]) -> Told:
         from ..data.told import Told
+
+        return Told(self.vocabulary(recorded), recorded["scenes"])
+
+    def vocabulary(self, recorded: Mapping[str, Any]) -> Vocabulary:
         from ..data.vocabulary import Vocabulary
 
-        return Told(Vocabulary(recorded["captions"]), recorded["scenes"])
+        return Vocabulary(recorded["captions"])
 
     def record(self, data: Data) -> dict[str, Any]:
         from ..data.pixels import how_binarised

@@ -44,6 +44,7 @@ class Images(Kind):
     is_general = True
     stands_for = frozenset({"captions"})
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "digits"}
+    shown_by: ClassVar[Mapping[str, Any]] = {"latent": 10}
     hint = "digits, or a folder of images"
     smaller = "smaller images, --network conv where the recipe has it,"
     suffixes = (".npy", ".npz")

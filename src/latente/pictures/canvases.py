@@ -19,7 +19,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
     """Puts it in the report of a model that draws step by step, with a held-out caption where it reads one."""
     if case.lacks("steps"):
         return None
-    if case.lacks("captions"):
+    if case.lacks("reads_captions"):
         return {"n": 3}
     held = case.data.test.fixed().subset(1, case.seed).y
     return {"n": 3, "caption": case.data.learned.vocabulary.decode(held)[0]}

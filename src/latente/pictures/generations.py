@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     question="What does it draw for a caption?",
     reading="A row per caption; a column shares its noise, so that a changed word shows what it does.",
     of="run",
-    needs=("captions",),
+    needs=("reads_captions",),
     what="images of captions",
     command="generate",
     file="generated",

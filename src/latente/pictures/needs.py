@@ -40,8 +40,11 @@ Need = Callable[[Case, str], str]
 
 
 def unmet(need: str, case: Case, what: str) -> str:
-    """Says why a need of pictures, called `what`, is not met; empty where it is."""
-    return NEEDS[need](case, what)
+    """Says why a need of pictures, called `what`, is not met; empty where it is.
+
+    What is not in the list is asked of the kind of data: whether its examples have such a thing.
+    """
+    return NEEDS[need](case, what) if need in NEEDS else lacking(need, case, what)
 
 
 def refuse(need: str, case: Case, what: str) -> None:
@@ -52,6 +55,14 @@ def refuse(need: str, case: Case, what: str) -> None:
     """
     if why := unmet(need, case, what):
         raise LatenteError(why)
+
+
+def lacking(need: str, case: Case, what: str) -> str:
+    """Asks for what examples have: words, strokes, or whatever else some kind of data has."""
+    data = case.data
+    return (
+        "" if need in data.kind.has else f"{what} take {need}, and {data.name} is a set of {data.kind.nouns}"
+    )
 
 
 def able(ability: str) -> Need:
@@ -147,7 +158,7 @@ NEEDS: Mapping[str, Need] = {
     "groups": groups,
     "pixels": pixels,
     "labels": labels,
-    "captions": captions,
+    "reads_captions": captions,
     "chains": chains,
     "steps": steps,
     "corruption": corruption,

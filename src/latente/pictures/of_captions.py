@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @picture(
     reading="Images of held-out captions, beside the image that each caption was written of.",
-    only=("captions",),
+    only=("reads_captions",),
     needs=("pixels", "generates"),
     report=always,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, ParamSpec
 
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECIPES",
+    "Case",
     "Plan",
     "Recipe",
     "base_of",
     "check",
+    "curing",
     "describe",
     "find",
     "loading_of",
@@ -75,6 +77,19 @@ class Plan:
     augment: Callable[[Tensor], Tensor] | None = None
 
 
+@dataclass(frozen=True)
+class Case:
+    """Says which recipe another one is a case of.
+
+    Arguments:
+        of: The name of the general recipe.
+        fixed: Those of its arguments that the case fixes, otherwise than by default.
+    """
+
+    of: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe(Generic[P]):
     """Holds an entry of the catalogue, which is called like its function.
@@ -86,11 +101,17 @@ class Recipe(Generic[P]):
         function: Makes a plan.
         reads: The kind of data that it reads and others do not; None for images, vectors and tables alike.
         settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
+        case: The recipe that it is a case of, where it is one.
+        cures: The findings of an evaluation that it is the remedy of.
+        calls: What it calls arguments that others have under another name.
     """
 
     function: Callable[P, Plan]
     reads: str | None
     settings: Mapping[str, Any]
+    case: Case | None = None
+    cures: tuple[str, ...] = ()
+    calls: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Plan:
         return self.function(*args, **kwargs)
@@ -155,14 +176,24 @@ class Recipe(Generic[P]):
         return self.function(**given)  # type: ignore[arg-type, call-arg]
 
 
-def recipe(*, reads: str | None = None, **settings: Any) -> Callable[[Callable[P, Plan]], Recipe[P]]:
+def recipe(
+    *,
+    reads: str | None = None,
+    case: Case | None = None,
+    cures: tuple[str, ...] = (),
+    calls: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Callable[[Callable[P, Plan]], Recipe[P]]:
     """Makes a recipe of a function, under its name with hyphens.
 
     Arguments:
         reads: The kind of data that it reads and others do not; None for images, vectors and tables alike.
+        case: The recipe that it is a case of, where it is one.
+        cures: The findings of an evaluation that it is the remedy of.
+        calls: What it calls arguments that others have under another name.
         settings: The recipe's own defaults of :class:`~latente.settings.Settings`.
     """
-    return lambda function: Recipe(function, reads, settings)
+    return lambda function: Recipe(function, reads, settings, case, cures, calls or {})
 
 
 RECIPES: Registry[Recipe[...]] = Registry("recipe", Recipe, "latente.recipes")
@@ -175,6 +206,16 @@ def find(name: object) -> Recipe[...]:
         RunError: If there is none; the nearest name is suggested.
     """
     return RECIPES.find(name)
+
+
+def curing(finding: str) -> dict[str, str]:
+    """Returns the change that names the recipe which is the remedy of a finding; none where there is no such recipe.
+
+    Example:
+        >>> curing("not a generative model")
+        {'recipe': 'prior'}
+    """
+    return next(({"recipe": entry.name} for entry in RECIPES.values() if finding in entry.cures), {})
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:

@@ -106,7 +106,7 @@ class StrokeNoise:
     point_dropout: PointDropout = 0.1
 
 
-@recipe(reads="drawings", steps=2400, batch=100, clip_value=1.0)
+@recipe(reads="drawings", calls={"free_nats": "kl_floor"}, steps=2400, batch=100, clip_value=1.0)
 def sketch_rnn(
     about: About,
     latent: DrawingCode = 128,

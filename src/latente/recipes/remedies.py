@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Pretrain = Callable[[Examples, Path | None, Settings, bool], None]
 
-__all__ = ["Annealing", "Remedies", "critic"]
+__all__ = ["USUAL", "Annealing", "Remedies", "critic"]
 
 Estimator = Annotated[
     Literal["plain", "stl", "dreg"],
@@ -84,6 +84,15 @@ CodeCritic = Annotated[
 
 FLOORS = ("free_bits", "free_nats")
 LEARNED = ("mixture", "flow", "vamp")
+
+USUAL: tuple[dict[str, Any], ...] = (  # changes to try where no finding names one
+    {"training": "aggressive"},
+    {"posterior": "bn-vae"},
+    {"skip": True},
+    {"rate": 5.0},
+    {"free_bits": 0.25},
+    {"beta": "cyclical"},
+)
 
 
 @dataclass(frozen=True)
@@ -194,7 +203,8 @@ class Remedies:
         def start(examples: Examples, folder: Path | None, settings: Settings, progress: bool) -> None:
             from ..training import train_encoder_first
 
-            train_encoder_first(model, examples, self.encoder_steps, settings, folder, progress)
+            parts = (model.likelihood, model.prior)
+            train_encoder_first(model, parts, examples, self.encoder_steps, settings, folder, progress)
 
         return start
 

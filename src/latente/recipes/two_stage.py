@@ -50,7 +50,7 @@ ClassifierLabels = Annotated[
 __all__ = ["classifier", "prior"]
 
 
-@recipe(steps=2000, evaluate_every=100)
+@recipe(cures=("not a generative model", "holes in the prior"), steps=2000, evaluate_every=100)
 def prior(about: About, of: Base, kind: PriorKind = "mixture", components: FittedComponents = 50) -> Plan:
     """A prior fitted to the codes of a frozen run: an autoencoder becomes generative."""
     from .. import priors

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import RunError
 from .about import About
-from .catalogue import Plan, recipe
+from .catalogue import Case, Plan, recipe
 from .options import (
     BetaWeight,
     BinariseChoice,
@@ -85,7 +85,7 @@ def vae(
     return Plan(model, remedies.objective(model, size), binarise, pretrain)
 
 
-@recipe()
+@recipe(case=Case("vae"))
 def iwae(
     about: About,
     latent: LatentSize = 50,
@@ -99,7 +99,7 @@ def iwae(
     return vae(about, latent, hidden, reading=reading, remedies=Remedies(k=k))
 
 
-@recipe()
+@recipe(case=Case("vae", {"conditional": True}))
 def conditional_vae(
     about: About,
     latent: LatentSize = 20,
@@ -122,7 +122,12 @@ def conditional_vae(
     )
 
 
-@recipe(steps=40000, ema=0.999, lr_warmup=500)
+@recipe(
+    case=Case("vae", {"network": "residual", "beta": "linear", "warmup": 0.1}),
+    steps=40000,
+    ema=0.999,
+    lr_warmup=500,
+)
 def deep_vae(
     about: About,
     latent: LatentSize = 40,

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-GENERAL = "vae"
-FIXED: Mapping[str, Mapping[str, Any]] = {  # what cases of the general recipe fix
-    "vae": {},
-    "iwae": {},
-    "conditional-vae": {"conditional": True},
-    "deep-vae": {"network": "residual", "beta": "linear", "warmup": 0.1},
-}
 SHARES = {"validation": 0.1, "test": 0.1}
 
 
@@ -76,8 +69,8 @@ def wanted(
     if other != recipe:
         builds = recipes.find(other).builds  # so what was chosen for this run is part of it
         given = {} if builds else {n: v for n, v in given.items() if v != own[n]}
-    elif not change.keys() <= own.keys() and recipe in FIXED:
-        other, given = GENERAL, given | dict(FIXED[recipe])
+    elif not change.keys() <= own.keys() and (case := recipes.find(recipe).case) is not None:
+        other, given = case.of, {**given, **case.fixed}
     if unknown := change.keys() - defaults(other).keys():
         raise RunError(f"{other} has no argument {', '.join(sorted(unknown))} to change")
     return other, given | change

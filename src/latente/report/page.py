@@ -108,14 +108,11 @@ def plain(verdict: str) -> str:
     return rest if start == headline([]) else verdict
 
 
-CALLED = {"free_nats": "kl_floor"}  # what a recipe without the first argument calls it
-
-
 def try_next(run: Run, finding: Finding) -> str:
     """Returns the command with a finding's change; nothing where the run has it, or its recipe does not take it."""
     recipe = run.record["recipe"]
-    own = recipes.parameters(recipe)
-    change = {n if n in own else CALLED.get(n, n): value for n, value in finding.change.items()}
+    own, calls = recipes.parameters(recipe), run.recipe.calls
+    change = {calls.get(n, n): value for n, value in finding.change.items()}
     is_own = change.keys() <= own.keys()
     if not change or change == {"recipe": recipe} or (is_own and not doctor.is_new(run, change)):
         return ""

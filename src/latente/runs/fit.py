@@ -26,7 +26,7 @@ def fit(
     captions: Sequence[str] | Sequence[Sequence[str]],
     out: Path | str,
     *,
-    recipe: str = "text-to-image",
+    recipe: str | None = None,
     progress: bool = False,
     **given: Any,
 ) -> Run:
@@ -36,7 +36,7 @@ def fit(
         images: Images as bytes, or numbers in [0, 1], with shape (N, H, W), (N, C, H, W) or (N, H, W, C).
         captions: A caption for each, or as many for each as for any other.
         out: The folder of the run; it must not hold a run yet.
-        recipe: `text-to-image`, `align-draw` or `caption-vae`.
+        recipe: `text-to-image`, `align-draw` or `caption-vae`; by default the first of them.
         progress: Whether to show a progress bar.
         given: Arguments of the recipe, options by which captions are loaded, and fields of :class:`~latente.settings.Settings`.
 
@@ -58,10 +58,14 @@ def fit(
         if (out / name).exists():
             what = "a run" if name == RECORD else name
             raise RunError(f"{out} holds {what} already: choose another folder")
-    if (entry := recipes.find(recipe)).reads != "captions" or entry.builds:
+    told = next(kind for kind in kinds().values() if "captions" in kind.has)
+    recipe = recipe or told.usual["recipe"]
+    entry = recipes.find(recipe)
+    read = None if entry.reads is None else kinds()[entry.reads]
+    if read is None or "captions" not in read.has or entry.builds:
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
     own = {n: v for n, v in given.items() if n in entry.options}
-    options = {n: v for n, v in given.items() if owners(n, [kinds()[entry.reads]])}
+    options = {n: v for n, v in given.items() if owners(n, [read])}
     how = {n: v for n, v in given.items() if n not in own | options}
     recipes.check(recipe, own)
     settings(**how)
@@ -85,7 +89,7 @@ def fit(
 
 def as_images(x: np.ndarray) -> np.ndarray:
     """Refuses what are no images."""
-    if "pixels" not in data.from_arrays(x, name="images").kind.has:
+    if "pixels" not in data.from_arrays(x, name="the images").kind.has:
         raise DataError(f"images have the shape {x.shape}: give (N, H, W), (N, C, H, W) or (N, H, W, C)")
     return x
 

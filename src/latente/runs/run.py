@@ -196,12 +196,13 @@ class Run:
         Raises:
             RunError: If it reads none.
         """
-        spec = self.record["data"]["learned"].get("captions")
-        if spec is None or self.recipe.reads != "captions":
+        about = self.record["data"]
+        found = kinds()[about["kind"]].vocabulary(about["learned"])
+        if found is None or self.abilities.takes != "captions":
             raise RunError(
                 f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
             )
-        return Vocabulary(spec)
+        return found
 
     @property
     def longest(self) -> int | None:

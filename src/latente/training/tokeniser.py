@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.examples import Examples
-from ..models import VQVAE
 from ..objectives import TokeniserLoss
 from ..settings import Settings
+from ..trace import Model
 from .machine import mixed_seed
 from .parts import fit_part
 from .trainer import Trainer
@@ -17,7 +17,7 @@ __all__ = ["train_tokeniser"]
 
 
 def train_tokeniser(
-    model: VQVAE,
+    model: Model,
     examples: Examples,
     steps: int,
     settings: Settings,
