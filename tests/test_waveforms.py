@@ -20,6 +20,7 @@ from latente import cli, recipes
 from latente.errors import LatenteError
 from latente.evaluation.figures import FIGURES
 from latente.kinds import KINDS
+from latente.recipes.options import LatentSize
 from latente.runs import Run
 from sounds import LENGTH, LOUDNESS, RATE, WAVEFORMS, Peak, wave_vae
 
@@ -98,6 +99,18 @@ def test_options_of_the_kind_are_options_of_the_commands(call, place):
     assert "rate of data of kind 'waveforms' is 0" in call(
         "train", "wave-vae", "--data", place / "tone.wav", "--rate", 0, fails=True
     )
+
+
+def test_two_options_of_one_name_are_told(call, monkeypatch):
+    @recipes.recipe()
+    def stepwise(about: recipes.About, steps: LatentSize = 2) -> recipes.Plan:
+        """Has an option that the trainer has."""
+
+    monkeypatch.setitem(recipes.RECIPES.entries, "stepwise", stepwise)
+    app = typer.Typer()
+    cli.add_commands(app)
+    found = CliRunner().invoke(app, ["train", "stepwise", "--help"])
+    assert "the trainer have two options named 'steps': rename one" in str(found.exception)
 
 
 def test_what_does_not_go_together_is_refused(call, place):
