@@ -122,13 +122,15 @@ def taken(model: Model) -> Given | None:
 @contextmanager
 def at_rest(model: Model) -> Iterator[None]:
     """Puts a model in evaluation mode for a while, with generators of its own and without gradients."""
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(0)
             yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
 
 
 def passed(
