@@ -27,6 +27,10 @@ import latente
 from latente import cli, recipes
 from latente.cli.options import listed
 from latente.cli.train import check_early
+from latente.evaluation.figures import FIGURES
+from latente.kinds import KINDS
+from latente.pictures import PICTURES
+from latente.registry import Registry
 from latente.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +126,7 @@ def test_commands_parse(words: list[str]) -> None:
         if arguments[0].startswith("--"):
             assert any(arguments[0] in p.opts for p in command.params), arguments
             return
-        command, arguments = command.commands[arguments[0]], arguments[1:]
+        command, arguments = command.get_command(typer.Context(command), arguments[0]), arguments[1:]
     context = command.make_context(words[0], arguments)
     if words[0] == "train":
         given = {n: v for n, v in context.params.items() if v is not None}
@@ -177,10 +181,12 @@ def test_commands_print_what_the_page_says(
 
 @pytest.fixture
 def catalogue() -> Iterator[None]:
-    """Takes the recipes that a page adds out of the catalogue again."""
-    before = dict(recipes.RECIPES)
+    """Takes what a page adds to the lists out of them again."""
+    lists: list[Registry[Any]] = [recipes.RECIPES, KINDS, PICTURES, FIGURES]
+    before = [dict(entries) for entries in lists]
     yield
-    recipes.RECIPES.entries = before
+    for entries, kept in zip(lists, before, strict=True):
+        entries.entries = kept
 
 
 @pytest.mark.usefixtures("catalogue")
@@ -197,7 +203,7 @@ def test_python_prints_what_the_page_says(
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(block.code, name(page), "exec"), namespace)  # noqa: S102
+            exec(compile(block.code, name(page), "exec", dont_inherit=True), namespace)  # noqa: S102
         expected = following.code if following.language == "text" and following.title else ""
         assert printed.getvalue() == expected, printed.getvalue()
 

@@ -141,6 +141,11 @@ def command(name: str) -> Callable[..., None]:
     parameters += data_options
     parameters += by_kind
     parameters += [option(n, hints[n], default) for n, default in defaults.items()]
+    names = [parameter.name for parameter in parameters]
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise RunError(
+            f"recipe {name!r}, its data and the trainer have two options named {twice!r}: rename one"
+        )
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipe.summary
     return run
