@@ -10,7 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from pydantic.fields import FieldInfo
@@ -20,7 +20,7 @@ from ..pictures.entry import Case, Entry, valid
 from ..pictures.options import Positional, Repeated
 from ..pictures.versions import every, kinds_with, ordered
 from .app import out
-from .options import RunPath, listed, plain, written
+from .options import RunPath, keyword, listed, plain, written
 
 Versions = Mapping[str, Entry[...]]
 ANIMATE = "animate"
@@ -82,12 +82,6 @@ def parameter(name: str, found: Versions) -> inspect.Parameter:
         return keyword(name, list[str] | None, how, None)
     kind = plain(first.annotation) | None
     return keyword(name, kind, typer.Option(*flags, help=help_text, show_default=False), None)
-
-
-def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
-    )
 
 
 def defaults(options: Mapping[str, inspect.Parameter], found: Versions) -> str:

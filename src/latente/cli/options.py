@@ -42,13 +42,15 @@ def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     shown = written(default)
     help_text = f"{about.description}" + (f" [default: {shown}]" if shown else "")
     flag = f"--{name.replace('_', '-')}"
+    return keyword(
+        name, plain(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
+    )
+
+
+def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter:
+    """Makes a parameter of a command, of a type, with what `typer` is to know about it."""
     return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[
-            plain(annotation) | None, typer.Option(flag, help=help_text, show_default=False)
-        ],
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
     )
 
 

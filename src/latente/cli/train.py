@@ -25,11 +25,14 @@ from ..kinds import KINDS
 from ..settings import Settings, settings
 from .app import out
 from .judge import report, show_evaluation
-from .options import RunPath, listed, loading_options, option
+from .options import RunPath, keyword, listed, loading_options, option
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
     from ..runs import Run
+
+
+SHARES = ("label", "validation", "test")  # of the options about data, those that are handed on as they are
 
 
 class Recipes(TyperGroup):
@@ -49,13 +52,10 @@ training = typer.Typer(
     help="Trains a recipe on data, in a folder of its own.",
     rich_markup_mode=None,
 )
-Of = Annotated[
-    str | None,
-    typer.Option(
-        help="folder of the trained run to build on; its data is used where --data is not given",
-        show_default=False,
-    ),
-]
+OF = typer.Option(
+    help="folder of the trained run to build on; its data is used where --data is not given",
+    show_default=False,
+)
 
 
 def made(name: str) -> Any:
@@ -68,79 +68,31 @@ def made(name: str) -> Any:
 def command(name: str) -> Callable[..., None]:
     """Makes what trains a recipe; its signature has the recipe's options."""
     recipe = recipes.find(name)
-    own = recipe.options
+    kinds = kinds_of(recipe)
     hints = typing.get_type_hints(Settings, include_extras=True)
-    defaults = {f.name: recipe.settings.get(f.name, f.default) for f in fields(Settings)}
+    by_kind = loading_options(kinds)
+    loaded_by = {option.name for option in by_kind}
 
-    def run(**given: Any) -> None:
+    def run(data: str | None, out: Path | None, of: str | None = None, **given: Any) -> None:
         chosen = {n: v for n, v in given.items() if v is not None}
-        arguments = {n: listed(v, own[n].annotation) for n, v in chosen.items() if n in own}
+        arguments = {
+            n: listed(v, recipe.options[n].annotation) for n, v in chosen.items() if n in recipe.options
+        }
         how = {n: listed(v, hints[n]) for n, v in chosen.items() if n in hints}
-        options = {n: given[n] for n in loaded_by if given.get(n) is not None}
+        options = {n: v for n, v in chosen.items() if n in loaded_by}
         check_early(name, arguments, how)
         check_values(options, kinds)
-        train(
-            name,
-            given["data"],
-            given["out"],
-            given["label"],
-            given["validation"],
-            given["test"],
-            arguments,
-            how,
-            of=given.get("of"),
-            options=options,
-        )
+        shares = {n: given[n] for n in SHARES}
+        train(name, data, out, of=of, arguments=arguments, options=options, **shares, **how)
 
-    kinds = kinds_of(recipe)
-    by_kind = loading_options(kinds)
-    loaded_by = [option.name for option in by_kind]
-    data_options = [
-        inspect.Parameter(
-            "data",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None if recipe.builds else kinds[0].usual["data"],
-            annotation=Annotated[
-                str | None, typer.Option(help=f"{', '.join(sources())}, or a file or folder of yours")
-            ],
-        ),
-        inspect.Parameter(
-            "label",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[str | None, typer.Option(help="column of a table that holds the labels")],
-        ),
-        inspect.Parameter(
-            "validation",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=0.1,
-            annotation=Annotated[
-                float, typer.Option(help="share of rows for validation, where the data does not say")
-            ],
-        ),
-        inspect.Parameter(
-            "test",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=0.1,
-            annotation=Annotated[
-                float, typer.Option(help="share of rows for the test, where the data does not say")
-            ],
-        ),
-        inspect.Parameter(
-            "out",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                Path | None, typer.Option(help="folder of the run; runs/RECIPE-DATA-N by default")
-            ],
-        ),
+    defaults = {f.name: recipe.settings.get(f.name, f.default) for f in fields(Settings)}
+    parameters = [
+        *([keyword("of", str | None, OF, None)] if recipe.builds else []),
+        *(option(n, p.annotation, p.default) for n, p in recipe.options.items()),
+        *data_options(None if recipe.builds else kinds[0].usual["data"]),
+        *by_kind,
+        *(option(n, hints[n], default) for n, default in defaults.items()),
     ]
-    parameters = [inspect.Parameter("of", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Of)]
-    parameters = parameters if recipe.builds else []
-    parameters += [option(n, p.annotation, p.default) for n, p in own.items()]
-    parameters += data_options
-    parameters += by_kind
-    parameters += [option(n, hints[n], default) for n, default in defaults.items()]
     names = [parameter.name for parameter in parameters]
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise RunError(
@@ -149,6 +101,21 @@ def command(name: str) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = recipe.summary
     return run
+
+
+def data_options(usual: str | None) -> list[inspect.Parameter]:
+    """Makes the options that say on what a run is trained, how that is split, and where the run goes."""
+    named = f"{', '.join(sources())}, or a file or folder of yours"
+    share = "share of rows for {}, where the data does not say"
+    return [
+        keyword("data", str | None, typer.Option(help=named), usual),
+        keyword("label", str | None, typer.Option(help="column of a table that holds the labels"), None),
+        keyword("validation", float, typer.Option(help=share.format("validation")), 0.1),
+        keyword("test", float, typer.Option(help=share.format("the test")), 0.1),
+        keyword(
+            "out", Path | None, typer.Option(help="folder of the run; runs/RECIPE-DATA-N by default"), None
+        ),
+    ]
 
 
 def kinds_of(recipe: Recipe[...]) -> list[Kind]:
@@ -177,35 +144,12 @@ def refuse_several() -> None:
         raise RunError("several processes must agree on the folder of their run: name it with --out")
 
 
-def train(
-    recipe: str,
-    data: str | None,
-    folder: Path | None,
-    label: str | None,
-    validation: float,
-    test: float,
-    arguments: dict[str, Any],
-    how: dict[str, Any],
-    of: str | None = None,
-    options: dict[str, Any] | None = None,
-) -> Run:
+def train(recipe: str, data: str | None, folder: Path | None, *, of: str | None = None, **how: Any) -> Run:
+    """Trains a recipe with a progress bar; `how` is as for :func:`latente.runs.train`."""
     from .. import runs
 
     folder = folder or free_folder(recipe, data or of or "")
-    run = runs.train(
-        recipe,
-        data,
-        folder,
-        of=of,
-        arguments=arguments,
-        label=label,
-        validation=validation,
-        test=test,
-        options=options,
-        progress=True,
-        begun=show_folder,
-        **how,
-    )
+    run = runs.train(recipe, data, folder, of=of, progress=True, begun=show_folder, **how)
     finish(run)
     return run
 
@@ -282,8 +226,9 @@ def demo(
     if folder is None:
         refuse_several()
         folder = unused(Path("runs/demo"))
-    how = {"steps": steps, "evaluate_every": 250} | ({} if threads is None else {"threads": threads})
+    how: dict[str, Any] = {"steps": steps, "evaluate_every": 250}
+    how |= {} if threads is None else {"threads": threads}
     kind = next(kind for kind in KINDS.values() if kind.shown_by)
-    run = train(kind.usual["recipe"], kind.usual["data"], folder, None, 0.1, 0.1, dict(kind.shown_by), how)
+    run = train(kind.usual["recipe"], kind.usual["data"], folder, arguments=dict(kind.shown_by), **how)
     show_evaluation(run, evaluate(run))
     report(folder, None)
