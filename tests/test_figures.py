@@ -24,8 +24,8 @@ from latente.evaluation import (
     Measurement,
     diagnose,
     evaluate,
+    evaluating,
     evaluation_of,
-    still,
     stored_evaluation,
 )
 from latente.evaluation.figures.restored import Restored
@@ -100,7 +100,7 @@ class MeasureLength(Measurement):
     name, holds, needs = "length", Length, ("encodes",)
 
     def compute(self, subject, found):
-        with still(subject.model, subject.seed):
+        with evaluating(subject.model, subject.seed):
             return Length(Estimate.of(subject.model(*subject.batch).latents["z"].z.norm(dim=-1)))
 
     def rows(self, value, e):

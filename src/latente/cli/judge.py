@@ -48,10 +48,10 @@ def evaluate(
     from ..runs import Run
 
     opened = Run.open(run)
-    tell(opened, measure(opened, k=k, examples=examples, split=split), as_json)
+    print_figures(opened, measure(opened, k=k, examples=examples, split=split), as_json)
 
 
-def tell(run: Run, found: Evaluation, as_json: bool) -> None:
+def print_figures(run: Run, found: Evaluation, as_json: bool) -> None:
     """Prints figures as JSON, or as a table with what they mean together."""
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
@@ -98,7 +98,7 @@ def diagnose(
 
     opened = Run.open(run)
     found = doctor.diagnose(opened, examples=examples)
-    tell(opened, found, as_json)
+    print_figures(opened, found, as_json)
     if try_them:
         folder = doctor.remedies_folder(opened)
         out.print(f"\nremedies, {steps} steps each, in {folder}:")

@@ -56,10 +56,10 @@ def is_coco(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
                 return False
-        told = coco_in(path)
+        content = coco_in(path)
     except (OSError, DataError):
         return False
-    return all(isinstance(told.get(key), list) for key in COCO)
+    return all(isinstance(content.get(key), list) for key in COCO)
 
 
 def find_captions(path: Path) -> Path | None:
@@ -140,15 +140,15 @@ def objects_in(path: Path) -> list[dict[str, Any]]:
 
 def coco_in(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(content_of(path))
+        content = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON, or a damaged one ({error}): copy or save it again.") from error
-    if not isinstance(told, dict) or not all(isinstance(told.get(key), list) for key in COCO):
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in COCO):
         raise DataError(
             f"{path} is no file of captions: a .json has the lists images and annotations of COCO; "
             "a .jsonl has an object a line."
         )
-    return told
+    return content
 
 
 def caption_of_row(row: Mapping[str, Any], key: str) -> str:
@@ -174,10 +174,10 @@ def captions_by_file(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str,
     nameless = [i for i, row in enumerate(rows, 1) if not str(row.get(key) or "").strip()]
     if nameless:
         raise DataError(f"{path}: no image is named in row {few(nameless)}: fill in the column {key}.")
-    told: dict[str, list[str]] = {}
+    by_file: dict[str, list[str]] = {}
     for row in rows:
-        told.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
-    return told
+        by_file.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
+    return by_file
 
 
 def captions_of_coco(path: Path) -> dict[str, list[str]]:
@@ -198,19 +198,19 @@ def captions_of_coco(path: Path) -> dict[str, list[str]]:
     unknown = [i for i, _ in said if i not in files]
     if unknown:
         raise DataError(f"{path}: there are captions for {few(unknown)}, which is no id among the images.")
-    told: dict[str, list[str]] = {file: [] for file in files.values()}
+    by_file: dict[str, list[str]] = {file: [] for file in files.values()}
     for i, caption in said:
-        told[files[i]].append(caption)
-    return told
+        by_file[files[i]].append(caption)
+    return by_file
 
 
-def check_captions(told: Mapping[str, Sequence[str]], path: Path) -> None:
-    if not told:
+def check_captions(by_file: Mapping[str, Sequence[str]], path: Path) -> None:
+    if not by_file:
         raise DataError(f"{path} tells of no image: write a row for each.")
-    silent = [file for file, captions in told.items() if not captions]
+    silent = [file for file, captions in by_file.items() if not captions]
     if silent:
         raise DataError(f"{path} has no caption for {few(silent)}: write some, or leave the images out.")
-    empty = [file for file, captions in told.items() if not all(captions)]
+    empty = [file for file, captions in by_file.items() if not all(captions)]
     if empty:
         raise DataError(f"{path} has an empty caption for {few(empty)}: write it, or drop the row.")
 
@@ -274,14 +274,14 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         raise DataError(f"side is the height and width of the images in pixels, at least 1, not {side}.")
     suffix = path.suffix.lower()
     if suffix == ".json":
-        told = captions_of_coco(path)
+        by_file = captions_of_coco(path)
     else:
-        told = captions_by_file(objects_in(path) if suffix == ".jsonl" else rows_of_table(path), path)
-    check_captions(told, path)
+        by_file = captions_by_file(objects_in(path) if suffix == ".jsonl" else rows_of_table(path), path)
+    check_captions(by_file, path)
     folders.need_pillow(path.parent)
-    found, others = located(list(told), path)
+    found, others = located(list(by_file), path)
     merged: dict[Path, list[str]] = {}  # one image may be named in several ways
-    for place, captions in zip(found, told.values(), strict=True):
+    for place, captions in zip(found, by_file.values(), strict=True):
         merged.setdefault(place.resolve(), []).extend(captions)
     paths = list(merged)
     if others and suffix != ".json":

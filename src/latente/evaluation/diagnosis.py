@@ -81,8 +81,8 @@ def diagnose(
     asked = {"refined": examples, "steps": steps, "baseline_steps": baseline_steps}
     subject = Subject(model, data, evaluation.split, examples=evaluation.examples, seed=seed, asked=asked)
     found = measured(subject, "diagnosis", evaluation)
-    told = tuple(findings(found))
-    return replace(found, findings=told, verdict=verdict(found, told))
+    given = tuple(findings(found))
+    return replace(found, findings=given, verdict=verdict(found, given))
 
 
 # ---------------------------------------------------------------------------------------------------- findings

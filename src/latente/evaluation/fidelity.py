@@ -36,7 +36,7 @@ from ..data.scenes import Scenes, scenes_of
 from ..data.vocabulary import Vocabulary
 from ..errors import LatenteError
 from ..trace import Model, rsample
-from .bounds import Estimate, draw, moved, still
+from .bounds import Estimate, draw, evaluating, to_model
 from .generation import generate
 from .reader import read_scenes, reader_of
 from .similarity import ssim
@@ -181,7 +181,7 @@ def fidelity(
     """
     if "captions" not in data.kind.has:
         raise LatenteError(f"{data.name} has no captions, so there is nothing for pictures to follow")
-    x, y = moved(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
+    x, y = to_model(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None
     readings: dict[str, Any] = dict.fromkeys(READINGS)
     if data.learned.scenes:
@@ -279,7 +279,7 @@ def retrieval(model: Model, x: Tensor, y: Tensor, *, draws: int = 1, seed: int =
     n = len(x)
     scores = torch.empty(n, n, dtype=torch.float64)  # of picture i by caption j
     for i in range(n):
-        with still(model, seed):
+        with evaluating(model, seed):
             terms = draw(model, x[i : i + 1].expand(n, *x.shape[1:]), y, draws, chunk=n * draws)
         bound = (
             terms.elbo if terms.weights is None else terms.weights.logsumexp(0) - math.log(len(terms.weights))

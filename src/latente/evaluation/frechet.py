@@ -47,7 +47,7 @@ from ..data.pixels import how_binarised
 from ..distributions.traits import has_mean, is_diffused, is_real, is_uniform, of_names, shown
 from ..errors import LatenteError
 from ..trace import Model
-from .bounds import Estimate, moved, place, still
+from .bounds import Estimate, device_and_dtype, evaluating, to_model
 from .features import FEATURES, feature_net, seen
 from .inception import inception_distances, need_inception
 
@@ -266,7 +266,7 @@ def contexts(model: Model, data: Data, n: int, seed: int) -> Tensor | None:
         return None
     order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
     rows = order.repeat(-(-n // len(held)))[:n]
-    return held.y[rows.to(held.y.device)].to(place(model)[0])
+    return held.y[rows.to(held.y.device)].to(device_and_dtype(model)[0])
 
 
 def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Tensor, bool]:
@@ -286,7 +286,7 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     """
     binary, y = how_binarised(data.train) != "none", contexts(model, data, n, seed)
     parts, drawn = [], False
-    with still(model, seed):
+    with evaluating(model, seed):
         takes = abilities_of(model, *one_of(model, data)).takes is not None
         for start in range(0, n, AT_ONCE):
             size = min(AT_ONCE, n - start)
@@ -303,7 +303,7 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
 
 def one_of(model: Model, data: Data) -> tuple[Tensor, Tensor | None]:
     """Returns one test example, where the model is."""
-    return moved(model, *data.test.fixed().batch(slice(0, 1)))
+    return to_model(model, *data.test.fixed().batch(slice(0, 1)))
 
 
 def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Tensor:
@@ -315,9 +315,9 @@ def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Te
     """
     held = data.test.fixed().subset(n, seed)
     binary, parts = how_binarised(data.train) != "none", []
-    with still(model, seed):
+    with evaluating(model, seed):
         for start in range(0, len(held), AT_ONCE):
-            trace = model(*moved(model, *held.batch(slice(start, start + AT_ONCE))))
+            trace = model(*to_model(model, *held.batch(slice(start, start + AT_ONCE))))
             if not trace.latents:
                 raise LatenteError("the model has no code to reconstruct from")
             if any(g.q is None for g in trace.latents.values()):

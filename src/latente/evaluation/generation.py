@@ -20,7 +20,7 @@ from ..errors import LatenteError, RunError
 from ..models import usual_guidance
 from ..runs import Run
 from ..trace import Model, rsample
-from .bounds import still
+from .bounds import evaluating
 
 __all__ = ["alternatives", "chooser", "chooser_of", "generate", "generate_images", "generated", "in_words"]
 
@@ -108,7 +108,7 @@ def generate(
         LatenteError: If the prior cannot be sampled so as to show anything.
     """
     device = next(model.parameters()).device
-    with still(model, seed):
+    with evaluating(model, seed):
         parts = []
         for rows in y.to(device).split(AT_ONCE):
             trace = model(y=rows, choose=choose)

@@ -57,7 +57,7 @@ from ..distributions.traits import (
 )
 from ..divergences import by_dimension
 from ..trace import Latent, Model, kl
-from .bounds import Estimate, at_once, moved, still
+from .bounds import Estimate, chunk_size, evaluating, to_model
 
 __all__ = ["Information", "Latents", "information", "latents", "moment_kl", "two_sample"]
 
@@ -229,7 +229,7 @@ def auc(positive: Tensor, negative: Tensor) -> Estimate:
 def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
     """Learns to tell codes from prior samples on every other row, and returns the AUC on the rest.
 
-    It draws from the global generator: seed it, or call it inside `still`.
+    It draws from the global generator: seed it, or call it inside `evaluating`.
 
     Arguments:
         codes: Draws of :math:`q(z)`, one an example, with shape :math:`(N, d)`.
@@ -276,9 +276,9 @@ def latents(model: Model, x: Tensor, y: Tensor | None = None, *, seed: int = 0) 
         y: What the model is conditioned on, with shape (N, *), or None.
         seed: The seed of the draws and of the classifier.
     """
-    with still(model, seed):
-        x, y = moved(model, x, y)
-        block = at_once(model, x, y)
+    with evaluating(model, seed):
+        x, y = to_model(model, x, y)
+        block = chunk_size(model, x, y)
         walks = [
             model(x[i : i + block], None if y is None else y[i : i + block]).latents
             for i in range(0, len(x), block)

@@ -59,8 +59,8 @@ SIGNIFICANT = 3.0  # standard errors of the difference of two bounds
 GAP = 0.5  # standard deviations of the examples' bounds: a medium effect, Cohen (1988)
 LARGE_GAP = 0.8  # a large effect, Cohen (1988)
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
-TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
-TOLD_SURELY = 0.99
+SEPARABLE = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
+SURELY_SEPARABLE = 0.99
 FEW = 0.1  # of the codes: an arbitrary line, far below what working codebooks reach
 NEAR = 1.1  # times its floor: a rate that stays there
 
@@ -273,9 +273,9 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
         return None
     low = g.auc.mean - 2 * g.auc.se
     fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean > FAKE * FAINT
-    if low > TOLD_SURELY:
+    if low > SURELY_SEPARABLE:
         return "certain"
-    return "likely" if low > TOLD or (fake and low > 0.5) else None
+    return "likely" if low > SEPARABLE or (fake and low > 0.5) else None
 
 
 def codebook_collapse(e: Evaluation) -> Finding | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data.examples import Examples
+    from ..data.numbering import CaptionNumbering
     from ..data.raw import Raw
-    from ..data.told import Told
     from ..data.vocabulary import Vocabulary
 
 
@@ -102,25 +102,25 @@ class Captions(Kind):
     ) -> Raw:
         from ..data.captions import find_captions, read_captions
 
-        told = find_captions(path) or path
+        file = find_captions(path) or path
         if label is not None:
-            raise DataError(f"{told} has captions in the place of labels: leave --label out.")
-        return read_captions(told, options.side)
+            raise DataError(f"{file} has captions in the place of labels: leave --label out.")
+        return read_captions(file, options.side)
 
     def clean(self, raw: Raw, where: str, options: CaptionOptions) -> Raw:
         from ..data.scenes import scenes_of
 
         return replace(raw, note=scenes_of(raw.scenes, "train").note) if raw.scenes else raw
 
-    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: CaptionOptions) -> Told:
-        from ..data.told import learn_words
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: CaptionOptions) -> CaptionNumbering:
+        from ..data.numbering import learn_words
 
         return learn_words(raw, rows, options.tokens)
 
-    def restored(self, recorded: Mapping[str, Any]) -> Told:
-        from ..data.told import Told
+    def restored(self, recorded: Mapping[str, Any]) -> CaptionNumbering:
+        from ..data.numbering import CaptionNumbering
 
-        return Told(self.vocabulary(recorded), recorded["scenes"])
+        return CaptionNumbering(self.vocabulary(recorded), recorded["scenes"])
 
     def vocabulary(self, recorded: Mapping[str, Any]) -> Vocabulary:
         from ..data.vocabulary import Vocabulary
@@ -130,43 +130,43 @@ class Captions(Kind):
     def record(self, data: Data) -> dict[str, Any]:
         from ..data.pixels import how_binarised
 
-        learned: Told = data.learned
+        learned: CaptionNumbering = data.learned
         return {
             "captions": learned.vocabulary.spec,
             "scenes": learned.scenes,
             "binarise": how_binarised(data.train),
         }
 
-    def encoded(self, raw: Raw, learned: Told) -> Raw:
-        from ..data.told import numbered_captions
+    def encoded(self, raw: Raw, learned: CaptionNumbering) -> Raw:
+        from ..data.numbering import numbered_captions
 
         return numbered_captions(raw, learned.vocabulary) if raw.captions else raw
 
-    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Told) -> Examples:
-        from ..data.told import caption_examples
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: CaptionNumbering) -> Examples:
+        from ..data.numbering import caption_examples
 
         return caption_examples(raw, rows)
 
     def finished(self, data: Data) -> Data:
-        from ..data.told import composed_afresh
+        from ..data.numbering import composed_afresh
 
         return composed_afresh(data) if data.learned.scenes else data
 
     def taken(self, data: Data, options: CaptionOptions, recorded: Mapping[str, Any] | None = None) -> Data:
         """Takes the names of the classes of images for captions, numbered as the recipe's encoder of captions reads them."""
-        from ..data.told import check_wordpieces, told_by_class
+        from ..data.numbering import captions_of_classes, check_wordpieces
         from ..data.vocabulary import Vocabulary
 
         if data.kind.name == "images":
             known = Vocabulary.minilm() if options.tokens == "minilm" else None
             known = known if recorded is None else Vocabulary(recorded["captions"])
-            return told_by_class(data, self, known)
+            return captions_of_classes(data, self, known)
         if data.kind is self and options.tokens == "minilm":
             check_wordpieces(data)
         return data
 
     def answers(self, data: Data) -> dict[str, Any]:
-        learned: Told = data.learned
+        learned: CaptionNumbering = data.learned
         y = data.train.y
         assert y is not None
         return super().answers(data) | {"vocabulary": len(learned.vocabulary), "caption_length": y.shape[-1]}
@@ -185,11 +185,11 @@ class Captions(Kind):
 
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Numbers captions as a run did; the names of classes are captions where there are no others."""
+        from ..data.numbering import class_captions
         from ..data.pixels import seen_like
-        from ..data.told import spoken
 
         if not raw.captions and raw.y is not None:
-            texts = spoken(raw.classes, source)
+            texts = class_captions(raw.classes, source)
             raw = replace(raw, captions=tuple((texts[i],) for i in raw.y.tolist()))
         learned = self.restored(about["learned"])
         raw = self.encoded(replace(raw, y=None), learned)

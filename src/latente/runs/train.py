@@ -26,7 +26,7 @@ from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from .build import kind_of, plan_for, seed, try_on
-from .labels import few, half_told, restricted
+from .labels import balanced_subset, hide_labels, restricted
 from .run import RECORD, SPLIT, Run
 
 EVENTS, PRETRAINING = "events.jsonl", "pretraining"
@@ -98,14 +98,14 @@ def train(
         shares: dict[str, Any] = {"validation": validation, "test": test, "seed": chosen.seed}
         loaded = data.load(source, label=label, reads=entry.reads, **shares, **how)
         if base is not None:
-            loaded = like(loaded, base)
+            loaded = same_data(loaded, base)
     if base is not None and wanted is not None:
         loaded = wanted.taken(loaded, options_of(wanted, {**how, **of_recipe}))
     plan = plan_for(entry, loaded, asked, made, chosen)
     loaded = loaded.kind.prepared(loaded, plan)
     if plan.labels is not None:
-        choose = half_told if plan.unlabelled else restricted
-        loaded = choose(loaded, few(loaded.train, plan.labels, chosen.seed))
+        choose = hide_labels if plan.unlabelled else restricted
+        loaded = choose(loaded, balanced_subset(loaded.train, plan.labels, chosen.seed))
     if base is None:
         try_on(plan, loaded.train, recipe)
     assert plan.model.made_by is not None
@@ -150,7 +150,7 @@ def opened_base(recipe: Recipe[...], of: Path | str | None) -> Run | None:
     return Run.open(of)
 
 
-def like(loaded: Data, base: Run) -> Data:
+def same_data(loaded: Data, base: Run) -> Data:
     """Holds data against that of the run to build on: the same data keeps its split, other data must be read as it was.
 
     Raises:

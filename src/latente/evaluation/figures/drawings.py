@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ...distributions.strokes import as_strokes, lengths_of
-from ..bounds import at_once, still
+from ..bounds import chunk_size, evaluating
 from ..finding import Figure
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -85,8 +85,8 @@ def charged(subject: Subject) -> tuple[float, int]:
     """Returns what the pen costs in the rows that pad drawings, and the dimensions of the code."""
     model, x = subject.model, subject.batch[0]
     padding = torch.zeros(())
-    with still(model, subject.seed):
-        for rows in x.split(at_once(model, x, None)):
+    with evaluating(model, subject.seed):
+        for rows in x.split(chunk_size(model, x, None)):
             trace = model(rows)
             likelihood = as_strokes(trace.likelihood)
             pens = likelihood.costs(rows, padded=True)[1] - likelihood.costs(rows)[1]

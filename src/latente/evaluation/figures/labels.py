@@ -28,7 +28,7 @@ from ...data import Data, Examples
 from ...errors import DataError, TrainingError
 from ...models.labels import label_law
 from ...trace import Model
-from ..bounds import Estimate, moved, still
+from ..bounds import Estimate, evaluating, to_model
 from ..finding import Figure, Finding, Split, nats, share
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -196,9 +196,9 @@ def classify(
     seen = data.train.fixed()
     if held.y is None or seen.y is None:
         raise DataError(f"{data.name} has no labels, so nothing tells whether a classifier is right")
-    if seen.told is not None:
-        told = seen.told.to(seen.y.device)
-        seen = replace(seen, x=seen.x[told], y=seen.y[told])
+    if seen.labelled is not None:
+        labelled = seen.labelled.to(seen.y.device)
+        seen = replace(seen, x=seen.x[labelled], y=seen.y[labelled])
     assert seen.y is not None
     seen_y = seen.y.cpu()
     scores, y = log_probabilities(model, held), held.y.cpu()
@@ -221,8 +221,8 @@ def classify(
 
 def is_chosen_by_bound(model: Model, examples: Examples) -> bool:
     """Tells whether validation judged the weights by a bound, which reads no labels."""
-    with still(model, 0):
-        return abilities_of(model, *moved(model, *examples.batch(slice(0, 1)))).scores
+    with evaluating(model, 0):
+        return abilities_of(model, *to_model(model, *examples.batch(slice(0, 1)))).scores
 
 
 def log_probabilities(model: Model, examples: Examples) -> Tensor:
@@ -234,9 +234,9 @@ def log_probabilities(model: Model, examples: Examples) -> Tensor:
     law = label_law(model)
     if law is None:
         raise ValueError(f"a {type(model).__name__} infers no labels: give a model with a classifier")
-    with still(model, 0):
+    with evaluating(model, 0):
         batches = (examples.batch(slice(i, i + BLOCK)) for i in range(0, len(examples), BLOCK))
-        logits = [law(moved(model, x, None)[0]).logits for x, _ in batches]
+        logits = [law(to_model(model, x, None)[0]).logits for x, _ in batches]
     return torch.cat(logits).double().log_softmax(1).cpu()
 
 

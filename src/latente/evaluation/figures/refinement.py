@@ -16,7 +16,7 @@ from typing import Any
 from ...data import Examples
 from ...objectives import refine
 from ...trace import Model, kl
-from ..bounds import Estimate, draw, importance_weighted, moved, still
+from ..bounds import Estimate, draw, evaluating, importance_weighted, to_model
 from ..finding import Absent, Figure, nats
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -79,13 +79,13 @@ def refinable(model: Model, examples: Examples, steps: int, seed: int) -> Refine
     Raises:
         ValueError: If the posterior cannot be refined.
     """
-    x, y = moved(model, *examples.batch(slice(None)))
+    x, y = to_model(model, *examples.batch(slice(None)))
     fixed = copy.deepcopy(model).requires_grad_(False)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         better = refine(fixed, x, y, steps)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         before = draw(fixed, x, y, DRAWS)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         ((name, q),) = better.items()
         trace = fixed(y=y, size=(DRAWS, len(x)), given={name: q.expand((DRAWS, len(x)))})
         (g,) = trace.latents.values()

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from ...distributions.traits import has_mean, is_diffused, shown
 from ...trace import rsample
-from ..bounds import Estimate, at_once, still
+from ..bounds import Estimate, chunk_size, evaluating
 from ..finding import Absent, Figure
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -75,11 +75,11 @@ def alike(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Compares images with the means of the likelihood: PSNR and, of images that are large enough, SSIM."""
     model, (x, y) = subject.model, subject.batch
-    with still(model, subject.seed):
-        block = at_once(model, x, y)
+    with evaluating(model, subject.seed):
+        block = chunk_size(model, x, y)
     ratios, similarities = [], []
     large = min(x.shape[-2:]) > 2 * REACH
-    with still(model, subject.seed):
+    with evaluating(model, subject.seed):
         for i in range(0, len(x), block):
             rows = x[i : i + block]
             trace = model(rows, None if y is None else y[i : i + block], choose=choose)

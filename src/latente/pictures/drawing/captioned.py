@@ -20,7 +20,7 @@ from torch import Tensor
 from ...abilities import taken
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...evaluation.generation import alternatives, chooser, chooser_of, generated, in_words
 from ...models import usual_guidance
 from ...models.looks import canvases as canvases_of
@@ -126,7 +126,7 @@ def steps_of(model: Model, y: Tensor | None, n: int, seed: int) -> Steps:
     """Draws n images of one caption, and keeps every step."""
     walk = canvases_of(model)
     assert walk is not None
-    with still(model, seed):
+    with evaluating(model, seed):
         found = list(walk(Trace((n,)), None if y is None else y.expand(n, -1)))
         shown = torch.stack([likelihood.mean for likelihood, _ in found])
     read = [words[0] for _, words in found if words is not None]
@@ -233,19 +233,19 @@ class Animation:
     @property
     def values(self) -> Mapping[str, np.ndarray]:
         """The canvases, and the attention to each word where there is a caption."""
-        return self.still.values
+        return self.side_by_side.values
 
     @property
     def layout(self) -> Layout:
         """How it stands in a page."""
-        return self.still.layout
+        return self.side_by_side.layout
 
     def html(self, prefix: str = "p") -> str:
         """Returns what stands in a page: the canvases side by side, as an `<svg>`."""
-        return self.still.svg(prefix)
+        return self.side_by_side.svg(prefix)
 
     @cached_property
-    def still(self) -> Picture:
+    def side_by_side(self) -> Picture:
         """The canvases side by side, with the words below."""
         steps = Steps(self.steps.canvases[:, : self.most], self.steps.words)
         tiles = pixels(np.moveaxis(steps.canvases, 0, 1))
@@ -262,7 +262,7 @@ class Animation:
         """
         path = Path(path)
         if path.suffix.lower() != ".gif":
-            return self.still.save(path, animate=animate)
+            return self.side_by_side.save(path, animate=animate)
         image_of = need("PIL.Image")
         tall = 30 if self.words else 0
         frames = []

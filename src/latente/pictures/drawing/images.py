@@ -27,7 +27,7 @@ from ...distributions.traits import (
     quantiles,
 )
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Latent, Model
 from .canvas import Picture, lay_out
 from .codes import (
@@ -68,7 +68,7 @@ def interpolations(model: Model, data: Data, rows: int, steps: int, seed: int) -
     r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`; on spheres arcs."""
     x, y = pairs(model, data, rows, seed)
     rows = len(x) // 2
-    with still(model, seed):
+    with evaluating(model, seed):
         trace, codes = means_of(model, x, y)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
         given = {name: line(codes[name], t, g.p) for name, g in trace.latents.items()}
@@ -148,7 +148,7 @@ def traversals(
 ) -> Picture:
     """Moves one latent dimension at a time around a test example's code, the most active dimension first."""
     x, y = examples(model, data, 1, seed, index_of(data, label))
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = encode(model, *examples(model, data, MEASURED, seed))
         first = model(x, y)
         own = first.latents[codes.name]
@@ -189,7 +189,7 @@ def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | Non
     takes, chosen = conditions(model, data, label)
     chosen = 0 if takes and chosen is None else chosen
     context = None if chosen is None else labels_of(chosen, 1, x)
-    with still(model, seed):
+    with evaluating(model, seed):
         first = model(x[:1], None if y is None else y[:1])
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...abilities import taken
 from ...data import Data
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Model
 from ..options import Resample
 from .canvas import Picture, lay_out
@@ -29,7 +29,7 @@ ROWS = 8
 def levels(model: Model, data: Data, n: int, seed: int, resample: Resample) -> Picture:
     """Shows test examples with more and more of their groups resampled from the prior."""
     x, y = examples(model, data, n, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         trace = model(x, y)
         names = list(trace.latents)
         kept = {name: g.z for name, g in trace.latents.items()}

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...evaluation.similarity import psnr
 from ...models import looks
 from ...trace import Model
@@ -37,7 +37,7 @@ def denoised(model: Model, data: Data, corrupt: Callable[[Tensor], Tensor], n: i
     Above each stands the PSNR of both, of images in [0, 1]; corrupted ones are clipped to [0, 1] first, as they are seen.
     """
     x, y = examples(model, data, max(n, MEASURED), seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         noisy = corrupt(x)
         codes = means_of(model, noisy, y)[1]
         clean = images(model(y=y, size=len(x), given=codes).likelihood)
@@ -73,7 +73,7 @@ def chains(model: Model, data: Data, n: int, steps: Sequence[int], seed: int) ->
         )
     x, _ = examples(model, data, n, seed)
     start = x.flatten(1)
-    with still(model, seed):
+    with evaluating(model, seed):
         both = torch.cat([start, found.noise(start)])
         seen = torch.stack([both, *found.visited(both, steps)], 1)
     shown = seen.unflatten(-1, data.shape).float().cpu().numpy()

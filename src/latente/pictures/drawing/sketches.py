@@ -20,7 +20,7 @@ from torch import Tensor
 from ...data import Data, read
 from ...distributions.strokes import as_strokes, lengths_of
 from ...errors import LatenteError
-from ...evaluation.bounds import moved, still
+from ...evaluation.bounds import evaluating, to_model
 from ...trace import Model, Trace
 from .codes import cold, examples, mean_of
 from .ink import Drawing, Sheet
@@ -75,7 +75,7 @@ def samples(
     model: Model, data: Data, n: int, seed: int, temperature: float, point_temperature: float
 ) -> Sheet:
     r"""Draws :math:`z \sim p(z)` and drawings from :math:`p(x | z)`."""
-    with still(model, seed):
+    with evaluating(model, seed):
         trace = model(size=n, choose=cold(temperature))
         if temperature != 1 and not trace.latents:
             raise LatenteError(
@@ -97,7 +97,7 @@ def reconstructions(
 ) -> Sheet:
     r"""Shows drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`."""
     x = chosen(model, data, n, seed, drawings, rescale)
-    with still(model, seed):
+    with evaluating(model, seed):
         means = {name: mean_of(g) for name, g in model(x).latents.items()}
         rows = [
             of_data(x, data),
@@ -118,7 +118,7 @@ def chosen(model: Model, data: Data, n: int, seed: int, given: Given, rescale: b
     """
     if given is not None:
         x = given if isinstance(given, Tensor) else read_drawings(data, given, rescale)
-        return moved(model, x[:n], None)[0]
+        return to_model(model, x[:n], None)[0]
     if rescale:
         raise LatenteError("--rescale is of drawings of yours: name them with --drawings")
     if not len(data.test):
@@ -153,7 +153,7 @@ def interpolations(
         raise LatenteError(
             f"drawings are {len(x)}: give {'four, one a corner' if corners else 'two, or more pairs'}"
         )
-    with still(model, seed):
+    with evaluating(model, seed):
         z = mean_of(model(x).latents[GROUP])
         t = torch.linspace(0, 1, steps, device=z.device, dtype=z.dtype).view(1, -1, 1)
         left, right = z[::2], z[1::2]
@@ -183,7 +183,7 @@ def interpolations(
 def temperatures(model: Model, data: Data, rows: int, steps: int, seed: int) -> Sheet:
     """Draws the same codes at temperatures from 0.1 to 1."""
     taus = np.linspace(0.1, 1.0, steps)
-    with still(model, seed):
+    with evaluating(model, seed):
         z = {name: g.z for name, g in model(size=rows).latents.items()}
         columns = [drawn(model(size=rows, given=z), data, float(tau)) for tau in taus]
     note = f"{data.benchmark} · {'one code a row, ' if z else ''}points at growing τ, seed {seed}"
@@ -206,7 +206,7 @@ def completions(
     keep = 1.0 if whole else 0.5 if keep is None else keep
     x = chosen(model, data, n, seed, drawings, rescale)
     found = []
-    with still(model, seed):
+    with evaluating(model, seed):
         for drawing, length in zip(x, lengths_of(x).tolist()):
             given = max(1, round(keep * length))
             if given >= drawing.shape[0] - 1:
@@ -228,7 +228,7 @@ def analogy(
     x = chosen(model, data, 3 * rows, seed, drawings, rescale)
     if len(x) < 3 or len(x) % 3:
         raise LatenteError(f"drawings are {len(x)}: give three, a, b and c, or more threes")
-    with still(model, seed):
+    with evaluating(model, seed):
         z = mean_of(model(x).latents[GROUP]).unflatten(0, (-1, 3))
         moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
         answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)
