@@ -138,13 +138,13 @@ class Waveforms(Kind):
     def read(
         self, path: Path, options: WaveOptions, label: str | None = None, columns: Sequence[str] = ()
     ) -> Any:
-        from latente.data.raw import Raw, labels
+        from latente.data.raw import Raw, numbered_labels
 
         self.refuse_label(path, label)
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 x, y = file["clips"], dict(file).get("y")
-            numbers, classes = (None, ()) if y is None else labels(y, str(path))
+            numbers, classes = (None, ()) if y is None else numbered_labels(y, str(path))
             return Raw(x.astype(np.float32)[:, None], numbers, self.name, classes)
         with wave.open(str(path)) as file:
             if file.getframerate() != options.rate:

@@ -28,7 +28,7 @@ from latente.evaluation import (
     evaluation_of,
     stored_evaluation,
 )
-from latente.evaluation.figures.restored import Restored
+from latente.evaluation.figures.restored import ReconstructionSimilarity
 from latente.kinds import KINDS
 from test_recipes import batch, plan_of, shape_for
 
@@ -222,6 +222,6 @@ def test_values_are_small_frozen_records():
 
 
 def test_a_part_that_is_missing_says_so_in_its_row():
-    value = Restored(Estimate(20.0, 0.1), Estimate(19.0, 0.1), None, None)
+    value = ReconstructionSimilarity(Estimate(20.0, 0.1), Estimate(19.0, 0.1), None, None)
     rows = FIGURES["restored"].rows(value, Evaluation("b", "test", 2, {}))
     assert "smaller than its window of 11 x 11" in list(rows)[1].value

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from latente import report, runs
 from latente.cli import app
 from latente.data import load, read
-from latente.data.folders import fitted, survey
+from latente.data.folders import prepared_image, survey
 from latente.errors import DataError
 from latente.evaluation import evaluate
 from latente.pictures.drawing.preview import preview
@@ -86,7 +86,7 @@ def test_every_kind_becomes_a_square(folder):
 def test_grey_on_demand(folder):
     data = load(folder, side=16, grey=True)
     assert data.shape == (1, 16, 16) and "became" not in data.note
-    assert (fitted(folder / "cat" / "0.png", 16, grey=True) == round(0.299 * 200)).all()
+    assert (prepared_image(folder / "cat" / "0.png", 16, grey=True) == round(0.299 * 200)).all()
     with pytest.raises(DataError, match="give --side 64"):
         load(folder, grey=True)
 

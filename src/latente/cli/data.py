@@ -10,7 +10,7 @@ import typer
 
 from ..data.kind import sources
 from ..kinds import KINDS
-from .app import out, show_table
+from .app import out, print_lines
 from .options import with_options
 
 
@@ -31,15 +31,15 @@ def show_data(
     """Lists the data sets that have a name; or says what one, a file or a folder holds, and shows what a model sees of it."""
     known = sources()
     if source is None:
-        show_table(known)
+        print_lines(known)
         return
     from .. import data
-    from ..data.loading import chosen
+    from ..data.loading import options_of
 
     options = {n: v for n, v in given.items() if v is not None}
     folder = Path(source).expanduser()
     for kind in KINDS.values() if source not in known and folder.exists() else ():
-        found = kind.survey(folder, chosen(kind, options))
+        found = kind.survey(folder, options_of(kind, options))
         if found is not None:
             for line in found.lines:
                 out.print(line, markup=False)

@@ -65,7 +65,7 @@ def show_evaluation(run: Run, found: Evaluation) -> None:
     rows = [[figure.name, figure.value] for figure in figures(found)]
     rows += [[name.replace("_", " "), f"none: {why}"] for name, why in found.absent.items()]
     out.print(f"{run.title}, {found.examples} {found.split} examples")
-    show_table(rows)
+    print_table(rows)
     out.print(f"\n{found.verdict}", markup=False)
     for finding in found.findings:
         out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
@@ -73,7 +73,7 @@ def show_evaluation(run: Run, found: Evaluation) -> None:
             out.print(f"  {command}", markup=False)
 
 
-def show_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: Sequence[str] = ()) -> None:
     """Prints rows; under a header numbers stand to the right, in columns that are not named as of the left."""
     table = Table(box=None, show_header=bool(header), padding=(0, 2, 0, 0))
     for name in header:
@@ -144,7 +144,7 @@ def show_rows(rows: list[Row]) -> None:
         ]
         for row in rows
     ]
-    show_table(figures, header, left=("run", "problem"))
+    print_table(figures, header, left=("run", "problem"))
     benchmarks = sorted({row.benchmark for row in rows})
     if len(benchmarks) > 1:
         out.print(f"these are of different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
@@ -203,7 +203,7 @@ def fidelity(
     for name, value in found.items():
         if table := measurements()[name].table(value):
             if table.rows:
-                show_table(table.rows, table.header, left=table.header[:1])
+                print_table(table.rows, table.header, left=table.header[:1])
             for line in table.lines:
                 out.print(line, markup=False)
 

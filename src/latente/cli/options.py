@@ -39,11 +39,11 @@ TopP = Annotated[float, typer.Option(min=0, max=1, help="mass of the likeliest c
 def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     """Makes an option of the command line of an annotated parameter; `None` stands for "not given"."""
     about = next(note for note in typing.get_args(annotation) if isinstance(note, FieldInfo))
-    shown = written(default)
+    shown = as_typed(default)
     help_text = f"{about.description}" + (f" [default: {shown}]" if shown else "")
     flag = f"--{name.replace('_', '-')}"
     return keyword(
-        name, plain(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
+        name, typed_as(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
     )
 
 
@@ -54,7 +54,7 @@ def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter
     )
 
 
-def plain(annotation: Any) -> Any:
+def typed_as(annotation: Any) -> Any:
     """Returns the type that is typed for an annotated parameter: a number, a flag, one of some words, or text."""
     kind = typing.get_args(annotation)[0]
     simple = {arg for arg in typing.get_args(kind) if arg is not type(None)}
@@ -62,7 +62,7 @@ def plain(annotation: Any) -> Any:
     return only if only in (int, float, bool, str) or typing.get_origin(only) is Literal else str
 
 
-def written(default: Any) -> str:
+def as_typed(default: Any) -> str:
     """Writes a default as it would be typed; nothing where there is none."""
     if isinstance(default, list | tuple):
         return ",".join(map(str, default))

@@ -114,7 +114,7 @@ def tell_classes(
 
     from .. import codes
     from ..data.table_files import write_table
-    from ..evaluation.figures.labels import error_of, table_of
+    from ..evaluation.figures.labels import confusion_table, error_of
     from ..evaluation.finding import share
     from ..runs import Run
 
@@ -133,7 +133,7 @@ def tell_classes(
     assert held.y is not None
     taken = torch.as_tensor(codes.classify(opened.model, held, classes, draws, seed)["class"])
     y = held.y.cpu()
-    show_confusion(table_of(y, taken, len(classes)), classes)
+    show_confusion(confusion_table(y, taken, len(classes)), classes)
     how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
     out.print(f"error {share(error_of(y, taken))} on {len(taken):,} {split} examples, by {how}")
 

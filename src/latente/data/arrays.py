@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .raw import Raw, few, interpret, join
+from .raw import Raw, first_few, interpret, join
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
 
@@ -120,7 +120,9 @@ def texts_of(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...
     rows = [tuple(t.strip() for t in row if t.strip()) for row in x.reshape(n, -1).tolist()]
     empty = [i for i, row in enumerate(rows, 1) if not row]
     if empty:
-        raise DataError(f"{where}: {key} is empty in row {few(empty)}: write a caption, or drop the image.")
+        raise DataError(
+            f"{where}: {key} is empty in row {first_few(empty)}: write a caption, or drop the image."
+        )
     return rows
 
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import folders
-from .raw import Raw, few, interpret
+from .raw import Raw, first_few, interpret
 
 __all__ = ["NAMES", "find_captions", "read_captions"]
 
@@ -80,7 +80,7 @@ def find_captions(path: Path) -> Path | None:
     found = found or [p for p in sorted(path.glob("*.json")) if is_coco(p)]
     if len(found) > 1:
         raise DataError(
-            f"{path} has more than one file of captions ({few([p.name for p in found])}): give the path of the one to use."
+            f"{path} has more than one file of captions ({first_few([p.name for p in found])}): give the path of the one to use."
         )
     return found[0] if found else None
 
@@ -167,13 +167,13 @@ def captions_by_file(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str,
     key = next((n for n in FILE_COLUMNS if n in names), None)
     if key is None:
         raise DataError(
-            f"{path} does not name its images: give it a column {few(FILE_COLUMNS)} and a column caption"
-            + (f"; it has {few(list(names))}." if names else ".")
+            f"{path} does not name its images: give it a column {first_few(FILE_COLUMNS)} and a column caption"
+            + (f"; it has {first_few(list(names))}." if names else ".")
         )
     text = next((n for n in TEXT_COLUMNS if n in names), None)
     nameless = [i for i, row in enumerate(rows, 1) if not str(row.get(key) or "").strip()]
     if nameless:
-        raise DataError(f"{path}: no image is named in row {few(nameless)}: fill in the column {key}.")
+        raise DataError(f"{path}: no image is named in row {first_few(nameless)}: fill in the column {key}.")
     by_file: dict[str, list[str]] = {}
     for row in rows:
         by_file.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
@@ -197,7 +197,9 @@ def captions_of_coco(path: Path) -> dict[str, list[str]]:
         raise DataError(f"{path} has no captions among its annotations: take COCO's captions_*.json.")
     unknown = [i for i, _ in said if i not in files]
     if unknown:
-        raise DataError(f"{path}: there are captions for {few(unknown)}, which is no id among the images.")
+        raise DataError(
+            f"{path}: there are captions for {first_few(unknown)}, which is no id among the images."
+        )
     by_file: dict[str, list[str]] = {file: [] for file in files.values()}
     for i, caption in said:
         by_file[files[i]].append(caption)
@@ -209,10 +211,12 @@ def check_captions(by_file: Mapping[str, Sequence[str]], path: Path) -> None:
         raise DataError(f"{path} tells of no image: write a row for each.")
     silent = [file for file, captions in by_file.items() if not captions]
     if silent:
-        raise DataError(f"{path} has no caption for {few(silent)}: write some, or leave the images out.")
+        raise DataError(
+            f"{path} has no caption for {first_few(silent)}: write some, or leave the images out."
+        )
     empty = [file for file, captions in by_file.items() if not all(captions)]
     if empty:
-        raise DataError(f"{path} has an empty caption for {few(empty)}: write it, or drop the row.")
+        raise DataError(f"{path} has an empty caption for {first_few(empty)}: write it, or drop the row.")
 
 
 def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
@@ -226,7 +230,7 @@ def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     outside = [file for file in files if not (root / file).resolve().is_relative_to(root)]
     if outside:
         raise DataError(
-            f"{path} names {few(outside)}, outside of its own folder: move it beside the images, or below."
+            f"{path} names {first_few(outside)}, outside of its own folder: move it beside the images, or below."
         )
     for file in files:
         exact, tail = path.parent / file, Path(file).parts
@@ -237,20 +241,20 @@ def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
             out.append(near[0])
         elif near:
             raise DataError(
-                f"{path}: {file} may be {few([str(p.relative_to(path.parent)) for p in near])}: write the folder too."
+                f"{path}: {file} may be {first_few([str(p.relative_to(path.parent)) for p in near])}: write the folder too."
             )
         else:
             missing.append(file)
     if missing:
-        raise DataError(f"{path} tells of {few(missing)}, not to be found in {path.parent} or below.")
+        raise DataError(f"{path} tells of {first_few(missing)}, not to be found in {path.parent} or below.")
     found = {p.resolve() for p in out}
     return out, [p for p in here if p.resolve() not in found]
 
 
 def squares(paths: Sequence[Path], side: int) -> np.ndarray:
-    x = folders.square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
+    x = folders.square(folders.pixels_of(paths[0]), side)[None].repeat(len(paths), 0)
     for i, path in enumerate(paths[1:], 1):
-        square = folders.square(folders.pixels(path), side)
+        square = folders.square(folders.pixels_of(path), side)
         if square.dtype != x.dtype:
             raise DataError(f"{paths[0]} and {path} are of 8 and 16 bits: save all images alike.")
         if square.shape[2] > x.shape[3]:
@@ -285,7 +289,7 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         merged.setdefault(place.resolve(), []).extend(captions)
     paths = list(merged)
     if others and suffix != ".json":
-        left_out = few([str(p.relative_to(path.parent)) for p in others])
+        left_out = first_few([str(p.relative_to(path.parent)) for p in others])
         raise DataError(f"{path} has no caption for {left_out}: write some, or move the images away.")
     x = (
         folders.stack(paths, "give --side 32 to crop and shrink them all to 32x32, or ")

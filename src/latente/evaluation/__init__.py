@@ -16,13 +16,13 @@ from .bounds import (
 )
 from .codecs import lossless_bits
 from .diagnosis import diagnose
-from .fidelity import Colours, Fidelity, Reading, Retrieval, colour_flips, fidelity, retrieval
+from .fidelity import Colours, Fidelity, ReadingAccuracy, Retrieval, colour_flips, fidelity, retrieval
 from .figures import FIGURES
 from .figures.labels import Classification, classify, log_probabilities
 from .finding import Absent, Figure, Finding
 from .frechet import Distance, Neighbours, SampleQuality, frechet_distance, sample_quality
 from .generation import alternatives, chooser, chooser_of, generate, generate_images, generated
-from .latents import Information, Latents, information, latents, moment_kl, two_sample
+from .latents import InformationBounds, Latents, information, latents, moment_kl, two_sample
 from .measurement import Measurement
 from .record import Evaluation
 from .results import (
@@ -51,11 +51,11 @@ __all__ = [
     "Fidelity",
     "Figure",
     "Finding",
-    "Information",
+    "InformationBounds",
     "Latents",
     "Measurement",
     "Neighbours",
-    "Reading",
+    "ReadingAccuracy",
     "Retrieval",
     "SampleQuality",
     "Scores",

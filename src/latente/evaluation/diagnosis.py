@@ -44,9 +44,9 @@ from .finding import Finding
 from .finding import interval as show
 from .record import Evaluation
 from .subject import Subject
-from .verdicts import FAINT, is_unfinished, unused, verdict
+from .verdicts import FAINT, ignores_code, is_unfinished, verdict
 
-__all__ = ["diagnose", "findings"]
+__all__ = ["diagnose", "explained_findings"]
 
 LAG = 0.5  # nats of amortisation gap that count
 SHARE = 0.25  # of the whole gap of the bound that counts
@@ -81,7 +81,7 @@ def diagnose(
     asked = {"refined": examples, "steps": steps, "baseline_steps": baseline_steps}
     subject = Subject(model, data, evaluation.split, examples=evaluation.examples, seed=seed, asked=asked)
     found = measured(subject, "diagnosis", evaluation)
-    given = tuple(findings(found))
+    given = tuple(explained_findings(found))
     return replace(found, findings=given, verdict=verdict(found, given))
 
 
@@ -91,7 +91,7 @@ def diagnose(
 def is_idle(d: Evaluation) -> bool:
     """Tells whether the decoder does as well, or nearly so, with the code of another example."""
     other = d["shuffle"].other
-    return other.mean <= max(2 * other.se, LAG) or unused(d) or d["bound"].rate.mean < FAINT
+    return other.mean <= max(2 * other.se, LAG) or ignores_code(d) or d["bound"].rate.mean < FAINT
 
 
 def lags(d: Evaluation) -> bool:
@@ -118,7 +118,7 @@ def parked(d: Evaluation) -> list[int]:
     return found
 
 
-def is_autoregressive(d: Evaluation) -> bool:
+def has_autoregressive_likelihood(d: Evaluation) -> bool:
     return d["likelihood"].autoregressive
 
 
@@ -148,7 +148,7 @@ def no_information(d: Evaluation) -> Finding | None:
     saved = codeless.saved
     if not is_idle(d) or lags(d) or saved.mean > max(LAG, 2 * saved.se):
         return None
-    if is_autoregressive(d):
+    if has_autoregressive_likelihood(d):
         return None
     return Finding(
         "no information to encode",
@@ -188,7 +188,7 @@ def encoder_lags(d: Evaluation) -> Finding | None:
 
 def decoder_too_strong(d: Evaluation) -> Finding | None:
     is_explained = uniform_directions(d) is not None or uninformative_rate(d) is not None
-    if not is_idle(d) or lags(d) or not is_autoregressive(d) or is_explained:
+    if not is_idle(d) or lags(d) or not has_autoregressive_likelihood(d) or is_explained:
         return None
     saved = d["codeless"].saved if "codeless" in d else None
     said = (
@@ -252,7 +252,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 )
 
 
-def findings(d: Evaluation) -> Iterator[Finding]:
+def explained_findings(d: Evaluation) -> Iterator[Finding]:
     """Lists causes first; what the evaluation says of a code that is not used gives way to the reason why."""
     known = d.findings
     early = ("beta unfinished", "sigma too small", "not a generative model")

@@ -24,7 +24,7 @@ from .bounds import evaluating
 
 __all__ = ["alternatives", "chooser", "chooser_of", "generate", "generate_images", "generated", "in_words"]
 
-AT_ONCE = 256  # images
+IMAGES_PER_PASS = 256  # images
 MOST = 1000  # captions of one call
 MANY = 100_000  # images of one call
 STEERING = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}  # a model's own way
@@ -110,7 +110,7 @@ def generate(
     device = next(model.parameters()).device
     with evaluating(model, seed):
         parts = []
-        for rows in y.to(device).split(AT_ONCE):
+        for rows in y.to(device).split(IMAGES_PER_PASS):
             trace = model(y=rows, choose=choose)
             if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
                 raise LatenteError(

@@ -25,7 +25,7 @@ from .bounds import Draws, chunk_size, default_draws, draw, evaluating, to_model
 from .finding import Split
 from .latents import Latents, latents
 
-__all__ = ["Decoded", "Exchange", "Subject"]
+__all__ = ["DecodedExamples", "Exchange", "Subject"]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 DRAWS = 8  # of the posterior for the bound on training data
@@ -34,7 +34,7 @@ BATCH = 128
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedExamples:
     """Holds log p(x|z) of each example, its squared error, the codes and sigma they came from, and the law of some of them."""
 
     log_likelihood: Tensor
@@ -48,10 +48,10 @@ class Decoded:
 class Exchange:
     """Holds examples decoded from their own codes, from each other's and from draws of the prior; and training examples."""
 
-    own: Decoded
-    other: Decoded | None
-    prior: Decoded | None
-    train: Decoded
+    own: DecodedExamples
+    other: DecodedExamples | None
+    prior: DecodedExamples | None
+    train: DecodedExamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,16 +156,16 @@ class Subject:
         """What the decoder makes of the examples' own codes and of others."""
         model, held = self.model, self.batch
         with evaluating(model, self.seed):
-            own = decode(model, *held)
+            own = decode_examples(model, *held)
             other = prior = None
             if own.codes:
                 order = torch.randperm(len(own.log_likelihood), device=own.log_likelihood.device)
                 another = torch.empty_like(order)
                 another[order] = order.roll(1)
-                other = decode(model, *held, codes={n: g.z[another] for n, g in own.codes.items()})
+                other = decode_examples(model, *held, codes={n: g.z[another] for n, g in own.codes.items()})
                 if all(can_sample(g.p) and not is_diffused(g.p) for g in own.codes.values()):
-                    prior = decode(model, *held, codes={})
-            return Exchange(own, other, prior, decode(model, *self.train_batch))
+                    prior = decode_examples(model, *held, codes={})
+            return Exchange(own, other, prior, decode_examples(model, *self.train_batch))
 
     @cached_property
     def walks(self) -> list[Mapping[str, Latent]]:
@@ -193,7 +193,9 @@ def check(terms: Draws, split: str) -> None:
         )
 
 
-def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
+def decode_examples(
+    model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None
+) -> DecodedExamples:
     """Passes once over the examples: with codes of their own, or given ones, or (given none) draws of the prior."""
     block = chunk_size(model, x, y)
     scores, squares, drawn, variances = [], [], [], []
@@ -216,7 +218,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
     groups = {
         name: Latent(torch.cat([part[name] for part in drawn]), g.p, g.q) for name, g in trace.latents.items()
     }
-    return Decoded(
+    return DecodedExamples(
         torch.cat(scores),
         torch.cat(found) if found else None,
         groups,

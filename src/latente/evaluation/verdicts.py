@@ -118,7 +118,9 @@ def sigma_too_large(e: Evaluation) -> Finding | None:
     if ratio is None or ratio <= WIDE:
         return None
     lost = (
-        ", and at this σ codes do not pay: a rate of 0 is then the optimum, not collapse" if unused(e) else ""
+        ", and at this σ codes do not pay: a rate of 0 is then the optimum, not collapse"
+        if ignores_code(e)
+        else ""
     )
     return Finding(
         "sigma too large",
@@ -176,14 +178,14 @@ def overfitting(e: Evaluation) -> Finding | None:
     )
 
 
-def unused(e: Evaluation) -> bool:
+def ignores_code(e: Evaluation) -> bool:
     """Tells whether the decoder gets nothing from the code."""
-    is_deaf = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
-    return is_deaf and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
+    is_unmoved = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
+    return is_unmoved and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
 
 
 def total_collapse(e: Evaluation) -> Finding | None:
-    if not unused(e) or is_explained(e):
+    if not ignores_code(e) or is_explained(e):
         return None
     advice, change = cure(e, "Let β rise from 0 in cycles; if that does not help, weaken the decoder.")
     return Finding(
@@ -206,7 +208,7 @@ def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
 
 
 def partial_collapse(e: Evaluation) -> Finding | None:
-    if unused(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
+    if ignores_code(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
         return None
     dead = [name for name, rate in e["bound"].rates.items() if name in groups_of(e) and rate.mean < COLLAPSED]
     if not dead and e["bound"].rate.mean >= FAINT:
@@ -228,7 +230,7 @@ def partial_collapse(e: Evaluation) -> Finding | None:
 
 
 def holes(e: Evaluation) -> Finding | None:
-    if unused(e):
+    if ignores_code(e):
         return None
     found = [(name, g, doubt) for name, g in groups_of(e).items() if (doubt := emptiness(g)) is not None]
     if not found:
@@ -314,7 +316,7 @@ def beta_not_one(e: Evaluation) -> Finding | None:
 
 def unused_dimensions(e: Evaluation) -> Finding | None:
     groups = {n: g for n, g in groups_of(e).items() if g.active is not None and g.active < g.dimensions}
-    if unused(e) or partial_collapse(e) or not groups:
+    if ignores_code(e) or partial_collapse(e) or not groups:
         return None
     counts = ", ".join(f"{g.active} of {g.dimensions} of {name}" for name, g in groups.items())
     return Finding(

@@ -111,10 +111,10 @@ class Drawings(Kind):
         return learned.to_json()
 
     def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Scaling) -> Examples:
-        from ..data.looks import Points
+        from ..data.looks import PointRows
         from ..data.scaling import scaled
 
-        return scaled(raw, rows, learned, Points())
+        return scaled(raw, rows, learned, PointRows())
 
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Scales drawings like those of a run, or each by its own moves where the units of the run are unknown."""

@@ -121,7 +121,7 @@ class Images(Kind):
         if path.is_dir():
             sheets = None if asked else named.sheets_of(path)
             return folders.read_folder(path, options.side, options.grey) if sheets is None else sheets()
-        return arrays.read_npy(path) if suffix == ".npy" else idx.read(path)
+        return arrays.read_npy(path) if suffix == ".npy" else idx.read_idx_images(path)
 
     def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Any) -> Examples:
         from ..data.pixels import pixel_examples

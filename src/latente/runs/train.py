@@ -18,8 +18,8 @@ from .. import __version__, data, recipes
 from ..abilities import abilities_of
 from ..data import Data
 from ..data.kind import check_values, kinds
-from ..data.loading import chosen as options_of
 from ..data.loading import inherited
+from ..data.loading import options_of as options_of
 from ..errors import DataError, RunError
 from ..recipes import Plan, Recipe
 from ..settings import Settings, settings

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...trace import rsample
-from ..fidelity import Fidelity, Reading, fidelity
-from ..finding import Figure, Table
+from ..fidelity import Fidelity, ReadingAccuracy, fidelity
+from ..finding import Figure, FigureTable
 from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
@@ -58,16 +58,16 @@ class MeasureAlignment(Measurement):
                 "For comparison with the literature: it does not tell models apart.",
             )
 
-    def table(self, value: Fidelity) -> Table:
+    def table(self, value: Fidelity) -> FigureTable:
         found = readings_of(value)
         slots = list(value.seen.slots) if value.seen else []
         rows = [[slot, *(per_cent(r.slots[slot]) for r in found.values())] for slot in slots]
         if found:
             rows.append(["all of it", *(per_cent(r.all) for r in found.values())])
-        return Table(["read right", *found], rows, lines_of(value))
+        return FigureTable(["read right", *found], rows, lines_of(value))
 
 
-def readings_of(f: Fidelity) -> dict[str, Reading]:
+def readings_of(f: Fidelity) -> dict[str, ReadingAccuracy]:
     """Names the readings there are."""
     named = {
         "real (ceiling)": f.ceiling,

@@ -12,14 +12,14 @@ from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["Codes", "MeasureCodes", "groups_of", "has_energy", "has_flat_prior", "has_points", "in_use"]
+__all__ = ["CodeFigures", "MeasureCodes", "groups_of", "has_energy", "has_flat_prior", "has_points", "in_use"]
 
 SHOWN = 10  # dimensions named one by one
 GROUPS = 4  # groups named one by one
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodeFigures:
     """Holds the figures of the latent groups by name, in the order of the walk."""
 
     groups: dict[str, Latents]
@@ -28,14 +28,14 @@ class Codes:
 class MeasureCodes(Measurement):
     """Measures active dimensions, information and how codes and prior agree, by latent group."""
 
-    name, holds, needs = "codes", Codes, ("scores", "encodes")
+    name, holds, needs = "codes", CodeFigures, ("scores", "encodes")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Codes:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> CodeFigures:
         if not subject.codes:
             raise Absent("the code of the model is the example itself under a little noise", expected=False)
-        return Codes(subject.codes)
+        return CodeFigures(subject.codes)
 
-    def rows(self, value: Codes, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: CodeFigures, e: Evaluation) -> Iterator[Figure]:
         if len(value.groups) > GROUPS:
             yield Figure(
                 "active dimensions by group",

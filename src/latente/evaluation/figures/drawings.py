@@ -15,11 +15,11 @@ from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["MeasurePoints", "Points"]
+__all__ = ["MeasurePoints", "PointFigures"]
 
 
 @dataclass(frozen=True)
-class Points:
+class PointFigures:
     """Holds the figures of drawings: those of sketch-rnn's paper, and nats a point, which compare between data sets.
 
     Arguments:
@@ -45,15 +45,15 @@ class Points:
 class MeasurePoints(Measurement):
     """Measures nats per point of drawings, and L_R and L_KL of sketch-rnn."""
 
-    name, holds, needs = "points", Points, ("strokes", "scores")
+    name, holds, needs = "points", PointFigures, ("strokes", "scores")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Points:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> PointFigures:
         """Spreads the bounds over the points, and charges the pen for padding as sketch-rnn's paper does."""
         x, terms, nll = subject.batch[0], subject.terms, found.get("nll")
         padding, dimensions = charged(subject)
         longest = x.shape[1] - 1
         length = lengths_of(x).double().mean().item() + 1
-        return Points(
+        return PointFigures(
             reconstruction=terms.distortion.mean().item() / longest,
             padded=(terms.distortion.mean().item() + padding / len(x)) / longest,
             kl=terms.rate.mean().item() / max(1, dimensions),
@@ -63,7 +63,7 @@ class MeasurePoints(Measurement):
             points=length,
         )
 
-    def rows(self, value: Points, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: PointFigures, e: Evaluation) -> Iterator[Figure]:
         weighted = "" if value.nll is None or "codes" not in e else f", {value.nll:.3f} importance-weighted"
         yield Figure(
             "nats a point",

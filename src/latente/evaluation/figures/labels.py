@@ -40,10 +40,10 @@ __all__ = [
     "MeasureLabels",
     "calibration_error",
     "classify",
+    "confusion_table",
     "confusions",
     "error_of",
     "log_probabilities",
-    "table_of",
 ]
 
 BLOCK = 1024
@@ -261,11 +261,11 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
     return (torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, gap).abs().sum() / len(gap)).item()
 
 
-def table_of(y: Tensor, taken: Tensor, classes: int) -> Tensor:
+def confusion_table(y: Tensor, taken: Tensor, classes: int) -> Tensor:
     """Counts how many of each class, a row, are taken for each, a column.
 
     Example:
-        >>> table_of(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
+        >>> confusion_table(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
         [[1, 1], [0, 1]]
     """
     return torch.bincount(y * classes + taken, minlength=classes * classes).view(classes, classes)
@@ -274,7 +274,7 @@ def table_of(y: Tensor, taken: Tensor, classes: int) -> Tensor:
 def confusions(y: Tensor, taken: Tensor, classes: tuple[str, ...]) -> tuple[Confusion, ...]:
     """Lists the most frequent mistakes, the most frequent first."""
     k = len(classes)
-    table = table_of(y, taken, k)
+    table = confusion_table(y, taken, k)
     size = table.sum(1)
     wrong = table - table.diagonal().diag()
     order = wrong.flatten().argsort(descending=True, stable=True)[:SHOWN].tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..finding import Figure, Table
+from ..finding import Figure, FigureTable
 from ..frechet import SampleQuality, sample_quality
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -46,7 +46,7 @@ class MeasureQuality(Measurement):
         if value.per_second is not None:
             yield Figure("samples a second", f"{value.per_second:,.1f}", "On the machine that measured it.")
 
-    def table(self, value: SampleQuality) -> Table:
+    def table(self, value: SampleQuality) -> FigureTable:
         named = {
             "samples": value.samples,
             "reconstructions": value.reconstructions,
@@ -62,7 +62,7 @@ class MeasureQuality(Measurement):
                 for name, found in near.items()
             ),
         ]
-        return Table(["against test images", *sets], rows, lines_of(value))
+        return FigureTable(["against test images", *sets], rows, lines_of(value))
 
 
 def lines_of(q: SampleQuality) -> list[str]:

@@ -19,11 +19,11 @@ from ..record import Evaluation
 from ..similarity import REACH, psnr, ssim
 from ..subject import Subject
 
-__all__ = ["MeasureRestored", "Restored"]
+__all__ = ["MeasureRestored", "ReconstructionSimilarity"]
 
 
 @dataclass(frozen=True)
-class Restored:
+class ReconstructionSimilarity:
     """Holds how alike examples and their reconstructions are, the means of the likelihood cut to [0, 1], the range of the data.
 
     Arguments:
@@ -42,14 +42,14 @@ class Restored:
 class MeasureRestored(Measurement):
     """Measures PSNR and SSIM of reconstructions, from the posterior's mean and from one draw of it."""
 
-    name, holds, needs = "restored", Restored, ("pixels", "scores")
+    name, holds, needs = "restored", ReconstructionSimilarity, ("pixels", "scores")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Restored:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> ReconstructionSimilarity:
         (ratio, similarity), (ratio_draw, similarity_draw) = (alike(subject, how) for how in (shown, rsample))
         assert ratio is not None and ratio_draw is not None
-        return Restored(ratio, ratio_draw, similarity, similarity_draw)
+        return ReconstructionSimilarity(ratio, ratio_draw, similarity, similarity_draw)
 
-    def rows(self, value: Restored, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: ReconstructionSimilarity, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
             "PSNR of reconstructions",
             f"{value.psnr.mean:.2f} ± {value.psnr.se:.2f} dB",

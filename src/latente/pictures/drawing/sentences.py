@@ -24,7 +24,7 @@ from .lines import Lines
 __all__ = ["interpolations", "reconstructions", "samples"]
 
 
-def written(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
+def sentences_of(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
     """Writes the sentences of a trace's likelihood: the likeliest known words, or words drawn at a temperature."""
     return data.learned.sentences(as_words(trace.likelihood).write(temperature, known=temperature == 0))
 
@@ -34,7 +34,7 @@ def samples(
 ) -> Lines:
     r"""Draws :math:`z \sim p(z)` and sentences :math:`x \sim p(x | z)`."""
     with evaluating(model, seed):
-        texts = written(model(size=n, choose=cold(temperature)), data, word_temperature)
+        texts = sentences_of(model(size=n, choose=cold(temperature)), data, word_temperature)
     says = f", temperature {temperature:g}" if temperature != 1 else ""
     note = f"{data.benchmark} · z ~ p(z){says}, words at temperature {word_temperature:g}, seed {seed}"
     return Lines("Samples", note, [[(str(i), text)] for i, text in enumerate(texts, 1)])
@@ -45,8 +45,8 @@ def reconstructions(model: Model, data: Data, n: int, seed: int) -> Lines:
     x, _ = examples(model, data, n, seed)
     with evaluating(model, seed):
         trace = model(x)
-        drawn = written(trace, data, 1.0)
-        likeliest = written(
+        drawn = sentences_of(trace, data, 1.0)
+        likeliest = sentences_of(
             model(size=len(x), given={name: mean_of(g) for name, g in trace.latents.items()}), data
         )
     blocks = [
@@ -65,7 +65,7 @@ def interpolations(
     with evaluating(model, seed):
         t = torch.linspace(0, 1, steps, device=x.device)
         given = {name: line(mean_of(g), t, g.p) for name, g in model(x).latents.items()}
-        texts = written(model(size=len(x) // 2 * steps, given=given), data)
+        texts = sentences_of(model(size=len(x) // 2 * steps, given=given), data)
     ends, labels = data.learned.sentences(x), [f"{v:.2f}" for v in t.tolist()]
     blocks = [
         [("sentence", a), *zip(labels, texts[i * steps : (i + 1) * steps]), ("sentence", b)]
