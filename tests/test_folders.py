@@ -138,7 +138,7 @@ def test_the_preview_shows_files_and_what_a_model_sees(folder, tmp_path):
     as_is = preview([folder / "cat" / "0.png"]).values["images"]
     assert np.nanmax(np.abs(as_is[1, 0] - as_is[0, 0])) < 0.6 and not np.isnan(as_is[0, 0, 56, 0, 2])
     said = latente_says("data", folder, "--side", 16, "--out", tmp_path / "p.png")
-    assert "what a model sees" in said and (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert "model input" in said and (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path):
@@ -164,7 +164,7 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
         ),
         *("--threads", 1),
     )
-    assert "what the model sees" in said and "bad.png" in said and (out / "preview.png").exists()
+    assert "model input" in said and "bad.png" in said and (out / "preview.png").exists()
     run = runs.Run.open(out)
     assert run.record["data"]["options"] == {"side": 12} and run.data.shape == (3, 12, 12)
     assert run.data.kind.preview_of(run.record["data"]) is not None

@@ -64,7 +64,7 @@ def options(
 
 
 def list_recipes() -> None:
-    """Lists the recipes by the question that they answer, a line each."""
+    """Lists the recipes by question, one per line."""
     width = max(map(len, recipes.RECIPES))
     for i, (group, names) in enumerate(recipes.grouped().items()):
         out.print(f"\n{group}" if i else group, markup=False)

@@ -19,21 +19,23 @@ from ..data.kind import Kind
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(help="random seed")]
 DataFile = Annotated[
-    str, typer.Option("--data", help="file, folder or data set with examples like those of the run")
+    str, typer.Option("--data", help="file, folder or data set of the same kind as the run's data")
 ]
 Guidance = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="how far written codes are pushed towards the caption: 1 is the model's own; 2 by default, where it can be guided",
+        help="classifier-free guidance scale; 1 is off; 2 by default for models trained with caption dropout",
         show_default=False,
     ),
 ]
 LatentTemperature = Annotated[
-    float, typer.Option(min=0, help="spread of what is drawn: 1 is the model's own, 0 the likeliest")
+    float, typer.Option(min=0, help="sampling temperature: 1 is the model's own, 0 the likeliest")
 ]
-TopK = Annotated[int, typer.Option(min=0, help="how many of the likeliest codes are left in; 0 for all")]
-TopP = Annotated[float, typer.Option(min=0, max=1, help="mass of the likeliest codes that are left in")]
+TopK = Annotated[int, typer.Option(min=0, help="number of likeliest codes to sample from; 0 for all")]
+TopP = Annotated[
+    float, typer.Option(min=0, max=1, help="probability mass of the likeliest codes to sample from")
+]
 
 
 def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -48,7 +50,7 @@ def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter:
-    """Makes a parameter of a command, of a type, with what `typer` is to know about it."""
+    """Makes a parameter of a command, of a type, with its `typer` description."""
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
     )

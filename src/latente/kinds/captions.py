@@ -1,4 +1,4 @@
-"""Captions: images, each with a sentence or several that say what it shows."""
+"""Captions: images, each with a sentence or several that describe it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaptionOptions:
-    """Holds what captions are cut into, and how their images are made alike."""
+    """Holds the tokens of captions, and the size of their images."""
 
     tokens: Annotated[
         Literal["word", "char", "bpe", "minilm"],
-        Field(
-            description="what captions are made of: words, characters, pieces of words (byte-level BPE), or MiniLM's pieces"
-        ),
+        Field(description="tokens of captions: words, characters, byte-level BPE, or MiniLM's wordpieces"),
     ] = "word"
     side: Annotated[
         int | None,
         Field(
             ge=4,
             le=1024,
-            description="pixels a side: images of a folder with captions are cropped to squares and brought to this size",
+            description="side in pixels: images of a folder with captions are cropped to squares and resized to it",
         ),
     ] = None
 
@@ -57,11 +55,11 @@ class Captions(Kind):
     forms = (".json and .jsonl of captions",)
     sources: ClassVar[Mapping[str, Source]] = {
         "captions-mnist": Source(
-            "one or two MNIST digits, 32x32, with a sentence: composed anew every batch, 10,000 / 2,000 / 2,000"
+            "one or two MNIST digits, 32x32, with a sentence: composed afresh for every batch, 10,000 / 2,000 / 2,000"
         ),
         "captions-mnist-60": Source("the same on 60x60, as in alignDRAW"),
         "shapes": Source(
-            "one or two coloured shapes, 32x32, with a sentence: composed anew every batch, needs no download"
+            "one or two coloured shapes, 32x32, with a sentence: composed afresh for every batch, needs no download"
         ),
         "flickr8k": Source(
             "Flickr8k, 32x32 colour, 6,090 / 1,000 / 1,000 photos of five captions each: from LATENTE_DATA"
@@ -93,7 +91,7 @@ class Captions(Kind):
     def read_named(self, name: str, options: CaptionOptions) -> Raw:
         if options.side is not None:
             raise DataError(
-                f"{name} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
+                f"only folders of images are resized or made grey, and {name} is none: leave side (--side) and grey (--grey) out."
             )
         return super().read_named(name, options)
 
@@ -104,7 +102,7 @@ class Captions(Kind):
 
         file = find_captions(path) or path
         if label is not None:
-            raise DataError(f"{file} has captions in the place of labels: leave --label out.")
+            raise DataError(f"{file} has captions in place of labels: leave --label out.")
         return read_captions(file, options.side)
 
     def clean(self, raw: Raw, where: str, options: CaptionOptions) -> Raw:

@@ -67,7 +67,9 @@ def completions(
     keep: Annotated[
         float | None,
         Field(
-            gt=0, le=1, description="share of points to keep; half of test drawings, all of yours by default"
+            gt=0,
+            le=1,
+            description="share of points to keep; by default half of test drawings, all of your own",
         ),
     ] = None,
     seed: Seed = 0,

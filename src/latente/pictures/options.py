@@ -52,7 +52,7 @@ class Positional:
 
 
 Options = dict[str, Any]
-Many = Annotated[int, Field(ge=1, le=10_000, description="how many")]
+Many = Annotated[int, Field(ge=1, le=10_000, description="number of samples")]
 Rows = Annotated[int, Field(ge=1, description="number of rows")]
 Steps = Annotated[int, Field(ge=2, description="steps of a row, both ends included")]
 Seed = Annotated[int, Field(description="random seed")]
@@ -88,7 +88,7 @@ TopK = Annotated[int, Field(ge=0, description="number of likeliest codes to samp
 TopP = Annotated[
     float, Field(gt=0, le=1, description="probability mass of the likeliest codes to sample from")
 ]
-TwoSentences = Annotated[Sequence[str], Field(description="a sentence of yours; give two"), Repeated()]
+TwoSentences = Annotated[Sequence[str], Field(description="your own sentence; give two"), Repeated()]
 Beside = Annotated[
     Sequence[Path], Field(description="a run on the same data to compare with"), Repeated("RUN")
 ]
