@@ -357,7 +357,7 @@ def test_fidelity_is_printed_and_stored(made):
         "figures"
     ]["alignment"]["colours"]
     page = report_of(made / "written")
-    assert "captions that find their image" in page and "images read as their captions say" in page
+    assert "caption-to-image retrieval" in page and "images that match their caption" in page
     assert "fid is no option" in str(latente_says("fidelity", made / "written", "--fid"))
 
 

@@ -349,8 +349,8 @@ def test_runs_side_by_side(plain, train):
 def test_the_commands(plain, folder, monkeypatch):
     monkeypatch.chdir(folder)
     said = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20"])
-    assert said.exit_code == 0 and "gain of refined posteriors" in said.output
-    assert "Nothing is wrong" in said.output and "what the code saves" in said.output
+    assert said.exit_code == 0 and "amortisation gap" in said.output
+    assert "Nothing is wrong" in said.output and "gain from the code" in said.output
     as_json = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20", "--json"])
     assert json.loads(as_json.output)["figures"]["refinement"]["gap"]["mean"] > 0
     table = CliRunner().invoke(cli.app, ["compare", "plain", "plain", "--json"])

@@ -1152,14 +1152,14 @@ def trained(tmp_path_factory):
             folder / name,
             *SIZE,
         )
-        assert done.exit_code == 0 and "nats a point of the longest drawing" in done.output, done.output
+        assert done.exit_code == 0 and "nats per point of the longest drawing" in done.output, done.output
     return folder
 
 
 @pytest.mark.parametrize("name", ["code", "bare"])
 def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
     run = trained / name
-    assert "nats a point" in command("evaluate", run, "--k", 5, "--examples", 6).output
+    assert "nats per point" in command("evaluate", run, "--k", 5, "--examples", 6).output
     evaluation = stored_evaluation(runs.Run.open(run))
     points = evaluation["points"]
     assert points.kl == (0 if name == "bare" else pytest.approx(evaluation["bound"].rate.mean / 3))

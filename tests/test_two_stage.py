@@ -531,7 +531,11 @@ class Says(nn.Module):
 
 @pytest.mark.parametrize(
     ("odds", "blind", "says"),
-    [(0.1, True, ["no better than guessing"]), (3.0, False, ["overconfident"]), (0.7, False, [])],
+    [
+        (0.1, True, ["no better than the most frequent class"]),
+        (3.0, False, ["overconfident"]),
+        (0.7, False, []),
+    ],
 )
 def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
     y = torch.arange(600) % 3

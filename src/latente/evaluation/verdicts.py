@@ -83,7 +83,7 @@ def is_wide(e: Evaluation) -> bool:
 
 
 def is_explained(e: Evaluation) -> bool:
-    """Tells whether a small rate has a cause that is not collapse."""
+    """Returns whether a small rate has a cause that is not collapse."""
     return is_unfinished(e) or is_wide(e) or normaliser_missed(e) is not None
 
 
@@ -118,7 +118,7 @@ def sigma_too_large(e: Evaluation) -> Finding | None:
     if ratio is None or ratio <= WIDE:
         return None
     lost = (
-        ", and at this σ codes do not pay: a rate of 0 is then the optimum, not collapse"
+        ", and at this σ a code costs more than it gains: a rate of 0 is then the optimum, not collapse"
         if ignores_code(e)
         else ""
     )
@@ -156,7 +156,7 @@ def normaliser_missed(e: Evaluation) -> Finding | None:
             "certain",
             f"The rate of {name} comes out as {show(rate)} nats, and no Kullback–Leibler divergence is negative: log Z, "
             f"estimated as {show(g.log_z)}, is too low by that much at least, and every log p(x) too high.",
-            "Believe no likelihood of this machine: annealing missed most of its mass. Train it with a smaller learning rate.",
+            "Its likelihoods are not to be trusted: annealing missed most of the mass. Train it with a smaller learning rate.",
             {"lr": 0.02},
         )
     return None
@@ -179,7 +179,7 @@ def overfitting(e: Evaluation) -> Finding | None:
 
 
 def ignores_code(e: Evaluation) -> bool:
-    """Tells whether the decoder gets nothing from the code."""
+    """Returns whether the decoder gets nothing from the code."""
     is_unmoved = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
     return is_unmoved and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
 
@@ -216,7 +216,7 @@ def partial_collapse(e: Evaluation) -> Finding | None:
     what = (
         f"the rate of {', '.join(dead)} is below {COLLAPSED} nat"
         if dead
-        else "the decoder uses hardly any of it"
+        else "the decoder hardly uses the code"
     )
     advice, change = cure(e, "Let β rise from 0 in cycles.")
     return Finding(
@@ -245,24 +245,27 @@ def holes(e: Evaluation) -> Finding | None:
     change: dict[str, Any]
     if e["beta"].floor and e["bound"].rate.mean < NEAR * e["beta"].floor:
         free = f"Below its floor of {e['beta'].floor:.3g} nats the rate was free"
-        advice = f"{free}, and codes left the prior together: lower the floor."
+        advice = f"{free}, and the codes drifted from the prior together: lower the floor."
         change = {"free_nats": 0.0}
     elif e["beta"].last < 1 - UNFINISHED:
-        advice, change = f"β = {e['beta'].last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
+        advice, change = (
+            f"β = {e['beta'].last:.3g} lets the codes drift from the prior: try 1.",
+            {"beta": 1.0},
+        )
     elif has_energy(e):
         advice, change = (
             "Train with more Gibbs steps, so that the model meets more of its samples.",
             {"gibbs": 5},
         )
     elif g.prior_is_uniform and g.on_spheres:
-        advice, change = "A uniform prior cannot follow the codes: try spheres of fewer dimensions.", {}
+        advice, change = "A uniform prior cannot match the codes: try spheres of fewer dimensions.", {}
     else:
-        advice = "Let the prior follow the codes: a mixture or a flow."
+        advice = "Use a prior that can match the codes: a mixture or a flow."
         change = curing("holes in the prior") if has_points(e) else {"prior": "mixture"}
     return Finding(
         "holes in the prior",
         sure,
-        f"A classifier tells codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
+        f"A classifier separates codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
         "samples will be worse than reconstructions.",
         advice,
         change,
@@ -326,7 +329,7 @@ def unused_dimensions(e: Evaluation) -> Finding | None:
         "fit is fine.",
         "The others are nearly the same for every example."
         if has_energy(e)
-        else "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
+        else "This is normal pruning: the bound switches off unused dimensions. Fewer dimensions would do as well.",
         {},
         problem=False,
     )
@@ -358,7 +361,7 @@ def findings(e: Evaluation) -> tuple[Finding, ...]:
 
 
 def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
-    """Says in a sentence what to do first, or that nothing is wrong and by which figures; of other findings on request."""
+    """Words in a sentence the first remedy, or that nothing is wrong and by which figures; of other findings on request."""
     found = findings(e) if found is None else found
     problems = [f for f in found if f.problem]
     if problems:

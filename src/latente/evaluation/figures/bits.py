@@ -21,7 +21,7 @@ __all__ = ["BitsPerDimension", "MeasureBits"]
 
 @dataclass(frozen=True)
 class BitsPerDimension:
-    """Holds −log₂ p(x) a dimension, by the tightest bound there is."""
+    """Holds −log₂ p(x) per dimension, by the tightest bound there is."""
 
     per_dim: float
 

@@ -21,7 +21,7 @@ __all__ = ["Bound", "MeasureBound", "is_codeless_rate", "score_of"]
 
 @dataclass(frozen=True)
 class Bound:
-    """Holds the bound and its parts, in nats an example.
+    """Holds the bound and its parts, in nats per example.
 
     Arguments:
         elbo: The bound, β = 1; of a point mass log p(x, z), which is none.
@@ -72,7 +72,7 @@ class MeasureBound(Measurement):
         nll = e.get("nll")
         likelihood = "" if nll is None or not groups else f", −log p(x) {most}{nll.mean:.2f} ± {nll.se:.2f}"
         aucs = [g.auc for g in groups.values() if g.auc is not None]
-        auc = f", codes told from prior samples with an AUC of {interval(aucs[0])}" if aucs else ""
+        auc = f", AUC of codes against prior samples {interval(aucs[0])}" if aucs else ""
         return (
             f"{score_of(e)} {interval(value.elbo)} nats on {e.split} data and {interval(e['training'].elbo)} on training data"
             f"{likelihood}, {units or 'no code'}{auc}."
@@ -80,7 +80,7 @@ class MeasureBound(Measurement):
 
 
 def is_codeless_rate(e: Mapping[str, Any]) -> bool:
-    """Tells whether there is a rate without a code: the price of taking noise away."""
+    """Returns whether there is a rate without a code: the cost of denoising."""
     return "codes" not in e and "bound" in e and bool(e["bound"].rates)
 
 

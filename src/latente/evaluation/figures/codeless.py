@@ -33,7 +33,7 @@ class Codeless:
 
     Arguments:
         nll: −log p(x) of the decoder without a code.
-        saved: What the code saves against it, example by example.
+        saved: The gain from the code against it, paired by example.
     """
 
     nll: Estimate
@@ -41,7 +41,7 @@ class Codeless:
 
 
 class MeasureCodeless(Measurement):
-    """Measures −log p(x) of the decoder without a code, and what the code saves."""
+    """Measures −log p(x) of the decoder without a code, and the gain from the code."""
 
     name, holds, occasion, needs = "codeless", Codeless, "diagnosis", ("scores", "encodes")
     options = ("baseline_steps",)
@@ -59,7 +59,11 @@ class MeasureCodeless(Measurement):
             nats(value.nll),
             "Of the decoder, trained further on codes drawn from the prior.",
         )
-        yield Figure("what the code saves", nats(value.saved), "Against that, example by example.")
+        yield Figure(
+            "gain from the code",
+            nats(value.saved),
+            "The drop in −log p(x) from that baseline, paired by example.",
+        )
 
 
 def without_code(

@@ -1,4 +1,4 @@
-"""The codes, by latent group: which of their dimensions are used, how much they hold, and whether the prior follows them."""
+"""The codes, by latent group: active dimensions, mutual information, and the match of codes and prior."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CodeFigures:
 
 
 class MeasureCodes(Measurement):
-    """Measures active dimensions, information and how codes and prior agree, by latent group."""
+    """Measures active dimensions, information and the match of codes and prior, by latent group."""
 
     name, holds, needs = "codes", CodeFigures, ("scores", "encodes")
 
@@ -87,7 +87,7 @@ def of_dimensions(of: str, g: Latents) -> Iterator[Figure]:
         yield Figure(
             f"KL by dimension{of}",
             ", ".join(f"{value:.2f}" for value in largest[:SHOWN]) + more,
-            "The share of each dimension in the rate, in nats, the largest first.",
+            "The rate of each dimension, in nats, the largest first.",
         )
 
 
@@ -107,12 +107,12 @@ def of_prior(of: str, g: Latents) -> Iterator[Figure]:
         yield Figure(
             f"codes against prior{of}",
             f"AUC {g.auc.mean:.3f} ± {g.auc.se:.3f}",
-            "Of a classifier of codes against prior samples. At ½ they agree; near 1 the prior has holes.",
+            "Of a two-sample classifier of codes against prior samples. At ½ they agree; near 1 the prior has holes.",
         )
 
 
 def in_use(name: str, g: Latents) -> str:
-    """Says how much of a group is used."""
+    """Words the usage of a group."""
     if g.codebook is not None:
         return f"codebook usage {used(g.codebook)} of {name}"
     return f"{g.active} of {g.dimensions} dimensions of {name} active"

@@ -20,7 +20,7 @@ __all__ = ["MeasurePoints", "PointFigures"]
 
 @dataclass(frozen=True)
 class PointFigures:
-    """Holds the figures of drawings: those of sketch-rnn's paper, and nats a point, which compare between data sets.
+    """Holds the figures of drawings: those of sketch-rnn's paper, and nats per point, which compare between data sets.
 
     Arguments:
         reconstruction: L_R, the distortion over the points of the longest drawing; what follows the end of one is certain.
@@ -66,7 +66,7 @@ class MeasurePoints(Measurement):
     def rows(self, value: PointFigures, e: Evaluation) -> Iterator[Figure]:
         weighted = "" if value.nll is None or "codes" not in e else f", {value.nll:.3f} importance-weighted"
         yield Figure(
-            "nats a point",
+            "nats per point",
             f"{value.elbo:.3f}{weighted}",
             f"−log p(x) over {value.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, "
             "in units of the moves' standard deviation.",

@@ -1,4 +1,4 @@
-r"""The figures of q(y|x): how often a classifier errs on held-out examples, and whether it knows when.
+r"""The figures of q(y|x): how often a classifier errs on held-out examples, and whether it is calibrated.
 
 The *error* is the share of examples whose most probable class is not theirs, and the *cross-entropy*
 :math:`-\log p(y | x)`, in nats, also counts how sure the classifier was. It is calibrated if of all examples that it gives a
@@ -84,7 +84,7 @@ class Classification:
         guess: The error of naming the most frequent class of the training examples always.
         confidence: The mean probability of the class that is named.
         calibration: The expected calibration error.
-        confusions: The most frequent mistakes.
+        confusions: The most frequent ones: the predicted for the true class.
     """
 
     examples: int
@@ -116,9 +116,7 @@ class MeasureLabels(Measurement):
             share(value.error),
             f"Misclassified examples. The most frequent class alone errs in {100 * value.guess:.2f} %.",
         )
-        yield Figure(
-            "cross-entropy", nats(value.cross_entropy), "−log p(y|x): it counts the confidence, too."
-        )
+        yield Figure("cross-entropy", nats(value.cross_entropy), "−log p(y|x): the confidence counts, too.")
         yield Figure(
             "labels",
             f"{value.labels:,} + {value.chosen_by:,}",
@@ -134,19 +132,19 @@ class MeasureLabels(Measurement):
         )
         if value.confusions:
             yield Figure(
-                "taken for another",
+                "confusions",
                 "; ".join(f"{m.true} for {m.taken}: {m.count} of {m.of:,}" for m in value.confusions),
-                "The most frequent mistakes.",
+                "The most frequent ones: the predicted for the true class.",
             )
 
     def findings(self, value: Classification, e: Evaluation) -> Iterator[Finding]:
         error = value.error
         if error.mean + GUESSING * error.se >= value.guess:
             yield Finding(
-                "no better than guessing",
+                "no better than the most frequent class",
                 "certain",
                 f"The error is {share(error)}, and the most frequent class alone errs in {100 * value.guess:.2f} %.",
-                "Train for longer, or look whether labels and examples belong together.",
+                "Train for longer, or check that labels and examples belong together.",
                 {},
             )
         accuracy = 1 - error.mean
@@ -195,7 +193,7 @@ def classify(
     held = held.subset(examples or len(held), seed)
     seen = data.train.fixed()
     if held.y is None or seen.y is None:
-        raise DataError(f"{data.name} has no labels, so nothing tells whether a classifier is right")
+        raise DataError(f"{data.name} has no labels to evaluate a classifier with")
     if seen.labelled is not None:
         labelled = seen.labelled.to(seen.y.device)
         seen = replace(seen, x=seen.x[labelled], y=seen.y[labelled])
@@ -220,7 +218,7 @@ def classify(
 
 
 def is_chosen_by_bound(model: Model, examples: Examples) -> bool:
-    """Tells whether validation judged the weights by a bound, which reads no labels."""
+    """Returns whether validation judged the weights by a bound, which reads no labels."""
     with evaluating(model, 0):
         return abilities_of(model, *to_model(model, *examples.batch(slice(0, 1)))).scores
 
@@ -241,7 +239,7 @@ def log_probabilities(model: Model, examples: Examples) -> Tensor:
 
 
 def error_of(y: Tensor, taken: Tensor) -> Estimate:
-    """Returns the share of examples that are taken for another class than theirs."""
+    """Returns the share of misclassified examples."""
     return Estimate.of(taken.ne(y).double())
 
 

@@ -1,4 +1,4 @@
-"""The likelihood's family, and how far its means are off."""
+"""The likelihood's family, and the residuals of its means."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["LikelihoodFit", "MeasureLikelihood"]
 
 @dataclass(frozen=True)
 class LikelihoodFit:
-    """Holds the likelihood's family and how far it is off.
+    """Holds the likelihood's family and its residuals.
 
     Arguments:
         family: The name of the family, to be read.

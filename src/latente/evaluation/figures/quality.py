@@ -44,7 +44,7 @@ class MeasureQuality(Measurement):
                 f"Of samples, by {near.k} nearest neighbours: whether they look real, and whether they cover the data.",
             )
         if value.per_second is not None:
-            yield Figure("samples a second", f"{value.per_second:,.1f}", "On the machine that measured it.")
+            yield Figure("samples per second", f"{value.per_second:,.1f}", "On the machine that measured it.")
 
     def table(self, value: SampleQuality) -> FigureTable:
         named = {
@@ -66,13 +66,13 @@ class MeasureQuality(Measurement):
 
 
 def lines_of(q: SampleQuality) -> list[str]:
-    """Says how the figures are to be read."""
+    """Returns the notes on how the figures are read."""
     lines = [
         f"{q.n:,} images each, {q.shown} of the likelihood, on {q.benchmark}; the floor is of other real images. Seen by "
         f"{q.network}, right in {100 * q.accuracy:.1f} % of validation images"
     ]
     if q.per_second is not None:
-        lines.append(f"{q.per_second:,.1f} samples a second on this machine")
+        lines.append(f"{q.per_second:,.1f} samples per second on this machine")
     if q.inception is not None:
         i = q.inception
         lines.append(

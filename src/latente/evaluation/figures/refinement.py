@@ -1,6 +1,6 @@
-r"""What refining each posterior by gradient steps changes: the amortisation gap.
+r"""The amortisation gap: the gain from refining each posterior by gradient steps.
 
-Moving the posterior of each example by gradient steps, the model fixed, raises the ELBO; what it gains is the amortisation gap.
+Refining the posterior of each example by gradient steps, the model fixed, raises the ELBO; the gain is the amortisation gap.
 
 References:
     | Inference Suboptimality in Variational Autoencoders (Cremer et al., 2018), https://arxiv.org/abs/1801.03558
@@ -29,10 +29,10 @@ DRAWS = 16  # of each posterior, before and after refining
 
 @dataclass(frozen=True)
 class Refinement:
-    r"""Holds what refining each posterior by gradient steps changes, in nats.
+    r"""Holds bound and rates before and after the refinement, in nats.
 
     Arguments:
-        gap: What the ELBO gains: the amortisation gap.
+        gap: The gain of the ELBO: the amortisation gap.
         rate: The rate of the encoder's posteriors.
         refined: The rate of the refined ones.
         total: :math:`\log p(x) - \mathrm{ELBO}`, with :math:`\log p(x)` by importance weights from the refined posteriors.
@@ -61,15 +61,15 @@ class MeasureRefinement(Measurement):
 
     def rows(self, value: Refinement, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
-            "gain of refined posteriors",
-            f"{nats(value.gap)}, of {value.total.mean:.2f} that the bound misses",
-            f"The amortisation gap: the gain of the bound as the posteriors of {value.examples} examples are moved by gradient "
+            "amortisation gap",
+            f"{nats(value.gap)}, of an inference gap of {value.total.mean:.2f}",
+            f"The gain of the bound as the posteriors of {value.examples} examples are refined by gradient "
             "steps.",
         )
         yield Figure(
             "rate, refined",
             f"{value.rate.mean:.2f} to {value.refined.mean:.2f} nats",
-            "If it rises with the bound, the encoder leaves out what the decoder could use.",
+            "If it rises with the bound, the encoder omits information that the decoder could use.",
         )
 
 

@@ -1,4 +1,4 @@
-"""How alike images and their reconstructions are: PSNR and SSIM."""
+"""Similarity of images and their reconstructions: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["MeasureRestored", "ReconstructionSimilarity"]
 
 @dataclass(frozen=True)
 class ReconstructionSimilarity:
-    """Holds how alike examples and their reconstructions are, the means of the likelihood cut to [0, 1], the range of the data.
+    """Holds the similarity of examples and reconstructions, the means of the likelihood cut to [0, 1], the range of the data.
 
     Arguments:
         psnr: The peak signal-to-noise ratio from the posterior's mean, in decibels.
