@@ -41,7 +41,15 @@ from .generation import generate
 from .reader import read_scenes, reader_of
 from .similarity import ssim
 
-__all__ = ["Colours", "Fidelity", "ReadingAccuracy", "Retrieval", "colour_flips", "fidelity", "retrieval"]
+__all__ = [
+    "CaptionAlignment",
+    "Colours",
+    "ReadingAccuracy",
+    "Retrieval",
+    "caption_alignment",
+    "colour_flips",
+    "retrieval",
+]
 
 COLOURS = {
     "red": (1.0, 0.0, 0.0),
@@ -117,7 +125,7 @@ class Colours:
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class CaptionAlignment:
     """Holds all figures of how pictures follow captions; None where the data cannot tell.
 
     Arguments:
@@ -151,7 +159,7 @@ class Fidelity:
     colours: Colours | None
 
 
-def fidelity(
+def caption_alignment(
     model: Model,
     data: Data,
     *,
@@ -162,7 +170,7 @@ def fidelity(
     seed: int = 0,
     reader: Callable[[Tensor], Tensor] | None = None,
     say: Callable[[str], object] = str,
-) -> Fidelity:
+) -> CaptionAlignment:
     """Measures how pictures follow captions; the same call gives the same figures.
 
     Arguments:
@@ -193,7 +201,7 @@ def fidelity(
     if min(data.shape[1:]) > 10:
         with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(VARIANTS)]
         similar = Estimate.of(torch.stack([ssim(x.cpu().float(), drawn) for drawn in with_noise]).mean(0))
-    return Fidelity(
+    return CaptionAlignment(
         data.benchmark,
         how,
         **readings,
