@@ -56,7 +56,7 @@ def evaluate(
         of: The model, or the run, in whose folder the figures are stored.
         data: The data of a model; a run has its own.
         split: The split to report.
-        k: The draws an example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
+        k: The draws per example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
         examples: The number of examples, a fixed subset of the split; by default 1,000, and all for a classifier.
         seed: The seed of the subset and of all draws; by default 0, and that of training for a run.
         training: Of a model, how it was trained: `beta`, the weights of the rate at the last step and at the end of its
@@ -100,7 +100,7 @@ def asked_of(e: Evaluation) -> tuple[str, int, int | None]:
 
 
 def diagnose_run(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Evaluation:
-    """Evaluates a run, if that was not done, and measures why its code is as it is; the figures are stored in the run.
+    """Evaluates a run, if that was not done, and diagnoses its code; the figures are stored in the run.
 
     Raises:
         RunError: If the run has no code, or no weights.
@@ -145,7 +145,7 @@ def measure_samples(
             is `alignment`.
         n: The images of each set; by default 1,000 of captions, else 2,000, or as many as the test split has.
         seed: The seed of all draws.
-        say: Is told when a network has to be trained, which takes up to some minutes.
+        say: Is called with a message when a network has to be trained, which takes up to some minutes.
         options: For `alignment`, `candidates`, the number of images to retrieve from, and the arguments of `chooser_of`; for
             `quality`, `fid`, whether FID and KID by Inception are computed too.
 
@@ -199,7 +199,7 @@ def stored_samples(run: Run) -> Evaluation | None:
 
 
 def read_figures(run: Run, name: str) -> Evaluation | None:
-    """Reads figures of a run; what cannot be read is said, and is as if it were not there."""
+    """Reads figures of a run; a file that cannot be read is as if it were not there, with a warning."""
     stored = kept(run.path, name)
     if stored is None:
         return None
