@@ -265,7 +265,7 @@ def test_a_code_of_zeros_is_refused(digits):
     model.posterior.net.layers[0].bias.data.fill_(-1.0)
     with pytest.raises(LatenteError, match="every unit of this code is zero"):
         pictures.activations(model, digits)
-    with pytest.raises(LatenteError, match="does not answer"):
+    with pytest.raises(LatenteError, match="does not depend on the example"):
         insides.spectrum({"": model}, digits, n=100, seed=0)
 
 

@@ -166,7 +166,7 @@ def test_a_plain_draw_has_canvases_too(tmp_path):
     assert "reads no captions" in str(latente_says("generate", tmp_path / "run", CAPTION))
     found = evaluate(runs.Run.open(tmp_path / "run"), k=20, examples=4)
     assert list(found["bound"].rates) == ["z1", "z2", "z3"]
-    assert "How does it draw?" in report_of(tmp_path / "run")
+    assert "How does it draw step by step?" in report_of(tmp_path / "run")
 
 
 def report_of(folder):
@@ -174,7 +174,9 @@ def report_of(folder):
     return (folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize(("name", "has"), [("align", "How does it draw?"), ("written", "codebook usage")])
+@pytest.mark.parametrize(
+    ("name", "has"), [("align", "How does it draw step by step?"), ("written", "codebook usage")]
+)
 def test_evaluation_and_report_know_captions(made, name, has):
     said = latente_says("evaluate", made / name, "--k", 10, "--examples", 20)
     assert "3 groups" in said or "z1" in said if name == "align" else "codebook usage" in said

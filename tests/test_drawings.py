@@ -1178,8 +1178,8 @@ def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
         assert not any(f.name.endswith("collapse") for f in evaluation.findings)
     command("report", run, "--out", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert "How does it go on?" in page and "L_R and L_KL" in page
-    assert ("What lies between two examples?" in page) == (name == "code")
+    assert "How does it complete a drawing?" in page and "L_R and L_KL" in page
+    assert ("How does it interpolate between two examples?" in page) == (name == "code")
 
 
 def test_every_picture_is_drawn(trained, tmp_path):

@@ -86,12 +86,12 @@ def parameter(name: str, found: Versions) -> inspect.Parameter:
 
 def defaults(options: Mapping[str, inspect.Parameter], found: Versions) -> str:
     """Says what an option is by default, and of which data where versions differ; and of which data it is, where not of all."""
-    said = {what: as_typed(None if o.default is o.empty else o.default) for what, o in options.items()}
-    if len(set(said.values())) == 1:
-        shown = next(iter(said.values()))
+    defaults = {what: as_typed(None if o.default is o.empty else o.default) for what, o in options.items()}
+    if len(set(defaults.values())) == 1:
+        shown = next(iter(defaults.values()))
         return f" [default: {shown}]" if shown else ""
-    first = next(iter(said.values()))
-    others = [f"{shown} of {what}" for what, shown in said.items() if what and shown != first]
+    first = next(iter(defaults.values()))
+    others = [f"{shown} of {what}" for what, shown in defaults.items() if what and shown != first]
     return f" [default: {', '.join([first, *others])}]"
 
 

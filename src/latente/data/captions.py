@@ -184,24 +184,24 @@ def captions_of_coco(path: Path) -> dict[str, list[str]]:
     coco = coco_in(path)
     try:
         files = {image["id"]: image["file_name"] for image in coco["images"]}
-        said = [(a["image_id"], a["caption"]) for a in coco["annotations"] if "caption" in a]
-        odd = [text for text in (*files.values(), *(c for _, c in said)) if not isinstance(text, str)]
+        pairs = [(a["image_id"], a["caption"]) for a in coco["annotations"] if "caption" in a]
+        odd = [text for text in (*files.values(), *(c for _, c in pairs)) if not isinstance(text, str)]
         if odd:
             raise TypeError(f"{odd[0]!r} is no text")
-        said = [(i, caption.strip()) for i, caption in said]
+        pairs = [(i, caption.strip()) for i, caption in pairs]
     except (TypeError, KeyError) as error:
         raise DataError(
             f"{path}: an image lacks its id or file_name, or an annotation its image_id ({error}): export it as COCO captions."
         ) from error
-    if not said:
+    if not pairs:
         raise DataError(f"{path} has no captions among its annotations: take COCO's captions_*.json.")
-    unknown = [i for i, _ in said if i not in files]
+    unknown = [i for i, _ in pairs if i not in files]
     if unknown:
         raise DataError(
             f"{path}: there are captions for {first_few(unknown)}, which is no id among the images."
         )
     by_file: dict[str, list[str]] = {file: [] for file in files.values()}
-    for i, caption in said:
+    for i, caption in pairs:
         by_file[files[i]].append(caption)
     return by_file
 

@@ -74,7 +74,7 @@ class Survey:
 
     Arguments:
         lines: What it is, in sentences.
-        draw: Draws what a model sees of it, and writes it to a file.
+        draw: Draws the model's input, and writes it to a file.
     """
 
     lines: Sequence[str]
@@ -312,7 +312,7 @@ class Kind(ABC):
         return []
 
     def inverse(self, x: Tensor, learned: Any) -> Tensor:
-        """Takes what a model sees back to the user's units."""
+        """Takes the model's input back to the user's units."""
         return x
 
     def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
@@ -356,7 +356,7 @@ class Kind(ABC):
         return None
 
     def preview_of(self, about: Mapping[str, Any]) -> Any:
-        """Returns what draws files of the user's beside what a model sees of them, from a run's record; or None."""
+        """Returns what draws files of the user's beside the model's input, from a run's record; or None."""
         return None
 
 
@@ -435,7 +435,7 @@ class Data:
         }
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Takes what a model sees back to the user's units: standardised features, shape (..., D), become x · scale + location.
+        """Takes the model's input back to the user's units: standardised features, shape (..., D), become x · scale + location.
 
         Returns:
             A float64 tensor on the CPU, since a date or a price may need more digits than float32 has; x

@@ -23,7 +23,7 @@ ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
 
 
 class Look(ABC):
-    """Makes of stored rows what a model sees. Abstract: a look defines `shown`."""
+    """Makes the model's input of stored rows. Abstract: a look defines `shown`."""
 
     @property
     def is_random(self) -> bool:

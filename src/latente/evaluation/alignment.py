@@ -359,12 +359,12 @@ def colour_flips(
     held = data.test.fixed()
     assert held.y is not None
     captions = vocabulary.decode(held.y)
-    said = re.compile(rf"\b({'|'.join(known)})\b")
+    colour_words = re.compile(rf"\b({'|'.join(known)})\b")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(captions), generator=generator).tolist()
     pairs: list[tuple[str, str, str]] = []
     for caption in (captions[i] for i in order):
-        found = set(said.findall(caption))
+        found = set(colour_words.findall(caption))
         if len(found) != 1 or len(pairs) == n:
             continue
         (colour,) = found

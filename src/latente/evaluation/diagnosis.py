@@ -164,7 +164,7 @@ def encoder_lags(d: Evaluation) -> Finding | None:
     r = d.get("refinement")
     if r is None or not lags(d):
         return None
-    said = (
+    evidence = (
         f"Refining each posterior by gradient steps raises the bound by {show(r.gap)} nats, and the rate from "
         f"{r.rate.mean:.2f} to {r.refined.mean:.2f}: "
     )
@@ -172,14 +172,14 @@ def encoder_lags(d: Evaluation) -> Finding | None:
         return Finding(
             "the encoder lags",
             "certain",
-            said + "the decoder could use information that the encoder omits.",
+            evidence + "the decoder could use information that the encoder omits.",
             "Train the encoder ahead of the decoder.",
             {"training": "aggressive"},
         )
     return Finding(
         "amortisation gap",
         "certain",
-        said + f"that is {r.gap.mean / r.total.mean:.0%} of the inference gap, log p(x) − ELBO.",
+        evidence + f"that is {r.gap.mean / r.total.mean:.0%} of the inference gap, log p(x) − ELBO.",
         "The code is used; a larger encoder, or a longer run, would make the bound tighter.",
         {},
         problem=False,
@@ -191,11 +191,13 @@ def decoder_too_strong(d: Evaluation) -> Finding | None:
     if not is_idle(d) or lags(d) or not has_autoregressive_likelihood(d) or is_explained:
         return None
     saved = d["codeless"].saved if "codeless" in d else None
-    said = "" if saved is None else f", and the code gains {saved.mean:.2f} nats over a decoder without one"
+    evidence = (
+        "" if saved is None else f", and the code gains {saved.mean:.2f} nats over a decoder without one"
+    )
     return Finding(
         "the decoder is too strong",
         "likely",
-        f"The likelihood models the dependence within an example by itself; the rate is {show(d['bound'].rate)} nats{said}.",
+        f"The likelihood models the dependence within an example by itself; the rate is {show(d['bound'].rate)} nats{evidence}.",
         "Feed the code to every layer by skip connections and spread its means, or weaken the decoder.",
         {"posterior": "bn-vae"},
     )

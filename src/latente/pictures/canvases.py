@@ -26,7 +26,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 @picture(
-    question="How does it draw?",
+    question="How does it draw step by step?",
     reading="The canvas after every step. With a caption, the shades below are the attention of each step to each word.",
     of="run",
     needs=("steps",),

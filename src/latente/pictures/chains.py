@@ -23,7 +23,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 @picture(
     question="Do its chains mix?",
-    reading="If chains from data and from noise look alike in the end, they mix. If not, there are walls between its modes.",
+    reading="If chains from data and from noise look alike in the end, they mix. If not, they stay in separate modes.",
     needs=("chains", "pixels"),
     command="chains",
     report=asked,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def reading(case: Case) -> str:
-    """Says how the curves of a model are read."""
+    """Returns how the curves of a model are read."""
     can = case.abilities
     if can.infers_labels and not can.generates:
         return "If the cross-entropy of validation rises while that of training falls, the classifier becomes overconfident."
@@ -23,11 +23,11 @@ def reading(case: Case) -> str:
         )
     if can.decodes:
         return (
-            "The rate is the cost of the codes, the distortion what they miss. If validation rises while training falls, it "
-            "overfits."
+            "The rate is the cost of the codes, the distortion the reconstruction error. If validation rises while training "
+            "falls, it overfits."
         )
     if can.groups:
-        return "The distortion is what is lost in the last noise, the rate the cost of removing the rest of it. There is no code."
+        return "The distortion is the loss at the last noise level, the rate the cost of denoising. There is no code."
     return "The distortion is −log p(x): there is no code. If validation rises while training falls, it overfits."
 
 

@@ -103,7 +103,7 @@ class Case:
         return self.has_points or self.lacks("chains") == ""
 
     def lacks(self, need: str) -> str:
-        """Says what is missing for a need, in a sentence without its start; empty where nothing is."""
+        """Returns what is missing for a need, in a sentence without its start; empty where nothing is."""
         return unmet(need, self, "such pictures")
 
     @cached_property

@@ -24,7 +24,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 @picture(
     question="What features do its units detect?",
-    reading="Each image is one unit's weights. Strokes and parts are features of the data; grain is what is not learnt yet.",
+    reading="Each image is one unit's weights. Strokes and parts are features of the data; noise is not learnt yet.",
     needs=("pixels", "encodes"),
     command="filters",
     report=asked,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @picture(
     question="What does it draw for a caption?",
-    reading="A row per caption; a column shares its noise, so that a changed word shows what it does.",
+    reading="A row per caption; a column shares its noise, so that the effect of a changed word shows.",
     of="run",
     needs=("reads_captions",),
     what="images of captions",
@@ -39,7 +39,7 @@ def generations(
     top_k: TopK = 0,
     top_p: TopP = 1.0,
 ) -> Shown:
-    """Draws images of captions; those in one column share their noise, so that a changed word shows what it does.
+    """Draws images of captions; those in one column share their noise, so that the effect of a changed word shows.
 
     Raises:
         LatenteError: If the model reads no captions, or an option is not right.

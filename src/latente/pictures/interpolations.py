@@ -1,4 +1,4 @@
-"""What lies between two codes."""
+"""Interpolations between two codes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 @picture(
-    question="What lies between two examples?",
-    reading="The way from one code to another: each step should look like data, not like two examples laid over each other.",
+    question="How does it interpolate between two examples?",
+    reading="The path from one code to another: each step should look like data, not like two examples laid over each other.",
     needs=("pixels", "encodes", "decodes", "numbers"),
     command="interpolate",
     report=asked,

@@ -19,7 +19,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 @picture(
     question="Which dimensions are used?",
-    reading="Bars are a dimension's share of the rate, dots how much its posterior mean varies between examples. Dimensions that "
+    reading="Bars are a dimension's share of the rate, dots the variance of its posterior mean over examples. Dimensions that "
     "do not raise the bound are inactive.",
     of="evaluation",
     report=asked,

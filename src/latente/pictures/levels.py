@@ -24,7 +24,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 @picture(
     question="What does each group encode?",
-    reading="More and more groups are resampled from the prior, the last ones first: what stays is encoded by the first groups.",
+    reading="More and more groups are resampled from the prior, the last ones first: what stays is in the first groups.",
     needs=("pixels", "encodes", "decodes", "groups"),
     command="levels",
     report=asked,

@@ -22,7 +22,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 @picture(
-    question="What does the prior look like from end to end?",
+    question="What does a grid over the prior look like?",
     reading="A grid through the prior in which each cell has the same mass: neighbours should differ little.",
     needs=("pixels", "encodes", "decodes", "generates", "numbers"),
     what="manifolds",

@@ -40,7 +40,7 @@ Need = Callable[[Case, str], str]
 
 
 def unmet(need: str, case: Case, what: str) -> str:
-    """Says why a need of pictures, called `what`, is not met; empty where it is.
+    """Returns why a need of pictures, called `what`, is not met; empty where it is.
 
     What is not in the list is asked of the kind of data: whether its examples have such a thing.
     """
@@ -79,7 +79,7 @@ def numbers(case: Case, what: str) -> str:
     """Asks for codes with something between them."""
     if case.abilities.code != "names":
         return ""
-    return "the codes of this model are names, not numbers: they have no neighbours, and nothing lies between two of them"
+    return "the codes of this model are categorical: nothing lies between two of them"
 
 
 def groups(case: Case, what: str) -> str:

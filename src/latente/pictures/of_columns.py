@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def reading_of_samples(case: Case) -> str:
-    """Says how samples are read."""
+    """Returns how samples are read."""
     if case.abilities.decodes:
         return "Codes are drawn from the prior, and rows from their likelihood: the orange should lie where the blue does."
-    return "Each is drawn number by number, through the flow, or by denoising: there is no code that it is decoded from."
+    return "Each is sampled autoregressively, through the flow, or by denoising: there is no latent code."
 
 
 def asked(case: Case) -> Mapping[str, Any] | None:
@@ -50,7 +50,7 @@ def samples(
 
 
 @picture(
-    reading="Held-out rows encoded and decoded: what the code holds lies on the line.",
+    reading="Held-out rows encoded and decoded: values that the code retains lie on the line.",
     needs=("encodes", "decodes"),
     report=asked,
 )

@@ -49,7 +49,7 @@ def samples(
 
 
 @picture(
-    question="How does it go on?",
+    question="How does it complete a drawing?",
     reading="A held-out drawing, half of it, and several endings sampled from the model.",
     what="completions",
     command="complete",
@@ -75,7 +75,7 @@ def completions(
     seed: Seed = 0,
     point_temperature: PointTemperature = LIVELY,
 ) -> Shown:
-    """Completes drawings that you or held-out examples began, several times each.
+    """Completes unfinished drawings, your own or held-out ones, several times each.
 
     A model with a code draws it from the prior for each ending.
 
@@ -89,7 +89,7 @@ def completions(
 
 @picture(
     question="What does temperature do?",
-    reading="A low temperature draws the usual, with calm lines; τ = 1 is the model's own distribution.",
+    reading="A low temperature gives typical drawings with smooth lines; τ = 1 is the model's own distribution.",
     what="temperatures",
     command="temperatures",
     report=always,
@@ -116,7 +116,7 @@ def reconstructions(
     rescale: Rescale = False,
     point_temperature: PointTemperature = LIVELY,
 ) -> Shown:
-    r"""Shows drawings, what the decoder draws calmly at their mean codes, and samples at :math:`z \sim q(z | x)`."""
+    r"""Shows drawings, low-temperature samples of the decoder at their mean codes, and samples at :math:`z \sim q(z | x)`."""
     from .drawing import sketches
 
     return sketches.reconstructions(model, data, n, seed, drawings, rescale, point_temperature)
@@ -135,7 +135,7 @@ def interpolations(
     rescale: Rescale = False,
     point_temperature: PointTemperature = CALM,
 ) -> Shown:
-    """Draws what lies between the codes of two drawings, on arcs; or between those of four, in a square.
+    """Interpolates between the codes of two drawings, on arcs; or between those of four, in a square.
 
     Raises:
         LatenteError: If numbers do not fit.
@@ -148,8 +148,8 @@ def interpolations(
 
 
 @picture(
-    question="Do codes add up?",
-    reading="What makes the second drawing of the third is done to the first.",
+    question="Do analogies hold between codes?",
+    reading="The difference of the second and third code is added to the first: a + b − c.",
     needs=("encodes", "decodes", "numbers"),
     what="analogies",
     command="analogy",
@@ -166,7 +166,7 @@ def analogy(
     seed: Seed = 0,
     point_temperature: PointTemperature = CALM,
 ) -> Shown:
-    r"""Draws a + b − c of the codes of three drawings: what makes b of c is done to a.
+    r"""Draws a + b − c of the codes of three drawings: the analogy of c to b, applied to a.
 
     Raises:
         LatenteError: If the model has no code, or the drawings are no threes.

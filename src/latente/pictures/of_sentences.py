@@ -41,7 +41,7 @@ def samples(
 
 @picture(
     needs=("encodes", "decodes"),
-    reading="Held-out sentences, the likeliest words at their codes, and a sample: what the first two do not share is not in the "
+    reading="Held-out sentences, the likeliest words at their codes, and a sample: differences of the first two are not in the "
     "code.",
     report=asked,
 )

@@ -1,4 +1,4 @@
-"""Files of a folder beside what a model sees of them."""
+"""Files of a folder beside the model's input."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 @picture(
-    question="What does the model see?",
-    reading="Files of the folder, and the input that the model gets of them: what is cropped away is not modelled.",
+    question="What is the model's input?",
+    reading="Files of the folder, and the model's input made of them: cropped margins are not modelled.",
     of="run",
     needs=("files",),
     what="previews",
     report=asked,
 )
 def preview(run: Run) -> Shown:
-    """Shows files of a folder beside what a model sees of them.
+    """Shows files of a folder beside the model's input.
 
     Raises:
         LatenteError: If the data of the run is no folder of images, or none can be read.

@@ -27,7 +27,7 @@ def room_in_row(case: Case) -> int:
 
 
 @picture(
-    question="What does it give back?",
+    question="How well does it reconstruct?",
     reading="Held-out examples encoded and decoded: what is lost between the first two rows is not in the code.",
     needs=("pixels", "encodes", "decodes"),
     command="reconstruct",

@@ -22,10 +22,10 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 def reading(case: Case) -> str:
-    """Says how samples are read."""
+    """Returns how samples are read."""
     if case.abilities.decodes:
         return "Codes are drawn from the prior and decoded. If they are worse than the reconstructions, the prior has holes."
-    return "Each is drawn number by number, through the flow, or by denoising: there is no code that it is decoded from."
+    return "Each is sampled autoregressively, through the flow, or by denoising: there is no latent code."
 
 
 @picture(

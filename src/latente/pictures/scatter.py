@@ -29,7 +29,7 @@ def reading(case: Case) -> str:
 
 
 @picture(
-    question="Where do the examples lie?",
+    question="Where are the codes of the examples?",
     reading=reading,
     needs=("encodes", "numbers"),
     what="pictures of codes",

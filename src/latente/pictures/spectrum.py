@@ -1,4 +1,4 @@
-"""To which directions a code is sensitive."""
+"""The directions to which a code is sensitive."""
 
 from __future__ import annotations
 

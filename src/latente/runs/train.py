@@ -1,4 +1,4 @@
-"""Trains a recipe on data in a folder of its own, and goes on with what was interrupted."""
+"""Trains a recipe on data in a folder of its own, and resumes runs."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:
 
 
 def resume(path: Path | str, *, steps: int | None = None, progress: bool = False) -> Run:
-    """Goes on with a run from its newest good checkpoint, to the same end as if it had never stopped.
+    """Resumes a run from its newest good checkpoint, to the same end as if it had never stopped.
 
     Arguments:
         path: The folder of the run.

@@ -1,4 +1,4 @@
-"""How pictures are drawn: what a model is asked for, and how it is put on paper.
+"""How pictures are drawn: the passes of a model, and their layout on paper.
 
 Every function returns a :class:`latente.pictures.shown.Shown`. The choices made here: an image that is shown is the *mean* of
 the likelihood unless its label says sampled, because pixel noise hides what a code means; examples are held-out ones; the header

@@ -179,8 +179,8 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
     best = best_validation(lines["validation"])
     beta = np.array([m["beta"] for m in lines["train"] if "beta" in m])
     moves = len(beta) > 1 and float(np.ptp(beta)) > 1e-9
-    says = "" if moves or not len(beta) or "rate" not in names else f", β = {beta[0]:g}"
-    note = f"{benchmark} · nats per example{says}" + (
+    ending = "" if moves or not len(beta) or "rate" not in names else f", β = {beta[0]:g}"
+    note = f"{benchmark} · nats per example{ending}" + (
         "" if best is None else f", dotted: the best validation, step {best['step']}"
     )
     columns = len(names) if len(names) < 4 else 2
@@ -239,7 +239,7 @@ def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def is_ever_nonzero(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> bool:
-    """Tells whether a figure has anything to tell: a rate that is always 0 has not."""
+    """Returns whether a figure is ever other than 0, as the rate of a model without a code is not."""
     found = np.concatenate([part[name] for part in parts.values() if name in part])
     return bool(np.isfinite(found).any() and (name != "rate" or found.any()))
 

@@ -1,7 +1,7 @@
 """Codes of held-out examples, and images decoded from codes.
 
-A picture chooses values of the *first* latent group; further groups of a hierarchy follow by the means of their priors. Which
-dimensions matter is told by the mean KL by dimension, and by the variance of the posterior's mean where there is no such figure.
+A picture chooses values of the *first* latent group; further groups of a hierarchy follow by the means of their priors. The
+most active dimensions are those of the largest mean KL, or of the largest variance of the posterior's mean where there is none.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Codes:
 
     Arguments:
         name: The name of the group.
-        means: The posterior means, or draws where it knows no mean, with shape (N, d) and float64.
+        means: The posterior means, or draws where it has no mean, with shape (N, d) and float64.
         nats: The mean KL by dimension; None where it does not split.
         group: The group of the first block of examples.
     """
@@ -97,7 +97,7 @@ def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
 
 
 def mean_of(g: Latent) -> Tensor:
-    """Returns the posterior's mean, on a sphere its direction; or the draw where it knows none."""
+    """Returns the posterior's mean, on a sphere its direction; or the draw where it has none."""
     assert g.q is not None
     return onto(g.p, shown(g.q, drawn=g.z).view(g.z.shape))
 
@@ -118,7 +118,7 @@ def shown_images(d: Distribution) -> np.ndarray:
 
 
 def shows(d: Distribution) -> str:
-    """Says what pictures show of a likelihood."""
+    """Names what pictures show of a likelihood."""
     return view(d).word
 
 
@@ -141,7 +141,7 @@ def index_of(data: Data, label: int | str | None) -> int | None:
 
 
 def conditions(model: Model, data: Data, label: int | str | None) -> tuple[bool, int | None]:
-    """Tells whether the model takes labels, and which class was asked for.
+    """Returns whether the model takes labels, and which class was asked for.
 
     Raises:
         LatenteError: If a label is given to a model that takes none.

@@ -139,7 +139,7 @@ def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]
     center, sd, whose = centre_and_scale(g, codes)
     t = torch.linspace(-REACH, REACH, steps, device=codes.device, dtype=codes.dtype)
     names = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(t.tolist())]
-    back = ", and each code is brought back to its spheres" if on_spheres(g.p) else ""
+    back = ", and each code is projected back to its spheres" if on_spheres(g.p) else ""
     return center[:, None] + sd[:, None] * t, names, f"standard deviations are those of {whose}{back}"
 
 
@@ -152,7 +152,7 @@ def traversals(
         codes = encode(model, *examples(model, data, MEASURED, seed))
         first = model(x, y)
         own = first.latents[codes.name]
-        values, ticks, says = paths(own, codes.means, steps)
+        values, ticks, ending = paths(own, codes.means, steps)
         order = codes.order[:rows]
         z = mean_of(own).flatten(1).double().repeat(len(order) * steps, 1).view(len(order), steps, -1)
         for row, j in enumerate(order):
@@ -166,7 +166,7 @@ def traversals(
     ]
     note = (
         f"{data.benchmark} · {shows(first.likelihood)} of p(x|z) around the code of a test example"
-        f"{'' if label is None else f' of {label}'}; {says}, seed {seed}"
+        f"{'' if label is None else f' of {label}'}; {ending}, seed {seed}"
     )
     title = (
         f"Traversals of the {len(order)} most active of {z.shape[-1]} dimensions"
@@ -207,10 +207,10 @@ def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | Non
     title = "Manifold" + (
         "" if d <= 2 else f": {names[0]} and {names[1]}, the two most active of {d} dimensions"
     )
-    says = "" if d <= 2 else ", the others at the prior's mean"
+    ending = "" if d <= 2 else ", the others at the prior's mean"
     across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
     what = "" if chosen is None else f" for {data.classes[chosen]}"
-    note = f"{data.benchmark} · {shows(first.likelihood)} of p(x|z){what} at equal steps of prior mass, {across}{says}"
+    note = f"{data.benchmark} · {shows(first.likelihood)} of p(x|z){what} at equal steps of prior mass, {across}{ending}"
     return lay_out(to_rgb(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 

@@ -1,4 +1,4 @@
-r"""What goes on inside an encoder: how many units are active per example, and to how many directions the code is sensitive.
+r"""Inside an encoder: how many units are active per example, and to how many directions the code is sensitive.
 
 *Sparse.* A code is sparse if few of its units answer to one example, and each of them to some. A unit is called active above a
 tenth of the root mean square of all activations: where a share :math:`p` of them has the size :math:`a` and the others none, that
@@ -116,13 +116,13 @@ def hoyer(z: np.ndarray) -> np.ndarray:
 def jacobian(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:
     r"""Returns :math:`\partial z / \partial x` of the posterior's mean, with shape (B, d, D).
 
-    One backward pass a dimension serves all examples, since the code of one does not depend on another.
+    One backward pass per dimension serves all examples, since the code of one does not depend on another.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_(x.is_floating_point())
         z = mean_of(next(iter(model(x, y).latents.values()))).flatten(1).sum(0)
         if not (x.requires_grad and z.requires_grad):
-            raise LatenteError("this code is not a smooth function of the example: it has no derivative")
+            raise LatenteError("the code is not differentiable in the example: there is no Jacobian")
         rows = [torch.autograd.grad(unit, x, retain_graph=True, materialize_grads=True)[0] for unit in z]
     return torch.stack(rows, 1).flatten(2)
 
@@ -217,8 +217,6 @@ def response(model: Model, data: Data, n: int, seed: int) -> Response:
         few = min(n, max(LEAST, ROWS // means.shape[1]))
         found = singular_values(jacobian(model, x[:few], None if y is None else y[:few])).cpu().numpy()
     if not found.max() > 0:
-        raise LatenteError(
-            "the code does not answer to the example at all: its derivative is zero throughout"
-        )
+        raise LatenteError("the code does not depend on the example: its Jacobian is zero throughout")
     spread = means.var(0).sum().sqrt().item() if len(means) > 1 else 0.0
     return Response(codes.name, found, spread)

@@ -1,4 +1,4 @@
-r"""What each latent group of a hierarchy encodes.
+r"""The content of each latent group of a hierarchy.
 
 The groups of a test example are taken from the posterior, down to some group or from some group on; the others are resampled from
 their priors. What stays as in the example is encoded by the groups of the posterior, and what changes by the groups of the

@@ -1,4 +1,4 @@
-r"""What a model makes of noise: corrupted examples restored, and the chains of a restricted Boltzmann machine.
+r"""Pictures of noise: corrupted examples restored, and the chains of a restricted Boltzmann machine.
 
 A denoising autoencoder takes one step from a corrupted example towards the data. A Gibbs chain takes as many as one likes,
 :math:`h \sim p(h | v)` and :math:`v \sim p(v | h)` in turn, and forgets where it started. What is shown of it is the mean of

@@ -1,4 +1,4 @@
-"""Images of a folder beside what a model sees of them, so that nobody trains on squashed faces or cut-off heads unknowingly.
+"""Images of a folder beside the model's input, so that nobody trains on squashed faces or cut-off heads unknowingly.
 
 The upper row shows files as they are, in a square of fixed size, with the parts faded that the crop takes away. The lower row
 shows the same ones as they are handed to a model, enlarged pixel by pixel.
@@ -26,7 +26,7 @@ FADED = 0.7  # of white over what is cropped away
 def preview(
     paths: Sequence[Path], *, side: int | None = None, grey: bool = False, n: int = 8, name: str = ""
 ) -> Picture:
-    """Shows images spread evenly over the files, and what a model sees of each.
+    """Shows images spread evenly over the files, and the model's input from each.
 
     Arguments:
         paths: The files; those that cannot be read are passed over.
@@ -60,8 +60,8 @@ def preview(
         put(tiles[1, j], shrunk(view.repeat(times, 0).repeat(times, 1), edge))
     sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in originals]
     became = f"{shown[0].shape[1]}x{shown[0].shape[0]}" + (", grey" if grey else "")
-    note = f"{name} · files as they are, above, and what a model sees, below" + (
-        "" if side is None else f": the square in the middle, {became}; what is faded is cropped away"
+    note = f"{name} · files as they are, above, and the model's input, below" + (
+        "" if side is None else f": the central square, {became}; faded margins are cropped away"
     )
     return lay_out(
         tiles,

@@ -1,4 +1,4 @@
-"""What a model of sentences writes: samples, reconstructions, and the sentences between two sentences.
+"""Pictures of a model of sentences: samples, reconstructions and interpolations.
 
 Where an image is shown by its mean, a sentence is shown by its likeliest known words, each given those before it: word noise
 hides what a code means. If all codes give one sentence, the decoder ignores them.
@@ -35,8 +35,8 @@ def samples(
     r"""Draws :math:`z \sim p(z)` and sentences :math:`x \sim p(x | z)`."""
     with evaluating(model, seed):
         texts = sentences_of(model(size=n, choose=cold(temperature)), data, word_temperature)
-    says = f", temperature {temperature:g}" if temperature != 1 else ""
-    note = f"{data.benchmark} · z ~ p(z){says}, words at temperature {word_temperature:g}, seed {seed}"
+    ending = f", temperature {temperature:g}" if temperature != 1 else ""
+    note = f"{data.benchmark} · z ~ p(z){ending}, words at temperature {word_temperature:g}, seed {seed}"
     return Lines("Samples", note, [[(str(i), text)] for i, text in enumerate(texts, 1)])
 
 

@@ -1,4 +1,4 @@
-r"""What a model of drawings draws: samples, reconstructions, endings, and what lies between drawings.
+r"""Pictures of a model of drawings: samples, reconstructions, completions and interpolations.
 
 Sketch-rnn is looked at a little colder than it is: a temperature :math:`\tau` below 1 multiplies variances, which takes the
 tremor of points away, and the log-odds of components and of the pen are divided by :math:`(1 + \tau) / 2`, as in sketch-rnn's own
@@ -103,7 +103,7 @@ def reconstructions(
     rescale: bool,
     point_temperature: float,
 ) -> Sheet:
-    r"""Shows drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`."""
+    r"""Shows drawings, low-temperature samples at their mean codes, and draws at :math:`z \sim q(z | x)`."""
     x = chosen_drawings(model, data, n, seed, drawings, rescale)
     with evaluating(model, seed):
         means = {name: mean_of(g) for name, g in model(x).latents.items()}
@@ -130,7 +130,7 @@ def chosen_drawings(
         x = given if isinstance(given, Tensor) else read_drawings(data, given, rescale)
         return to_model(model, x[:n], None)[0]
     if rescale:
-        raise LatenteError("--rescale is of drawings of yours: name them with --drawings")
+        raise LatenteError("--rescale is for your own drawings: name them with --drawings")
     if not len(data.test):
         raise LatenteError(f"there are no test drawings of {data.name}: give some with --drawings FILE")
     return examples(model, data, n, seed)[0]
@@ -161,7 +161,7 @@ def interpolations(
     x = chosen_drawings(model, data, 4 if corners else 2 * rows, seed, drawings, rescale)
     if len(x) < 4 if corners else len(x) < 2 or len(x) % 2:
         raise LatenteError(
-            f"drawings are {len(x)}: give {'four, one a corner' if corners else 'two, or more pairs'}"
+            f"drawings are {len(x)}: give {'four, one per corner' if corners else 'two, or more pairs'}"
         )
     with evaluating(model, seed):
         z = mean_of(model(x).latents[GROUP])
@@ -196,7 +196,7 @@ def temperatures(model: Model, data: Data, rows: int, steps: int, seed: int) -> 
     with evaluating(model, seed):
         z = {name: g.z for name, g in model(size=rows).latents.items()}
         columns = [sample_drawings(model(size=rows, given=z), data, float(tau)) for tau in taus]
-    note = f"{data.benchmark} · {'one code a row, ' if z else ''}points at growing τ, seed {seed}"
+    note = f"{data.benchmark} · {'one code per row, ' if z else ''}points at growing τ, seed {seed}"
     return Sheet("Temperatures", note, list(zip(*columns)), columns=[f"τ = {tau:.2g}" for tau in taus])
 
 
@@ -211,7 +211,7 @@ def completions(
     seed: int,
     point_temperature: float,
 ) -> Sheet:
-    """Goes on with drawings that somebody began, with several endings each; a code is drawn from the prior for each ending."""
+    """Completes unfinished drawings, with several endings each; a code is drawn from the prior for each ending."""
     whole = drawings is not None and keep is None
     keep = 1.0 if whole else 0.5 if keep is None else keep
     x = chosen_drawings(model, data, n, seed, drawings, rescale)
@@ -240,7 +240,7 @@ def analogy(
     seed: int,
     point_temperature: float,
 ) -> Sheet:
-    """Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`."""
+    """Draws :math:`z_a + z_b - z_c` of three drawings: the analogy of :math:`c` to :math:`b`, applied to :math:`a`."""
     x = chosen_drawings(model, data, 3 * rows, seed, drawings, rescale)
     if len(x) < 3 or len(x) % 3:
         raise LatenteError(f"drawings are {len(x)}: give three, a, b and c, or more threes")

@@ -167,14 +167,14 @@ def reconstructions(model: Model, data: Data, n: int, seed: int) -> Picture:
         "sampled": found.drawn.float().cpu().numpy(),
     }
     tiles = [to_rgb(r) for r in rows.values()]
-    says = ""
+    ending = ""
     sigma = sigmas(found.likelihood)
     if sigma is not None:
         low, high = float(sigma.min()), float(sigma.max())
         tiles.append(colours((sigma.mean(1) - low) / (high - low)))
         rows["σ"] = sigma
-        says = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
-    rest = f"{what} of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){says}, seed {seed}"
+        ending = f"; σ from {low:.2g} (dark) to {high:.2g} (light)"
+    rest = f"{what} of p(x|z) at the posterior's mean; a draw of p(x|z), z ~ q(z|x){ending}, seed {seed}"
     note = f"{data.benchmark} · test examples; {rest}"
     return lay_out(np.stack(tiles), "Reconstructions", note, rows=list(rows), values=rows)
 
