@@ -18,7 +18,7 @@ from common import store
 from latente import data, recipes, runs
 from latente.evaluation import classify
 from latente.models.classifier import logistic_regression
-from latente.runs.labels import few, restricted
+from latente.runs.labels import balanced_subset, restricted
 from latente.settings import settings
 from latente.training import Trainer, machine
 
@@ -76,7 +76,9 @@ if __name__ == "__main__":
         errors = {"pretrained": [], "random": [], f"PCA-{COMPONENTS}, logistic regression": []}
         seconds = {name: [] for name in errors}
         for seed in range(options.seeds):
-            some = loaded if labels is None else restricted(loaded, few(loaded.train, labels, seed))
+            some = (
+                loaded if labels is None else restricted(loaded, balanced_subset(loaded.train, labels, seed))
+            )
             for name in errors:
                 started = time.perf_counter()
                 if name.startswith("PCA"):

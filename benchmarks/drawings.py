@@ -15,7 +15,7 @@ from pathlib import Path
 from common import RESULTS, store
 from latente import runs
 from latente.distributions.strokes import lengths_of
-from latente.evaluation import evaluate, still
+from latente.evaluation import evaluate, evaluating
 
 K = 10  # draws of the importance-weighted bound
 DRAWN = 1000  # samples
@@ -41,7 +41,7 @@ def cell(name, options):
     started = time.monotonic()
     found = evaluate(run.model, run.data, beta=run.beta(), k=K, examples=1000, seed=0)
     points = found["points"]
-    with still(run.model, 0):
+    with evaluating(run.model, 0):
         empty = (lengths_of(run.model(size=DRAWN).likelihood.draw(0.4, 0.7)) == 0).double().mean().item()
     codes = {} if weight == "alone" else told(found["codes"].groups["z"])
     return {

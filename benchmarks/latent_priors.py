@@ -12,7 +12,7 @@ import torch
 
 from common import store
 from latente import runs
-from latente.evaluation.bounds import draw, still
+from latente.evaluation.bounds import draw, evaluating
 from latente.evaluation.frechet import sample_quality
 from latente.evaluation.latents import two_sample
 from latente.priors import Standard
@@ -23,7 +23,7 @@ KINDS = ("mixture", "flow", "vamp", "diffusion", "energy")
 def codes_and_figures(model, data, examples, seed):
     """Returns the rate, −log p(z) and −ELBO of test examples, and how well their codes are told from draws."""
     x, y = data.test.fixed().subset(examples, seed).batch(slice(None))
-    with still(model, seed):
+    with evaluating(model, seed):
         terms = draw(model, x, y, 1)
         g = model(x, y).latents["z"]
         started = time.perf_counter()

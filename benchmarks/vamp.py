@@ -12,7 +12,7 @@ import torch
 from common import median, store
 from latente import recipes, runs
 from latente.evaluation import evaluate
-from latente.evaluation.bounds import still
+from latente.evaluation.bounds import evaluating
 from latente.training import Trainer
 
 PRIORS = ("normal", "vamp")
@@ -26,7 +26,7 @@ def arguments_of(prior, options):
 def in_use(run):
     """Counts the components of the prior that codes of test examples use."""
     x, _ = run.data.test.fixed().batch(slice(0, 2000))
-    with still(run.model, 0):
+    with evaluating(run.model, 0):
         g = run.model(x).latents["z"]
         return g.p.used(g.z).item()
 

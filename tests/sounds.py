@@ -105,7 +105,7 @@ def envelope(
 
 @dataclass(frozen=True)
 class WaveOptions:
-    rate: Annotated[int, Field(ge=1, description="samples a second that a sound must have")] = RATE
+    rate: Annotated[int, Field(ge=1, description="samples per second that a sound must have")] = RATE
     length: Annotated[int, Field(ge=2, description="samples of a clip")] = LENGTH
 
 
@@ -118,7 +118,7 @@ class Waveforms(Kind):
     """Clips of sound, all of one length."""
 
     name, noun, nouns = "waveforms", "clip", "clips"
-    unit = "nats a clip"
+    unit = "nats per clip"
     has = frozenset({"sound"})
     pictures = (samples, envelope, reconstructions)
     usual: ClassVar[Mapping[str, str]] = {"recipe": "wave-vae", "data": "a .wav"}
@@ -138,18 +138,18 @@ class Waveforms(Kind):
     def read(
         self, path: Path, options: WaveOptions, label: str | None = None, columns: Sequence[str] = ()
     ) -> Any:
-        from latente.data.raw import Raw, labels
+        from latente.data.raw import Raw, numbered_labels
 
         self.refuse_label(path, label)
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 x, y = file["clips"], dict(file).get("y")
-            numbers, classes = (None, ()) if y is None else labels(y, str(path))
+            numbers, classes = (None, ()) if y is None else numbered_labels(y, str(path))
             return Raw(x.astype(np.float32)[:, None], numbers, self.name, classes)
         with wave.open(str(path)) as file:
             if file.getframerate() != options.rate:
                 raise DataError(
-                    f"{path} has {file.getframerate()} samples a second, not {options.rate}: give --rate"
+                    f"{path} has {file.getframerate()} samples per second, not {options.rate}: give --rate"
                 )
             sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / (1 << 15)
         whole = len(sound) // options.length * options.length

@@ -15,7 +15,7 @@ from latente.abilities import abilities_of
 from latente.conditionals import Bernoulli, Point
 from latente.errors import LatenteError
 from latente.evaluation import evaluate, stored_evaluation
-from latente.evaluation.bounds import still
+from latente.evaluation.bounds import evaluating
 from latente.models import VAE
 from latente.models.boltzmann import RBM, GaussianUnits
 from latente.nn import MLP
@@ -211,7 +211,7 @@ def test_chains_take_as_many_steps_as_they_say(digits):
     shown = pictures.chains(rbm, digits, n=2, steps=(1, 2, 5), seed=3).values["images"]
     x, _ = examples(rbm, digits, 2, 3)
     means = []
-    with still(rbm, 3):
+    with evaluating(rbm, 3):
         v = torch.cat([x.flatten(1), rbm.visible_units.draw(torch.full((2, 784), 0.5))])
         for _ in range(5):
             h = rbm.hidden_units.draw(rbm.hidden_field(v).sigmoid())

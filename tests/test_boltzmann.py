@@ -13,7 +13,7 @@ from latente import data as sources
 from latente import recipes
 from latente.data import Examples
 from latente.errors import RunError
-from latente.evaluation import affordable, evaluate
+from latente.evaluation import default_draws, evaluate
 from latente.evaluation.verdicts import findings, verdict
 from latente.models import RBM
 from latente.models.ais import Partition, annealed
@@ -399,7 +399,7 @@ def test_an_evaluation_tells_the_exact_likelihood(trained, digits):
     shown = {figure.name: figure for figure in figures(e)}
     assert "exact" in shown["log Z"].value and "β" not in shown
     assert type(e).of_json(e.to_json()) == e
-    assert affordable(trained, x[:1], None) == 10
+    assert default_draws(trained, x[:1], None) == 10
 
 
 def test_a_missed_mode_is_found_out_by_its_negative_rate(digits, monkeypatch):

@@ -15,9 +15,9 @@ import latente
 from latente import codes, data, runs
 from latente.cli import app
 from latente.data import Data, Examples
+from latente.data.numbering import CaptionNumbering
 from latente.data.scenes import scenes_of
 from latente.data.table_files import read_table, write_table
-from latente.data.told import Told
 from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import (
@@ -214,7 +214,7 @@ class Painter(Model):
             e,
             KINDS["captions"],
             (),
-            Told(self.vocabulary, "shapes"),
+            CaptionNumbering(self.vocabulary, "shapes"),
             "",
             {},
         )
@@ -304,13 +304,15 @@ def test_hues_that_follow_words_are_found_to():
 
     texts = [f"a {c} bus" for c in paint] * 5
     e = Examples(torch.zeros(20, 3, 4, 4), torch.from_numpy(vocabulary.encode(texts)))
-    about = Data("walls", "walls", e, e, e, KINDS["captions"], (), Told(vocabulary), "", {})
+    about = Data("walls", "walls", e, e, e, KINDS["captions"], (), CaptionNumbering(vocabulary), "", {})
     assert colour_flips(Wall(True), about).right == 1
     assert colour_flips(Wall(False), about).right == 0
     deaf = Wall(True)
     deaf.walk = lambda trace, x, y: Independent(Normal(torch.zeros(len(y), 3, 4, 4), 1.0), 3)
     assert colour_flips(deaf, about).right == 0.5  # a tie is a half
-    few = Data("walls", "walls", e, e, e.subset(5), KINDS["captions"], (), Told(vocabulary), "", {})
+    few = Data(
+        "walls", "walls", e, e, e.subset(5), KINDS["captions"], (), CaptionNumbering(vocabulary), "", {}
+    )
     assert colour_flips(Wall(True), few) is None
     assert_close(hue(torch.eye(3)[..., None, None]), torch.tensor([0.0, 2.0, -2.0]).double() * torch.pi / 3)
 
@@ -355,7 +357,7 @@ def test_fidelity_is_printed_and_stored(made):
         "figures"
     ]["alignment"]["colours"]
     page = report_of(made / "written")
-    assert "captions that find their image" in page and "images read as their captions say" in page
+    assert "caption-to-image retrieval" in page and "images that match their caption" in page
     assert "fid is no option" in str(latente_says("fidelity", made / "written", "--fid"))
 
 

@@ -875,7 +875,7 @@ def test_side_crops_and_shrinks(tmp_path):
 
 def test_side_is_for_folders_of_images_only(tmp_path):
     pictures(tmp_path)
-    with pytest.raises(DataError, match=r"is no folder of images, which alone are resized.*--side"):
+    with pytest.raises(DataError, match=r"only folders of images are resized.*--side"):
         load("shapes", side=32)
     assert load(tmp_path).kind.name == "images"
     assert load(tmp_path, side=32).shape[1:] == (32, 32)

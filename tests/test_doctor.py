@@ -18,9 +18,9 @@ from latente.data.digits import digits
 from latente.distributions import PowerSpherical, VonMisesFisher
 from latente.errors import LatenteError
 from latente.evaluation import Estimate, Finding, Subject, evaluate, stored_diagnosis, stored_evaluation
-from latente.evaluation.diagnosis import findings
+from latente.evaluation.diagnosis import explained_findings
 from latente.evaluation.figures.codeless import Codeless
-from latente.evaluation.figures.codes import Codes
+from latente.evaluation.figures.codes import CodeFigures
 from latente.evaluation.figures.components import components_in
 from latente.evaluation.figures.directions import Directions, concentration_of, directions_in
 from latente.evaluation.figures.refinement import Refinement
@@ -157,7 +157,7 @@ def unused(healthy):
     silenced = d.having(
         bound=replace(d["bound"], rate=NATS, rates={"z": NATS}),
         shuffle=replace(d["shuffle"], other=Estimate(0.0, 0.01)),
-        codes=Codes({"z": silent}),
+        codes=CodeFigures({"z": silent}),
         refinement=Refinement(Estimate(0.02, 0.01), NATS, NATS, Estimate(0.1, 0.01), 60),
         codeless=Codeless(d["codeless"].nll, Estimate(0.0, 0.1)),
     )
@@ -165,7 +165,7 @@ def unused(healthy):
 
 
 def named(d):
-    return [f.name for f in findings(d) if f.problem]
+    return [f.name for f in explained_findings(d) if f.problem]
 
 
 def strong(d):
@@ -196,7 +196,7 @@ def test_charged_dimensions_that_do_not_move(unused, parked):
     z = replace(z, kl=tuple(0.5 if j < parked else 0.0 for j in range(z.dimensions)))
     rate = Estimate(0.5 * parked + 0.01, 0.01)
     bound = replace(unused["bound"], rate=rate, rates={"z": rate})
-    d = unused.having(bound=bound, codes=Codes({"z": z}))
+    d = unused.having(bound=bound, codes=CodeFigures({"z": z}))
     assert named(strong(d)) == (["uninformative rate"] if parked else ["the decoder is too strong"])
 
 
@@ -207,7 +207,7 @@ def test_uniform_directions(unused):
     assert named(strong(unused).having(directions=tight)) == ["the decoder is too strong"]
     d = strong(unused).having(directions=loose)
     assert named(d) == ["uniform directions"]
-    found = next(findings(d))
+    found = next(explained_findings(d))
     assert found.change == {"kappa": 34.0} and "at 34 the rate is 5 nats" in found.advice
     assert named(unused.having(directions=loose)) == ["no information to encode"]
 
@@ -261,14 +261,14 @@ def test_the_spectrum_of_the_data():
 
 
 def test_remedies_start_with_what_was_found_and_are_new_to_the_run(plain, healthy, unused):
-    asked = doctor.remedies(plain, replace(unused, findings=tuple(findings(unused))), most=3)
+    asked = doctor.remedies(plain, replace(unused, findings=tuple(explained_findings(unused))), most=3)
     assert asked[0] == {"rate": 5.0} and len(asked) == 3 and {"training": "aggressive"} in asked
     for change in doctor.remedies(plain, healthy[0], most=9):
         assert all(plain.record["arguments"][name] != value for name, value in change.items())
 
 
 def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
-    found = next(findings(strong(unused)))
+    found = next(explained_findings(strong(unused)))
     assert found.change == {"posterior": "bn-vae"} and doctor.at_hand(plain, found) is found
     record = {**plain.record, "arguments": {**plain.record["arguments"], "posterior": "bn-vae"}}
     other = doctor.at_hand(replace(plain, record=record), found)
@@ -285,11 +285,11 @@ def test_a_remedy_that_the_run_has_gives_way_to_another(plain, unused):
 def test_remedies_go_with_what_the_run_has(plain, unused, given):
     record = {**plain.record, "arguments": {**plain.record["arguments"], **given}}
     run = replace(plain, record=record)
-    asked = doctor.remedies(run, replace(unused, findings=tuple(findings(unused))), most=9)
+    asked = doctor.remedies(run, replace(unused, findings=tuple(explained_findings(unused))), most=9)
     assert asked and {"rate": 5.0} not in asked
     for change in asked:
         recipes.remake({**record, "arguments": {**record["arguments"], **change}})
-    rate = next(findings(unused))
+    rate = next(explained_findings(unused))
     assert rate.change == {"rate": 5.0} and doctor.at_hand(run, rate).change == asked[0]
 
 
@@ -349,8 +349,8 @@ def test_runs_side_by_side(plain, train):
 def test_the_commands(plain, folder, monkeypatch):
     monkeypatch.chdir(folder)
     said = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20"])
-    assert said.exit_code == 0 and "gain of refined posteriors" in said.output
-    assert "Nothing is wrong" in said.output and "what the code saves" in said.output
+    assert said.exit_code == 0 and "amortisation gap" in said.output
+    assert "Nothing is wrong" in said.output and "gain from the code" in said.output
     as_json = CliRunner().invoke(cli.app, ["diagnose", "plain", "--examples", "20", "--json"])
     assert json.loads(as_json.output)["figures"]["refinement"]["gap"]["mean"] > 0
     table = CliRunner().invoke(cli.app, ["compare", "plain", "plain", "--json"])

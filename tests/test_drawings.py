@@ -22,7 +22,7 @@ from latente import cli, data, magenta, pictures, recipes, runs
 from latente.data import strokes, svg
 from latente.data.augmentation import StretchAndDrop, droppable, without
 from latente.data.conversion import convert
-from latente.data.looks import Points
+from latente.data.looks import PointRows
 from latente.data.pickled import arrays
 from latente.distributions import Strokes
 from latente.distributions.strokes import drawn_points, lengths_of, mixture_log_prob
@@ -552,7 +552,7 @@ def test_augmentation_is_of_training_alone(squares):
 
 def test_batches_are_of_nearly_one_length():
     x = padded([a_drawing(1 + i % 40, i) for i in range(2000)])
-    examples = data.Examples(x, look=Points())
+    examples = data.Examples(x, look=PointRows())
     order = examples.shuffled(20, torch.Generator().manual_seed(0))
     assert sorted(order.tolist()) == list(range(2000))
     lengths = lengths_of(x[order]).view(-1, 20).double()
@@ -1152,14 +1152,14 @@ def trained(tmp_path_factory):
             folder / name,
             *SIZE,
         )
-        assert done.exit_code == 0 and "nats a point of the longest drawing" in done.output, done.output
+        assert done.exit_code == 0 and "nats per point of the longest drawing" in done.output, done.output
     return folder
 
 
 @pytest.mark.parametrize("name", ["code", "bare"])
 def test_a_run_goes_from_file_to_report(trained, name, tmp_path):
     run = trained / name
-    assert "nats a point" in command("evaluate", run, "--k", 5, "--examples", 6).output
+    assert "nats per point" in command("evaluate", run, "--k", 5, "--examples", 6).output
     evaluation = stored_evaluation(runs.Run.open(run))
     points = evaluation["points"]
     assert points.kl == (0 if name == "bare" else pytest.approx(evaluation["bound"].rate.mean / 3))

@@ -24,11 +24,11 @@ from latente.evaluation import (
     Measurement,
     diagnose,
     evaluate,
+    evaluating,
     evaluation_of,
-    still,
     stored_evaluation,
 )
-from latente.evaluation.figures.restored import Restored
+from latente.evaluation.figures.restored import ReconstructionSimilarity
 from latente.kinds import KINDS
 from test_recipes import batch, plan_of, shape_for
 
@@ -100,7 +100,7 @@ class MeasureLength(Measurement):
     name, holds, needs = "length", Length, ("encodes",)
 
     def compute(self, subject, found):
-        with still(subject.model, subject.seed):
+        with evaluating(subject.model, subject.seed):
             return Length(Estimate.of(subject.model(*subject.batch).latents["z"].z.norm(dim=-1)))
 
     def rows(self, value, e):
@@ -222,6 +222,6 @@ def test_values_are_small_frozen_records():
 
 
 def test_a_part_that_is_missing_says_so_in_its_row():
-    value = Restored(Estimate(20.0, 0.1), Estimate(19.0, 0.1), None, None)
+    value = ReconstructionSimilarity(Estimate(20.0, 0.1), Estimate(19.0, 0.1), None, None)
     rows = FIGURES["restored"].rows(value, Evaluation("b", "test", 2, {}))
     assert "smaller than its window of 11 x 11" in list(rows)[1].value

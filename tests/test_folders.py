@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from latente import report, runs
 from latente.cli import app
 from latente.data import load, read
-from latente.data.folders import fitted, survey
+from latente.data.folders import prepared_image, survey
 from latente.errors import DataError
 from latente.evaluation import evaluate
 from latente.pictures.drawing.preview import preview
@@ -86,7 +86,7 @@ def test_every_kind_becomes_a_square(folder):
 def test_grey_on_demand(folder):
     data = load(folder, side=16, grey=True)
     assert data.shape == (1, 16, 16) and "became" not in data.note
-    assert (fitted(folder / "cat" / "0.png", 16, grey=True) == round(0.299 * 200)).all()
+    assert (prepared_image(folder / "cat" / "0.png", 16, grey=True) == round(0.299 * 200)).all()
     with pytest.raises(DataError, match="give --side 64"):
         load(folder, grey=True)
 
@@ -138,7 +138,7 @@ def test_the_preview_shows_files_and_what_a_model_sees(folder, tmp_path):
     as_is = preview([folder / "cat" / "0.png"]).values["images"]
     assert np.nanmax(np.abs(as_is[1, 0] - as_is[0, 0])) < 0.6 and not np.isnan(as_is[0, 0, 56, 0, 2])
     said = latente_says("data", folder, "--side", 16, "--out", tmp_path / "p.png")
-    assert "what a model sees" in said and (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert "model input" in said and (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path):
@@ -164,7 +164,7 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
         ),
         *("--threads", 1),
     )
-    assert "what the model sees" in said and "bad.png" in said and (out / "preview.png").exists()
+    assert "model input" in said and "bad.png" in said and (out / "preview.png").exists()
     run = runs.Run.open(out)
     assert run.record["data"]["options"] == {"side": 12} and run.data.shape == (3, 12, 12)
     assert run.data.kind.preview_of(run.record["data"]) is not None

@@ -308,7 +308,7 @@ def test_fidelity_of_a_run(images, quick, tmp_path, monkeypatch):
     run = runs.train("vae", str(tmp_path / "bars.npz"), tmp_path / "run", arguments=how, steps=3, threads=1)
     assert stored_samples(run) is None
     said = latente_says("fidelity", run.path, "-n", 20)
-    assert "FD-lenet-bars" in said and "real (floor)" in said and "samples a second" in said
+    assert "FD-lenet-bars" in said and "real (floor)" in said and "samples per second" in said
     assert stored_samples(run)["quality"].n == 20
     assert (
         json.loads(latente_says("fidelity", run.path, "-n", 20, "--json"))["figures"]["quality"]["name"]

@@ -15,7 +15,7 @@ from latente.conditionals import Point
 from latente.distributions import AutoregressiveCodes, ProbabilityFlow, Reweighted, Sampling
 from latente.distributions.probability_flow import divergence
 from latente.errors import RunError
-from latente.evaluation import affordable, evaluate
+from latente.evaluation import default_draws, evaluate
 from latente.models import VAE
 from latente.nn import CodePixelCNN, VelocityNet
 from latente.objectives import FitCodes, FitOdds, FitVelocity
@@ -288,7 +288,7 @@ def test_a_prior_of_each_kind_lowers_the_rate(bases, tmp_path, kind):
     if kind == "energy":
         assert run.model.prior.prior.log_z != 0
     x = run.data.test.batch(slice(0, 1))
-    assert (affordable(run.model, *x) == 10) == (kind == "diffusion")
+    assert (default_draws(run.model, *x) == 10) == (kind == "diffusion")
     assert run.model(size=3).likelihood.sample().shape == (3, 1, 28, 28)
 
 

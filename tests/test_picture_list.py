@@ -150,7 +150,7 @@ def test_each_picture_of_each_kind_draws_or_refuses_in_a_sentence(kind, run_of, 
 def test_a_report_says_why_a_picture_is_not_there(kind, run_of):
     run = run_of(kind)
     case = Case.of(run, evaluate(run, k=2, examples=10))
-    shown, omitted = page.drawn(case)
+    shown, omitted = page.drawn_sections(case)
     assert {s.question for s in shown} >= {"How did training go?", "What does it generate?"}
     assert all(s.html and s.reading for s in shown)
     assert len({s.question for s in shown}) + len(omitted) == len(list(page.wanted(case)))
@@ -310,7 +310,7 @@ def test_a_new_picture_is_a_command_and_part_of_the_report(entered, run_of, tmp_
     )
     assert (tmp_path / "toy.x").read_text() == "7" and said.output.splitlines()[0] == "a remark"
     assert "Shows a toy." in CliRunner().invoke(app, ["toy", "--help"]).output
-    shown, _ = page.drawn(Case.of(run, evaluate(run, k=2, examples=10)))
+    shown, _ = page.drawn_sections(Case.of(run, evaluate(run, k=2, examples=10)))
     (found,) = (s for s in shown if s.question == "Is it a toy?")
     assert found.reading == "A toy of digits." and found.shown.n == 4
     with pytest.raises(LatenteError, match="there are no toy: a GAN has no encoder"):

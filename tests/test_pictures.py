@@ -12,7 +12,7 @@ from torch.distributions import Normal
 from latente import data as sources
 from latente import pictures, recipes
 from latente.errors import LatenteError
-from latente.evaluation.bounds import still
+from latente.evaluation.bounds import evaluating
 from latente.pictures.drawing import canvas, charts, views
 from latente.trace import mean
 
@@ -82,7 +82,7 @@ def tiles_of(picture, rows, columns, gap=2):
 
 def test_samples_are_the_means_of_the_seed(vae, digits):
     picture = pictures.samples(vae, digits, n=6, seed=3)
-    with still(vae, 3):
+    with evaluating(vae, 3):
         expected = vae(size=6).likelihood.mean.numpy()
     np.testing.assert_allclose(picture.values["images"], expected, atol=1e-6)
     shown = tiles_of(picture, 2, 3)
@@ -97,7 +97,7 @@ def test_a_grid_that_is_not_full_is_white_there(vae, digits):
 
 def test_temperature_shrinks_towards_the_mean(vae, digits):
     picture = pictures.samples(vae, digits, n=4, seed=1, temperature=0.5)
-    with still(vae, 1):
+    with evaluating(vae, 1):
         z = vae(size=4).latents["z"].z
         expected = vae(size=4, given={"z": 0.5 * z}).likelihood.mean.numpy()
     np.testing.assert_allclose(picture.values["images"], expected, atol=1e-6)
@@ -111,11 +111,11 @@ def test_temperature_shrinks_towards_the_mean(vae, digits):
 def test_a_conditional_model_gets_a_row_a_class(digits):
     model = make("conditional-vae")
     picture = pictures.samples(model, digits, n=20)
-    with still(model, 0):
+    with evaluating(model, 0):
         y = torch.arange(10).repeat_interleave(2)
         expected = model(y=y, size=20).likelihood.mean.numpy()
     np.testing.assert_allclose(picture.values["images"], expected, atol=1e-6)
-    with still(model, 0):
+    with evaluating(model, 0):
         expected = model(y=torch.full((4,), 7)).likelihood.mean.numpy()
     for label in (7, "7"):
         np.testing.assert_allclose(
@@ -263,7 +263,7 @@ def test_curves_split_rate_and_distortion_and_mark_the_best_step():
 def test_tables_are_drawn_in_their_own_units(table):
     model = make(shape=(4,), classes=0, likelihood="gaussian-shared")
     picture = pictures.samples(model, table, n=50, seed=4)
-    with still(model, 4):
+    with evaluating(model, 4):
         drawn = table.inverse(model(size=50).likelihood.sample()).numpy()
     np.testing.assert_allclose(picture.values["samples"], drawn, rtol=1e-5)
     x, _ = table.test.batch(slice(None))

@@ -613,7 +613,7 @@ class Sounds:
     """Holds what a recipe of another package asks of its data."""
 
     shape: list[int]
-    rate: Annotated[int, Field(ge=1, description="samples a second")]
+    rate: Annotated[int, Field(ge=1, description="samples per second")]
 
 
 @dataclasses.dataclass(frozen=True)

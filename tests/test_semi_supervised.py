@@ -23,7 +23,7 @@ from latente.models.vae import OneHot
 from latente.nn import BentConv, BroadcastMLP
 from latente.objectives import ELBO, FewLabels
 from latente.priors import Standard
-from latente.runs.labels import few, half_told
+from latente.runs.labels import balanced_subset, hide_labels
 from latente.schedules import Clock
 from latente.settings import settings
 from latente.trace import kl
@@ -281,10 +281,10 @@ def blobs(n=600, seed=0):
 
 def test_labels_are_balanced_and_chosen_by_seed():
     train = blobs().train
-    rows = few(train, 30, 0)
+    rows = balanced_subset(train, 30, 0)
     assert torch.bincount(train.y[torch.from_numpy(rows)]).tolist() == [10, 10, 10]
-    assert (few(train, 30, 0) == rows).all() and (few(train, 30, 1) != rows).any()
-    kept = half_told(replace(blobs(), train=train), rows).train
+    assert (balanced_subset(train, 30, 0) == rows).all() and (balanced_subset(train, 30, 1) != rows).any()
+    kept = hide_labels(replace(blobs(), train=train), rows).train
     assert len(kept) == len(train) and kept.x.equal(train.x)
     assert set((kept.y >= 0).nonzero().flatten().tolist()) == set(rows.tolist())
     assert kept.y[rows].equal(train.y[rows])
@@ -301,13 +301,13 @@ def test_each_batch_has_as_many_labels(batch, least):
     assert len(without.unique()) == len(without)
     if batch == 50:  # halves of a batch are alike
         assert (told[batches[:, :25]].sum(1) == told[batches[:, 25:]].sum(1)).all()
-    assert Examples(torch.zeros(4, 1), torch.tensor([0, 1, 1, 0])).told is None
+    assert Examples(torch.zeros(4, 1), torch.tensor([0, 1, 1, 0])).labelled is None
 
 
 def trained(loaded, rows, **given):
     torch.manual_seed(3)
     plan = recipes.make("m2", shape=[2], classes=3, latent=2, hidden=[12], labels=len(rows))
-    found = half_told(loaded, rows)
+    found = hide_labels(loaded, rows)
     how = settings(steps=30, batch=30, evaluate_every=10, log_every=10, threads=1, **given)
     Trainer(plan.model, plan.objective, **vars(how)).fit(found.train, found.validation)
     return plan.model
@@ -315,7 +315,7 @@ def trained(loaded, rows, **given):
 
 def test_labels_that_do_not_count_are_never_looked_at():
     loaded = blobs()
-    rows = few(loaded.train, 30, 0)
+    rows = balanced_subset(loaded.train, 30, 0)
     y, told = loaded.train.y.clone(), torch.zeros(len(loaded.train), dtype=torch.bool)
     told[rows] = True
     y[~told] = (y[~told] + 1) % 3
@@ -337,10 +337,10 @@ def test_labels_that_do_not_count_are_never_looked_at():
 
 def test_few_labels_of_easy_classes_suffice():
     loaded = blobs(900)
-    rows = few(loaded.train, 6, 0)
+    rows = balanced_subset(loaded.train, 6, 0)
     torch.manual_seed(0)
     plan = recipes.make("m2", shape=[2], classes=3, latent=1, hidden=[32], labels=6, dropout=0.0)
-    found = half_told(loaded, rows)
+    found = hide_labels(loaded, rows)
     how = settings(steps=120, batch=60, evaluate_every=60, threads=1, lr=5e-3)
     Trainer(plan.model, plan.objective, **vars(how)).fit(found.train, found.validation)
     x, y = loaded.test.batch(slice(None))
@@ -380,7 +380,7 @@ def test_a_run_keeps_its_examples_and_few_labels(folder, name):
     assert (y >= 0).sum() == 40 and len(y) == 4000
     assert y[y >= 0].bincount().tolist() == [4] * 10
     assert (run.data.test.y >= 0).all()
-    assert set(run.data.indices) == {"train", "validation", "test", "told"}
+    assert set(run.data.indices) == {"train", "validation", "test", "known_labels"}
     lines = [line for line in run.metrics() if line["split"] == "validation"]
     parts = ("distortion", "rate/z", "rate/y")
     assert lines[-1]["loss"] == pytest.approx(sum(lines[-1][part] for part in parts))

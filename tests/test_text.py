@@ -19,7 +19,7 @@ from latente.distributions import Words
 from latente.distributions.words import END, MARKS, UNKNOWN
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import evaluate, log_weights
-from latente.evaluation.bounds import ELEMENTS, at_once
+from latente.evaluation.bounds import ELEMENTS, chunk_size
 from latente.nn import SentenceDecoder, SentenceEncoder, recurrent
 from latente.pictures.drawing.lines import Lines
 from latente.schedules import Clock
@@ -414,7 +414,7 @@ def test_a_run_is_opened_again(run, tmp_path):
     assert same.x[kept].equal(x[kept])
     scores, again = codes.score(opened.model, same, 5), codes.score(run.model, data.Examples(x), 5)
     np.testing.assert_allclose(scores["elbo"][kept], again["elbo"][kept], rtol=1e-5)
-    assert at_once(opened.model, x, None) == ELEMENTS["cpu"] // (words_of(x[:1]) * 40)
+    assert chunk_size(opened.model, x, None) == ELEMENTS["cpu"] // (words_of(x[:1]) * 40)
     table = codes.encode(opened.model, same)
     assert set(table) == {f"{n}_{j}" for n in ("z", "sd") for j in range(4)}
     written = opened.data.learned.sentences(codes.decode(opened.model, table, opened.data))

@@ -499,7 +499,7 @@ def test_a_family_of_somebody_elses_answers_with_its_own_file():
         def mean(self):
             return 6 * self.rate
 
-    traits.tell(traits.is_mass, traits.yes, Dice)
+    traits.register(traits.is_mass, traits.yes, Dice)
     d = Dice(torch.full((N, 2), 0.5))
     assert (
         traits.is_mass(d) and traits.is_mass(Independent(d, 1)) and not traits.is_mass(Coins(torch.ones(1)))

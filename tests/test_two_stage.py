@@ -26,7 +26,7 @@ from latente.nn import MLP
 from latente.objectives import CrossEntropy, FitPrior
 from latente.priors import FullMixture, Standard, Standardised
 from latente.runs import Run
-from latente.runs.labels import few
+from latente.runs.labels import balanced_subset
 from latente.schedules import Clock
 from latente.trace import kl
 
@@ -444,16 +444,16 @@ def test_the_best_head_for_codes_as_they_are(float64):
 def test_few_labels_are_as_many_of_each_class_as_can_be():
     y = torch.tensor([0] * 500 + [1] * 40 + [2] * 7)[torch.randperm(547)]
     train = Examples(torch.zeros(547, 1), y)
-    assert y[few(train, 18, 0)].bincount().tolist() == [6, 6, 6]
-    assert sorted(y[few(train, 20, 0)].bincount().tolist()) == [6, 7, 7]
-    assert y[few(train, 60, 0)].bincount().tolist() in ([27, 26, 7], [26, 27, 7])
-    assert len(few(train, 547, 0)) == 547
-    assert set(few(train, 20, 3)) < set(few(train, 60, 3)) and set(few(train, 20, 3)) != set(
-        few(train, 20, 4)
-    )
+    assert y[balanced_subset(train, 18, 0)].bincount().tolist() == [6, 6, 6]
+    assert sorted(y[balanced_subset(train, 20, 0)].bincount().tolist()) == [6, 7, 7]
+    assert y[balanced_subset(train, 60, 0)].bincount().tolist() in ([27, 26, 7], [26, 27, 7])
+    assert len(balanced_subset(train, 547, 0)) == 547
+    assert set(balanced_subset(train, 20, 3)) < set(balanced_subset(train, 60, 3)) and set(
+        balanced_subset(train, 20, 3)
+    ) != set(balanced_subset(train, 20, 4))
     for n, some in ((548, train), (1, Examples(torch.zeros(5, 1)))):
         with pytest.raises(DataError, match=f"labels is {n}"):
-            few(some, n, 0)
+            balanced_subset(some, n, 0)
 
 
 def test_a_classifier_learns_from_its_labels_alone(bases, classifier):
@@ -461,7 +461,7 @@ def test_a_classifier_learns_from_its_labels_alone(bases, classifier):
     train = opened.data.train
     assert sorted(train.y.bincount().tolist()) == [20] * 5 + [21] * 5
     assert opened.record["data"]["sizes"]["train"] == 205 and opened.record["arguments"]["labels"] == 205
-    rows = base.data.train.x[few(base.data.train, 205, 0)]
+    rows = base.data.train.x[balanced_subset(base.data.train, 205, 0)]
     assert train.x.equal(rows) and opened.data.test.x.equal(base.data.test.x)
     e = evaluate(Run.open(classifier.path))
     found = e["labels"]
@@ -531,7 +531,11 @@ class Says(nn.Module):
 
 @pytest.mark.parametrize(
     ("odds", "blind", "says"),
-    [(0.1, True, ["no better than guessing"]), (3.0, False, ["overconfident"]), (0.7, False, [])],
+    [
+        (0.1, True, ["no better than the most frequent class"]),
+        (3.0, False, ["overconfident"]),
+        (0.7, False, []),
+    ],
 )
 def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
     y = torch.arange(600) % 3

@@ -14,8 +14,8 @@ from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale,
 from latente.data import Examples
 from latente.data.looks import Pixels
 from latente.evaluation import Estimate, evaluate, findings, verdict
-from latente.evaluation.figures.codes import Codes
-from latente.evaluation.figures.training import Training
+from latente.evaluation.figures.codes import CodeFigures
+from latente.evaluation.figures.training import TrainingBound
 from latente.kinds import KINDS
 from latente.models import VAE
 from latente.nn import MLP
@@ -183,12 +183,12 @@ def test_an_autoencoder_is_not_a_generative_model(digits):
 
 def changed(e, **figures):
     """The evaluation with other figures of its only group."""
-    return e.having(codes=Codes({"z": replace(e["codes"].groups["z"], **figures)}))
+    return e.having(codes=CodeFigures({"z": replace(e["codes"].groups["z"], **figures)}))
 
 
 def gapped(e, gap, se=0.1):
     """The evaluation with a bound on training data that is higher by so much."""
-    return e.having(training=Training(Estimate(e["bound"].elbo.mean + gap, se)))
+    return e.having(training=TrainingBound(Estimate(e["bound"].elbo.mean + gap, se)))
 
 
 def test_pruning_is_no_problem(healthy):
@@ -205,7 +205,7 @@ def test_partial_collapse(healthy):
     assert [(f.name, f.sure) for f in findings(faint)] == [("partial collapse", "possible")]
     z = e["codes"].groups["z"]
     rates = {"top": Estimate(0.01, 0.001), "z": e["bound"].rate}
-    dead = e.having(codes=Codes({"top": z, "z": z}), bound=replace(e["bound"], rates=rates))
+    dead = e.having(codes=CodeFigures({"top": z, "z": z}), bound=replace(e["bound"], rates=rates))
     assert [(f.name, f.sure) for f in findings(dead)] == [("partial collapse", "likely")]
     assert "top" in findings(dead)[0].evidence
     assert [f.name for f in findings(faint.having(beta=replace(e["beta"], last=0.3)))] == ["beta unfinished"]

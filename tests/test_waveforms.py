@@ -78,7 +78,7 @@ def run(call, place):
     said = call(
         "train", "wave-vae", "--data", place / "tone.wav", "--out", place / "run", "--rate", RATE, *how
     )
-    assert "nats a clip at step" in said and "the loudest training clip is at" in said
+    assert "nats per clip at step" in said and "the loudest training clip is at" in said
     return place / "run"
 
 
@@ -91,11 +91,11 @@ def test_data_is_told_and_shown(call, place):
 
 
 def test_options_of_the_kind_are_options_of_the_commands(call, place):
-    assert "samples a second that a sound must have" in call("data", "--help")
+    assert "samples per second that a sound must have" in call("data", "--help")
     assert "--length" in call("train", "wave-vae", "--help") and "--length" not in call(
         "train", "vae", "--help"
     )
-    assert "400 samples a second, not 500" in call("data", place / "tone.wav", "--rate", 500, fails=True)
+    assert "400 samples per second, not 500" in call("data", place / "tone.wav", "--rate", 500, fails=True)
     assert "rate of data of kind 'waveforms' is 0" in call(
         "train", "wave-vae", "--data", place / "tone.wav", "--rate", 0, fails=True
     )
@@ -229,7 +229,7 @@ def test_an_installed_package_brings_all_of_it(place, tmp_path):
     assert "the picture 'broken' of sounds is left out" in said.stderr
     how = ["--steps", 10, "--evaluate-every", 5, "--threads", 1, "--rate", RATE]
     said = call("train", "wave-vae", "--data", place / "tone.wav", "--out", tmp_path / "run", *how)
-    assert "nats a clip at step" in said.stdout, said
+    assert "nats per clip at step" in said.stdout, said
     assert re.search(
         r"loudness +0\.\d+ of clips", (said := call("evaluate", tmp_path / "run", "--k", 3)).stdout
     ), said

@@ -46,7 +46,7 @@ def row(name: str, annotation: Any, default: Any) -> str:
     given = [*first, *(about.param_decls or ())] or [f"--{name.replace('_', '-')}"]
     names = ", ".join(f"`{n}`" for n in given)
     text = about.help or ""
-    if about.show_default and default not in (None, False, ""):
+    if about.show_default and default not in (None, False, "", inspect.Parameter.empty):
         text = f"{text} [default: {default}]"
     return f"| {names} | {shown(kind)} | {cell(text)} |"
 

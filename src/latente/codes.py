@@ -48,14 +48,14 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
     for name in means:
         table |= columns_of(name, torch.cat(means[name]))
         if name in deviations:
-            table |= columns_of(spread(name), torch.cat(deviations[name]))
+            table |= columns_of(sd_column(name), torch.cat(deviations[name]))
     y = examples.y
     if y is not None:
         table |= {"label": y.cpu().numpy()} if y.dim() == 1 else columns_of("caption", y)
     return table
 
 
-def spread(name: str) -> str:
+def sd_column(name: str) -> str:
     return "sd" if name == "z" else f"{name}_sd"
 
 

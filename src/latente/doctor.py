@@ -73,8 +73,8 @@ def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps:
         RunError: If the run has no code, or has no weights.
     """
     found = diagnose_run(run, examples=examples, steps=steps, baseline_steps=baseline_steps)
-    told = tuple(at_hand(run, f) for f in found.findings)
-    found = replace(found, findings=told, verdict=verdict(found, told))
+    given = tuple(at_hand(run, f) for f in found.findings)
+    found = replace(found, findings=given, verdict=verdict(found, given))
     keep_diagnosis(run, found)
     return found
 

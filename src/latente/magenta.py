@@ -51,7 +51,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
     file, out = Path(file), Path(out)
     if (out / RECORD).exists():
         raise RunError(f"{out} holds a run already: choose another --out")
-    info, weights = read(file)
+    info, weights = read_weights(file)
     model = model_of(info, weights, file)
     made_by = model.made_by
     assert made_by is not None
@@ -90,7 +90,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
     return Run(out, record)
 
 
-def read(file: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+def read_weights(file: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Reads what a file says of its model, and its tensors."""
     try:
         info, shapes, blobs = json.loads(file.read_bytes())
@@ -133,7 +133,7 @@ def model_of(info: dict[str, Any], weights: Sequence[np.ndarray], file: Path) ->
     except (ValueError, IndexError, RunError) as error:
         raise RunError(f"{file} is not of a sketch-rnn of LSTMs: {error}") from None
     model = recipes.make("sketch-rnn", **arguments).model
-    place(model, [torch.tensor(w) for w in weights])
+    place_weights(model, [torch.tensor(w) for w in weights])
     return model.eval()
 
 
@@ -178,7 +178,7 @@ def export_run(run: Run, file: Path | str) -> Path:
     return file
 
 
-def parts(model: Model) -> tuple[StrokeEncoder | None, StrokeDecoder]:
+def nets_of(model: Model) -> tuple[StrokeEncoder | None, StrokeDecoder]:
     decoder = model.get_submodule("likelihood").net
     assert isinstance(decoder, StrokeDecoder)
     if decoder.first is None:
@@ -190,7 +190,7 @@ def parts(model: Model) -> tuple[StrokeEncoder | None, StrokeDecoder]:
 
 def tensors(model: Model) -> list[Tensor]:
     """Returns a model's tensors in Magenta's order and form."""
-    encoder, decoder = parts(model)
+    encoder, decoder = nets_of(model)
     found: list[Tensor] = []
     if encoder is not None:
         assert decoder.first is not None
@@ -216,9 +216,9 @@ def remembered(cell: LSTM) -> Tensor:
 
 
 @torch.no_grad()
-def place(model: Model, weights: Sequence[Tensor]) -> None:
+def place_weights(model: Model, weights: Sequence[Tensor]) -> None:
     """Gives a model the tensors that `tensors` would return."""
-    encoder, decoder = parts(model)
+    encoder, decoder = nets_of(model)
     *left, head, head_bias, w, u, b = weights
     decoder.head.weight.copy_(head.t())
     decoder.head.bias.copy_(head_bias)

@@ -64,14 +64,14 @@ def options(
 
 
 def list_recipes() -> None:
-    """Lists the recipes by the question that they answer, a line each."""
+    """Lists the recipes by question, one per line."""
     width = max(map(len, recipes.RECIPES))
     for i, (group, names) in enumerate(recipes.grouped().items()):
         out.print(f"\n{group}" if i else group, markup=False)
-        show_table({name: recipes.describe(name) for name in names}, width)
+        print_lines({name: recipes.describe(name) for name in names}, width)
 
 
-def show_table(lines: dict[str, str], width: int = 0) -> None:
+def print_lines(lines: dict[str, str], width: int = 0) -> None:
     width = max(width, *map(len, lines))
     for name, text in lines.items():
         out.print(f"{name:{width}}  {text}", markup=False)

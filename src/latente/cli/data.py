@@ -10,7 +10,7 @@ import typer
 
 from ..data.kind import sources
 from ..kinds import KINDS
-from .app import out, show_table
+from .app import out, print_lines
 from .options import with_options
 
 
@@ -21,29 +21,29 @@ def show() -> Callable[..., None]:
 
 def show_data(
     source: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="a set with a name, or a file or folder of yours")
+        str | None, typer.Argument(metavar="[DATA]", help="a named data set, or a file or folder of your own")
     ] = None,
-    picture: Annotated[
-        Path, typer.Option("--out", help="picture of images beside what a model sees of them")
-    ] = Path("preview.png"),
+    picture: Annotated[Path, typer.Option("--out", help="picture of images beside the model's input")] = Path(
+        "preview.png"
+    ),
     **given: Any,
 ) -> None:
-    """Lists the data sets that have a name; or says what one, a file or a folder holds, and shows what a model sees of it."""
+    """Lists the named data sets; or describes one, a file or a folder, with a picture of the model's input."""
     known = sources()
     if source is None:
-        show_table(known)
+        print_lines(known)
         return
     from .. import data
-    from ..data.loading import chosen
+    from ..data.loading import options_of
 
     options = {n: v for n, v in given.items() if v is not None}
     folder = Path(source).expanduser()
     for kind in KINDS.values() if source not in known and folder.exists() else ():
-        found = kind.survey(folder, chosen(kind, options))
+        found = kind.survey(folder, options_of(kind, options))
         if found is not None:
             for line in found.lines:
                 out.print(line, markup=False)
-            out.print(f"what a model sees: {found.draw(picture)}")
+            out.print(f"model input: {found.draw(picture)}")
             return
     loaded = data.load(source, **options)
     about = loaded.describe()
@@ -56,4 +56,4 @@ def show_data(
     draw = loaded.kind.preview(loaded)
     if draw is not None:
         draw(picture)
-        out.print(f"what a model sees: {picture}")
+        out.print(f"model input: {picture}")

@@ -20,7 +20,7 @@ from ..pictures.entry import Case, Entry, valid
 from ..pictures.options import Positional, Repeated
 from ..pictures.versions import every, kinds_with, ordered
 from .app import out
-from .options import RunPath, keyword, listed, plain, written
+from .options import RunPath, as_typed, keyword, listed, typed_as
 
 Versions = Mapping[str, Entry[...]]
 ANIMATE = "animate"
@@ -69,7 +69,7 @@ def parameter(name: str, found: Versions) -> inspect.Parameter:
     help_text = f"{about.description}{defaults(options, found)}"
     marked = next((note for note in notes if isinstance(note, Positional | Repeated)), None)
     if isinstance(marked, Positional):
-        several = plain(first.annotation) is str and marked.metavar.endswith("…")
+        several = typed_as(first.annotation) is str and marked.metavar.endswith("…")
         kind: Any = list[str] if several else str | None
         default = inspect.Parameter.empty if first.default is first.empty else None
         return keyword(
@@ -80,13 +80,13 @@ def parameter(name: str, found: Versions) -> inspect.Parameter:
     if isinstance(marked, Repeated):
         how = typer.Option(*flags, help=help_text, metavar=marked.metavar, show_default=False)
         return keyword(name, list[str] | None, how, None)
-    kind = plain(first.annotation) | None
+    kind = typed_as(first.annotation) | None
     return keyword(name, kind, typer.Option(*flags, help=help_text, show_default=False), None)
 
 
 def defaults(options: Mapping[str, inspect.Parameter], found: Versions) -> str:
     """Says what an option is by default, and of which data where versions differ; and of which data it is, where not of all."""
-    said = {what: written(None if o.default is o.empty else o.default) for what, o in options.items()}
+    said = {what: as_typed(None if o.default is o.empty else o.default) for what, o in options.items()}
     if len(set(said.values())) == 1:
         shown = next(iter(said.values()))
         return f" [default: {shown}]" if shown else ""

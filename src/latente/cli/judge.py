@@ -33,25 +33,23 @@ def evaluate(
     run: RunPath,
     k: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="draws an example of the importance-weighted bound; 1000, or fewer for slow decoders"
-        ),
+        typer.Option(min=1, help="importance samples per example; 1000, or fewer for slow decoders"),
     ] = None,
     examples: Annotated[
-        int | None, typer.Option(min=2, help="held-out examples; 1000, or all for a classifier")
+        int | None, typer.Option(min=2, help="number of held-out examples; 1000, or all for a classifier")
     ] = None,
-    split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
+    split: Annotated[Literal["validation", "test"], typer.Option(help="split to evaluate")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measures a model on held-out data and says what it learned, what is wrong and what to try."""
+    """Evaluates a model on held-out data: figures, problems and remedies."""
     from ..evaluation import evaluate as measure
     from ..runs import Run
 
     opened = Run.open(run)
-    tell(opened, measure(opened, k=k, examples=examples, split=split), as_json)
+    print_figures(opened, measure(opened, k=k, examples=examples, split=split), as_json)
 
 
-def tell(run: Run, found: Evaluation, as_json: bool) -> None:
+def print_figures(run: Run, found: Evaluation, as_json: bool) -> None:
     """Prints figures as JSON, or as a table with what they mean together."""
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
@@ -65,7 +63,7 @@ def show_evaluation(run: Run, found: Evaluation) -> None:
     rows = [[figure.name, figure.value] for figure in figures(found)]
     rows += [[name.replace("_", " "), f"none: {why}"] for name, why in found.absent.items()]
     out.print(f"{run.title}, {found.examples} {found.split} examples")
-    show_table(rows)
+    print_table(rows)
     out.print(f"\n{found.verdict}", markup=False)
     for finding in found.findings:
         out.print(f"\n{finding.name} ({finding.sure}): {finding.evidence} {finding.advice}", markup=False)
@@ -73,7 +71,7 @@ def show_evaluation(run: Run, found: Evaluation) -> None:
             out.print(f"  {command}", markup=False)
 
 
-def show_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+def print_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: Sequence[str] = ()) -> None:
     """Prints rows; under a header numbers stand to the right, in columns that are not named as of the left."""
     table = Table(box=None, show_header=bool(header), padding=(0, 2, 0, 0))
     for name in header:
@@ -85,20 +83,22 @@ def show_table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), left: 
 
 def diagnose(
     run: RunPath,
-    examples: Annotated[int, typer.Option(min=10, help="held-out examples whose posterior is refined")] = 200,
+    examples: Annotated[
+        int, typer.Option(min=10, help="number of held-out examples whose posterior is refined")
+    ] = 200,
     try_them: Annotated[
-        bool, typer.Option("--try", help="Train the run anew for a while, with the few best remedies.")
+        bool, typer.Option("--try", help="Retrain for a while with each of the best remedies.")
     ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="steps of each remedy that is tried")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="training steps per remedy")] = 1500,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Says why a code is as it is, how sure that is, and what to try; --try tries it."""
+    """Diagnoses the code: causes, their certainty, and remedies; --try trains with them."""
     from .. import doctor
     from ..runs import Run
 
     opened = Run.open(run)
     found = doctor.diagnose(opened, examples=examples)
-    tell(opened, found, as_json)
+    print_figures(opened, found, as_json)
     if try_them:
         folder = doctor.remedies_folder(opened)
         out.print(f"\nremedies, {steps} steps each, in {folder}:")
@@ -107,10 +107,10 @@ def diagnose(
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="folders of runs")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="folders of the runs")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Lays the figures of runs side by side; what was not evaluated yet is."""
+    """Compares the figures of runs in a table; evaluates those that were not evaluated yet."""
     from dataclasses import asdict
 
     from .. import doctor
@@ -124,7 +124,7 @@ def compare(
 
 
 def show_rows(rows: list[Row]) -> None:
-    """Prints the figures of runs side by side, and says where they do not compare."""
+    """Prints the figures of runs side by side, with a warning where they do not compare."""
 
     def text(value: float | None, digits: int = 2) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
@@ -144,16 +144,14 @@ def show_rows(rows: list[Row]) -> None:
         ]
         for row in rows
     ]
-    show_table(figures, header, left=("run", "problem"))
+    print_table(figures, header, left=("run", "problem"))
     benchmarks = sorted({row.benchmark for row in rows})
     if len(benchmarks) > 1:
-        out.print(f"these are of different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
+        out.print(f"different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
     asked = {row.asked: row.name for row in rows}
     if len(asked) > 1:
         each = "; ".join(f"{what} ({name})" for what, name in asked.items())
-        out.print(
-            f"these were not measured alike, so that their figures do not compare: {each}", markup=False
-        )
+        out.print(f"different measurements, whose figures do not compare: {each}", markup=False)
 
 
 def fidelity(
@@ -164,7 +162,7 @@ def fidelity(
             "-n",
             "--n",
             min=10,
-            help="images that are generated; 1000 of captions, else 2000, or as many as the test split has",
+            help="number of generated images; 1000 with captions, else 2000, or the size of the test split",
             show_default=False,
         ),
     ] = None,
@@ -172,7 +170,7 @@ def fidelity(
         int | None,
         typer.Option(
             min=2,
-            help="of captions: images among which each caption is to find its own; 100",
+            help="captions: number of images to retrieve from; 100",
             show_default=False,
         ),
     ] = None,
@@ -182,11 +180,11 @@ def fidelity(
     top_k: TopK = 0,
     top_p: TopP = 1.0,
     fid: Annotated[
-        bool, typer.Option("--fid", help="FID and KID by Inception too, whose weights you must have")
+        bool, typer.Option("--fid", help="also FID and KID by Inception, with weights of your own")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measures how far generated images are from real ones; of captions, whether images show what they say."""
+    """Measures sample quality: distances of generated images to real ones; with captions, caption alignment."""
     from ..evaluation import measure_samples
     from ..evaluation.measurement import measurements
     from ..runs import Run
@@ -203,7 +201,7 @@ def fidelity(
     for name, value in found.items():
         if table := measurements()[name].table(value):
             if table.rows:
-                show_table(table.rows, table.header, left=table.header[:1])
+                print_table(table.rows, table.header, left=table.header[:1])
             for line in table.lines:
                 out.print(line, markup=False)
 
@@ -211,7 +209,7 @@ def fidelity(
 def report(
     run: RunPath, file: Annotated[Path | None, typer.Option("--out", help="page to write")] = None
 ) -> None:
-    """Writes one self-contained page: verdict, curves, pictures, figures, how to reproduce."""
+    """Writes a self-contained HTML page: verdict, curves, pictures, figures, how to reproduce."""
     from .. import report as page
     from ..runs import Run
 

@@ -1,4 +1,4 @@
-"""Commands that are of drawings alone: to convert them, and to exchange weights with Magenta's sketch-rnn."""
+"""Commands for drawings alone: to convert them, and to exchange weights with Magenta's sketch-rnn."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["COMMANDS"]
 
 
 def convert(
-    data: Annotated[str, typer.Argument(help="SVG files, .ndjson, .npz, or a set with a name")],
+    data: Annotated[str, typer.Argument(help="SVG files, .ndjson, .npz, or a named data set")],
     file: Annotated[Path, typer.Option("--out", help=".npz to write")] = Path("drawings.npz"),
     longest: Annotated[
-        int, typer.Option(min=2, help="points of a drawing; longer ones are simplified")
+        int, typer.Option(min=2, help="maximum points per drawing; longer ones are simplified")
     ] = 250,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="how far a simplified line may be off, in the drawings' units")
+        float, typer.Option(min=0, help="tolerance of the simplification, in the drawings' units")
     ] = 0,
     bad: Annotated[
         Literal["drop", "refuse"],
-        typer.Option(help="what to do with drawings from which nothing can be learnt"),
+        typer.Option(help="drop or refuse degenerate drawings: empty, of no size, or with gaps"),
     ] = "drop",
     validation: Annotated[
-        float, typer.Option(help="share for validation, where the data does not say")
+        float, typer.Option(help="fraction for validation, where the data has no split")
     ] = 0.1,
-    test: Annotated[float, typer.Option(help="share for the test, where the data does not say")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="seed of the split")] = 0,
+    test: Annotated[float, typer.Option(help="fraction for the test, where the data has no split")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="random seed of the split")] = 0,
 ) -> None:
     """Reads drawings, simplifies, splits and counts them, and writes them as an .npz without a pickle."""
     from ..data import convert as write

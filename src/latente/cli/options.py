@@ -19,43 +19,45 @@ from ..data.kind import Kind
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(help="random seed")]
 DataFile = Annotated[
-    str, typer.Option("--data", help="file, folder or data set with examples like those of the run")
+    str, typer.Option("--data", help="file, folder or data set of the same kind as the run's data")
 ]
 Guidance = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="how far written codes are pushed towards the caption: 1 is the model's own; 2 by default, where it can be guided",
+        help="classifier-free guidance scale; 1 is off; 2 by default for models trained with caption dropout",
         show_default=False,
     ),
 ]
 LatentTemperature = Annotated[
-    float, typer.Option(min=0, help="spread of what is drawn: 1 is the model's own, 0 the likeliest")
+    float, typer.Option(min=0, help="sampling temperature: 1 is the model's own, 0 the likeliest")
 ]
-TopK = Annotated[int, typer.Option(min=0, help="how many of the likeliest codes are left in; 0 for all")]
-TopP = Annotated[float, typer.Option(min=0, max=1, help="mass of the likeliest codes that are left in")]
+TopK = Annotated[int, typer.Option(min=0, help="number of likeliest codes to sample from; 0 for all")]
+TopP = Annotated[
+    float, typer.Option(min=0, max=1, help="probability mass of the likeliest codes to sample from")
+]
 
 
 def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     """Makes an option of the command line of an annotated parameter; `None` stands for "not given"."""
     about = next(note for note in typing.get_args(annotation) if isinstance(note, FieldInfo))
-    shown = written(default)
+    shown = as_typed(default)
     help_text = f"{about.description}" + (f" [default: {shown}]" if shown else "")
     dashed = name.replace("_", "-")
     flag = f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}"
     return keyword(
-        name, plain(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
+        name, typed_as(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
     )
 
 
 def keyword(name: str, kind: Any, about: Any, default: Any) -> inspect.Parameter:
-    """Makes a parameter of a command, of a type, with what `typer` is to know about it."""
+    """Makes a parameter of a command, of a type, with its `typer` description."""
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
     )
 
 
-def plain(annotation: Any) -> Any:
+def typed_as(annotation: Any) -> Any:
     """Returns the type that is typed for an annotated parameter: a number, a flag, one of some words, or text."""
     kind = typing.get_args(annotation)[0]
     simple = {arg for arg in typing.get_args(kind) if arg is not type(None)}
@@ -63,7 +65,7 @@ def plain(annotation: Any) -> Any:
     return only if only in (int, float, bool, str) or typing.get_origin(only) is Literal else str
 
 
-def written(default: Any) -> str:
+def as_typed(default: Any) -> str:
     """Writes a default as it would be typed; nothing where there is none."""
     if isinstance(default, list | tuple):
         return ",".join(map(str, default))

@@ -40,7 +40,7 @@ def decode(
     run: RunPath,
     table: Annotated[
         Path,
-        typer.Option("--codes", help="what latente encode wrote, or a table with its columns z_0, z_1, …"),
+        typer.Option("--codes", help="table of latente encode, or any with columns z_0, z_1, …"),
     ],
     file: Annotated[
         Path,
@@ -66,9 +66,7 @@ def score(
     run: RunPath,
     data: DataFile,
     file: Annotated[Path, typer.Option("--out", help=".parquet, .csv or .npz")] = Path("scores.csv"),
-    draws: Annotated[
-        int, typer.Option(min=1, help="draws an example of the importance-weighted bound")
-    ] = 100,
+    draws: Annotated[int, typer.Option(min=1, help="importance samples per example")] = 100,
 ) -> None:
     """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from .. import codes
@@ -90,31 +88,31 @@ def tell_classes(
         int | None,
         typer.Option(
             min=0,
-            help="draws an example and class of the bounds that Bayes' rule reads; 0 for q(y|x), the default of models that "
+            help="importance samples per example and class for Bayes' rule; 0 for q(y|x), the default of models that "
             "have one; 30 for others",
             show_default=False,
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="examples of yours to classify, in place of held-out ones", show_default=False),
+        typer.Option(help="your own examples to classify, in place of held-out ones", show_default=False),
     ] = None,
-    file: Annotated[Path, typer.Option("--out", help="with --data: .parquet, .csv or .npz to write")] = Path(
+    file: Annotated[Path, typer.Option("--out", help="output with --data: .parquet, .csv or .npz")] = Path(
         "classes.csv"
     ),
     examples: Annotated[
         int | None,
         typer.Option(min=2, help="held-out examples; all, or 1000 with --draws", show_default=False),
     ] = None,
-    split: Annotated[Literal["validation", "test"], typer.Option(help="which split is held out")] = "test",
+    split: Annotated[Literal["validation", "test"], typer.Option(help="split to classify")] = "test",
     seed: Seed = 0,
 ) -> None:
-    """Tells the class of each example, by q(y|x) or by Bayes' rule, and how often that errs on held-out ones."""
+    """Classifies examples by q(y|x) or Bayes' rule and reports the error on held-out ones."""
     import torch
 
     from .. import codes
     from ..data.table_files import write_table
-    from ..evaluation.figures.labels import error_of, table_of
+    from ..evaluation.figures.labels import confusion_table, error_of
     from ..evaluation.finding import share
     from ..runs import Run
 
@@ -128,18 +126,18 @@ def tell_classes(
     opened.needs_examples()
     held = (opened.data.test if split == "test" else opened.data.validation).fixed()
     if held.y is None:
-        raise DataError(f"{opened.data.name} has no labels, so nothing tells whether a class is right")
+        raise DataError(f"{opened.data.name} has no labels to compare the classes with")
     held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
     assert held.y is not None
     taken = torch.as_tensor(codes.classify(opened.model, held, classes, draws, seed)["class"])
     y = held.y.cpu()
-    show_confusion(table_of(y, taken, len(classes)), classes)
-    how = f"Bayes' rule, {draws} draws an example and class" if draws else "q(y|x)"
+    show_confusion(confusion_table(y, taken, len(classes)), classes)
+    how = f"Bayes' rule, {draws} draws per example and class" if draws else "q(y|x)"
     out.print(f"error {share(error_of(y, taken))} on {len(taken):,} {split} examples, by {how}")
 
 
 def drawn_to_classify(run: Run, draws: int | None) -> int:
-    """Returns the draws by which a run tells classes, and refuses one that neither infers labels nor takes them."""
+    """Returns the draws by which a run classifies, and refuses one that neither infers labels nor takes them."""
     can = run.abilities
     if can.infers_labels and not can.scores and draws:
         raise RunError(

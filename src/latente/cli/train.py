@@ -104,9 +104,9 @@ def command(name: str) -> Callable[..., None]:
 
 
 def data_options(usual: str | None) -> list[inspect.Parameter]:
-    """Makes the options that say on what a run is trained, how that is split, and where the run goes."""
-    named = f"{', '.join(sources())}, or a file or folder of yours"
-    share = "share of rows for {}, where the data does not say"
+    """Makes the options of a run's data, its split, and the run's folder."""
+    named = f"{', '.join(sources())}, or a file or folder of your own"
+    share = "fraction of rows for {}, where the data has no split"
     return [
         keyword("data", str | None, typer.Option(help=named), usual),
         keyword("label", str | None, typer.Option(help="column of a table that holds the labels"), None),
@@ -155,7 +155,7 @@ def train(recipe: str, data: str | None, folder: Path | None, *, of: str | None 
 
 
 def show_folder(run: Run) -> None:
-    """Shows, before training, what a model sees of a folder of the user's images; without matplotlib that is left out."""
+    """Shows, before training, the model's input from a folder of the user's images; without matplotlib that is left out."""
     about = run.record["data"]
     shown = KINDS[about["kind"]].preview_of(about)
     if shown is None:
@@ -164,7 +164,7 @@ def show_folder(run: Run) -> None:
         picture = shown().save(run.path / "preview.png")
     except LatenteError:
         return
-    out.print(f"what the model sees of the images: {picture}", markup=False)
+    out.print(f"model input: {picture}", markup=False)
 
 
 def finish(run: Run) -> None:
@@ -177,7 +177,7 @@ def finish(run: Run) -> None:
     best = best_validation(lines) or lines[-1]
     if "loss" not in best:
         out.print(
-            f"energy distance {best['energy distance']:.4g} between samples and validation data: no loss says which weights are "
+            f"energy distance {best['energy distance']:.4g} between samples and validation data: no loss ranks the weights, "
             f"best, and the newest are kept, step {best['step']}"
         )
         next_command = "report" if run.abilities.scores else "sample"
@@ -198,10 +198,10 @@ def finish(run: Run) -> None:
 def resume(
     run: RunPath,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="a new number of steps, to go on beyond the end")
+        int | None, typer.Option(min=1, help="new total number of steps, to train beyond the end")
     ] = None,
 ) -> None:
-    """Goes on with a run from its newest good checkpoint, to the same end as if it had never stopped."""
+    """Resumes a run from its newest good checkpoint, to the same end as if it had never stopped."""
     from .. import runs
 
     finish(runs.resume(run, steps=steps, progress=True))
@@ -216,7 +216,7 @@ def demo(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="optimiser steps")] = 3000,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; the cores that are free by default")
+        int | None, typer.Option(min=1, help="number of CPU threads; by default the cores that are free")
     ] = None,
 ) -> None:
     """Trains a VAE on real digits, judges it and writes its report: about two minutes on two cores."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .raw import Raw, few, interpret, join
+from .raw import Raw, first_few, interpret, join
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
 
@@ -89,10 +89,10 @@ def read_splits(z: Any, names: dict[str, str], where: str) -> Raw | None:
     if keys["train"] is None or (keys["test"] is None and keys["validation"] is None):
         return None
     found = {split: key for split, key in keys.items() if key is not None}
-    told = {split: split_key(names, CAPTIONS_NAMED, SPLIT_WORDS[split], False) for split in found}
-    if any(told.values()):
+    captions = {split: split_key(names, CAPTIONS_NAMED, SPLIT_WORDS[split], False) for split in found}
+    if any(captions.values()):
         raw = join({s: z[k] for s, k in found.items()}, {}, where)
-        parts = [texts_of(z, told[s], len(raw.splits[s]), f"{where}: {k}") for s, k in found.items()]
+        parts = [texts_of(z, captions[s], len(raw.splits[s]), f"{where}: {k}") for s, k in found.items()]
         return with_captions(raw, [c for part in parts for c in part], where)
     labels = {split: split_key(names, LABELS_NAMED, SPLIT_WORDS[split], False) for split in found}
     named = {split: key for split, key in labels.items() if key is not None}
@@ -120,7 +120,9 @@ def texts_of(z: Any, key: str | None, n: int, where: str) -> list[tuple[str, ...
     rows = [tuple(t.strip() for t in row if t.strip()) for row in x.reshape(n, -1).tolist()]
     empty = [i for i, row in enumerate(rows, 1) if not row]
     if empty:
-        raise DataError(f"{where}: {key} is empty in row {few(empty)}: write a caption, or drop the image.")
+        raise DataError(
+            f"{where}: {key} is empty in row {first_few(empty)}: write a caption, or drop the image."
+        )
     return rows
 
 
@@ -150,14 +152,14 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
             return whole
         y = label or next((names[k] for k in LABELS_NAMED if k in names), None)
         x = next((names[k] for k in (*ROWS_NAMED, "train") if k in names), None)
-        told = None if label else next((names[k] for k in CAPTIONS_NAMED if k in names), None)
-        y = None if told else y
-        others = [name for name in z.files if name not in (y, told)]
+        captions = None if label else next((names[k] for k in CAPTIONS_NAMED if k in names), None)
+        y = None if captions else y
+        others = [name for name in z.files if name not in (y, captions)]
         if x is None and len(others) == 1:
             x = others[0]
         if x is None:
             raise DataError(f"{path} has no array called x, images, data or features; it holds {held}.")
         raw = interpret(z[x], None if y is None else z[y], str(path))
-        if told is None:
+        if captions is None:
             return raw
-        return with_captions(raw, texts_of(z, told, len(raw.x), str(path)), str(path))
+        return with_captions(raw, texts_of(z, captions, len(raw.x), str(path)), str(path))

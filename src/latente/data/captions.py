@@ -29,7 +29,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import folders
-from .raw import Raw, few, interpret
+from .raw import Raw, first_few, interpret
 
 __all__ = ["NAMES", "find_captions", "read_captions"]
 
@@ -56,10 +56,10 @@ def is_coco(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
                 return False
-        told = coco_in(path)
+        content = coco_in(path)
     except (OSError, DataError):
         return False
-    return all(isinstance(told.get(key), list) for key in COCO)
+    return all(isinstance(content.get(key), list) for key in COCO)
 
 
 def find_captions(path: Path) -> Path | None:
@@ -80,7 +80,7 @@ def find_captions(path: Path) -> Path | None:
     found = found or [p for p in sorted(path.glob("*.json")) if is_coco(p)]
     if len(found) > 1:
         raise DataError(
-            f"{path} has more than one file of captions ({few([p.name for p in found])}): give the path of the one to use."
+            f"{path} has more than one file of captions ({first_few([p.name for p in found])}): give the path of the one to use."
         )
     return found[0] if found else None
 
@@ -140,15 +140,15 @@ def objects_in(path: Path) -> list[dict[str, Any]]:
 
 def coco_in(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(content_of(path))
+        content = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON, or a damaged one ({error}): copy or save it again.") from error
-    if not isinstance(told, dict) or not all(isinstance(told.get(key), list) for key in COCO):
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in COCO):
         raise DataError(
             f"{path} is no file of captions: a .json has the lists images and annotations of COCO; "
             "a .jsonl has an object a line."
         )
-    return told
+    return content
 
 
 def caption_of_row(row: Mapping[str, Any], key: str) -> str:
@@ -167,17 +167,17 @@ def captions_by_file(rows: Sequence[Mapping[str, Any]], path: Path) -> dict[str,
     key = next((n for n in FILE_COLUMNS if n in names), None)
     if key is None:
         raise DataError(
-            f"{path} does not name its images: give it a column {few(FILE_COLUMNS)} and a column caption"
-            + (f"; it has {few(list(names))}." if names else ".")
+            f"{path} does not name its images: give it a column {first_few(FILE_COLUMNS)} and a column caption"
+            + (f"; it has {first_few(list(names))}." if names else ".")
         )
     text = next((n for n in TEXT_COLUMNS if n in names), None)
     nameless = [i for i, row in enumerate(rows, 1) if not str(row.get(key) or "").strip()]
     if nameless:
-        raise DataError(f"{path}: no image is named in row {few(nameless)}: fill in the column {key}.")
-    told: dict[str, list[str]] = {}
+        raise DataError(f"{path}: no image is named in row {first_few(nameless)}: fill in the column {key}.")
+    by_file: dict[str, list[str]] = {}
     for row in rows:
-        told.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
-    return told
+        by_file.setdefault(str(row[key]).strip(), []).extend(captions_of_row(row, key, text))
+    return by_file
 
 
 def captions_of_coco(path: Path) -> dict[str, list[str]]:
@@ -197,22 +197,26 @@ def captions_of_coco(path: Path) -> dict[str, list[str]]:
         raise DataError(f"{path} has no captions among its annotations: take COCO's captions_*.json.")
     unknown = [i for i, _ in said if i not in files]
     if unknown:
-        raise DataError(f"{path}: there are captions for {few(unknown)}, which is no id among the images.")
-    told: dict[str, list[str]] = {file: [] for file in files.values()}
+        raise DataError(
+            f"{path}: there are captions for {first_few(unknown)}, which is no id among the images."
+        )
+    by_file: dict[str, list[str]] = {file: [] for file in files.values()}
     for i, caption in said:
-        told[files[i]].append(caption)
-    return told
+        by_file[files[i]].append(caption)
+    return by_file
 
 
-def check_captions(told: Mapping[str, Sequence[str]], path: Path) -> None:
-    if not told:
+def check_captions(by_file: Mapping[str, Sequence[str]], path: Path) -> None:
+    if not by_file:
         raise DataError(f"{path} tells of no image: write a row for each.")
-    silent = [file for file, captions in told.items() if not captions]
+    silent = [file for file, captions in by_file.items() if not captions]
     if silent:
-        raise DataError(f"{path} has no caption for {few(silent)}: write some, or leave the images out.")
-    empty = [file for file, captions in told.items() if not all(captions)]
+        raise DataError(
+            f"{path} has no caption for {first_few(silent)}: write some, or leave the images out."
+        )
+    empty = [file for file, captions in by_file.items() if not all(captions)]
     if empty:
-        raise DataError(f"{path} has an empty caption for {few(empty)}: write it, or drop the row.")
+        raise DataError(f"{path} has an empty caption for {first_few(empty)}: write it, or drop the row.")
 
 
 def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
@@ -226,7 +230,7 @@ def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
     outside = [file for file in files if not (root / file).resolve().is_relative_to(root)]
     if outside:
         raise DataError(
-            f"{path} names {few(outside)}, outside of its own folder: move it beside the images, or below."
+            f"{path} names {first_few(outside)}, outside of its own folder: move it beside the images, or below."
         )
     for file in files:
         exact, tail = path.parent / file, Path(file).parts
@@ -237,20 +241,20 @@ def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
             out.append(near[0])
         elif near:
             raise DataError(
-                f"{path}: {file} may be {few([str(p.relative_to(path.parent)) for p in near])}: write the folder too."
+                f"{path}: {file} may be {first_few([str(p.relative_to(path.parent)) for p in near])}: write the folder too."
             )
         else:
             missing.append(file)
     if missing:
-        raise DataError(f"{path} tells of {few(missing)}, not to be found in {path.parent} or below.")
+        raise DataError(f"{path} tells of {first_few(missing)}, not to be found in {path.parent} or below.")
     found = {p.resolve() for p in out}
     return out, [p for p in here if p.resolve() not in found]
 
 
 def squares(paths: Sequence[Path], side: int) -> np.ndarray:
-    x = folders.square(folders.pixels(paths[0]), side)[None].repeat(len(paths), 0)
+    x = folders.square(folders.pixels_of(paths[0]), side)[None].repeat(len(paths), 0)
     for i, path in enumerate(paths[1:], 1):
-        square = folders.square(folders.pixels(path), side)
+        square = folders.square(folders.pixels_of(path), side)
         if square.dtype != x.dtype:
             raise DataError(f"{paths[0]} and {path} are of 8 and 16 bits: save all images alike.")
         if square.shape[2] > x.shape[3]:
@@ -274,18 +278,18 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
         raise DataError(f"side is the height and width of the images in pixels, at least 1, not {side}.")
     suffix = path.suffix.lower()
     if suffix == ".json":
-        told = captions_of_coco(path)
+        by_file = captions_of_coco(path)
     else:
-        told = captions_by_file(objects_in(path) if suffix == ".jsonl" else rows_of_table(path), path)
-    check_captions(told, path)
+        by_file = captions_by_file(objects_in(path) if suffix == ".jsonl" else rows_of_table(path), path)
+    check_captions(by_file, path)
     folders.need_pillow(path.parent)
-    found, others = located(list(told), path)
+    found, others = located(list(by_file), path)
     merged: dict[Path, list[str]] = {}  # one image may be named in several ways
-    for place, captions in zip(found, told.values(), strict=True):
+    for place, captions in zip(found, by_file.values(), strict=True):
         merged.setdefault(place.resolve(), []).extend(captions)
     paths = list(merged)
     if others and suffix != ".json":
-        left_out = few([str(p.relative_to(path.parent)) for p in others])
+        left_out = first_few([str(p.relative_to(path.parent)) for p in others])
         raise DataError(f"{path} has no caption for {left_out}: write some, or move the images away.")
     x = (
         folders.stack(paths, "give --side 32 to crop and shrink them all to 32x32, or ")

@@ -86,7 +86,7 @@ class Examples:
         return self.look.lengths(self.x)
 
     @cached_property
-    def told(self) -> Tensor | None:
+    def labelled(self) -> Tensor | None:
         """Which labels are known, on the CPU, where not all are; else None."""
         if self.y is None or bool((self.y >= 0).all()):
             return None
@@ -101,8 +101,8 @@ class Examples:
             batch: The rows of a batch. Those that fill no batch come last.
             generator: What the order is drawn from.
         """
-        if self.told is not None:
-            return mixed(self.told, batch, generator)
+        if self.labelled is not None:
+            return mixed(self.labelled, batch, generator)
         order = torch.randperm(len(self), generator=generator)
         lengths = self.lengths
         if lengths is None:
@@ -145,26 +145,26 @@ class Examples:
         return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
 
 
-def mixed(told: Tensor, batch: int, generator: torch.Generator) -> Tensor:
-    """Returns rows in an order in which each batch has as many that are told, spread over it evenly.
+def mixed(labelled: Tensor, batch: int, generator: torch.Generator) -> Tensor:
+    """Returns rows in an order in which each batch has as many that are labelled, spread over it evenly.
 
     Arguments:
-        told: Which rows are.
+        labelled: Which rows are.
         batch: The rows of a batch.
         generator: What the order is drawn from.
 
     Example:
-        >>> told = torch.arange(20) < 3
-        >>> mixed(told, 5, torch.Generator().manual_seed(0)).view(4, 5).lt(3).sum(1)
+        >>> labelled = torch.arange(20) < 3
+        >>> mixed(labelled, 5, torch.Generator().manual_seed(0)).view(4, 5).lt(3).sum(1)
         tensor([1, 1, 1, 1])
     """
-    batches = len(told) // batch
-    share = max(SHARE, told.double().mean().item())
+    batches = len(labelled) // batch
+    share = max(SHARE, labelled.double().mean().item())
     of_each = {True: min(batch, max(1, round(share * batch)))}
     of_each[False] = batch - of_each[True]
     parts = []
     for kind, n in of_each.items():
-        rows = (told == kind).nonzero().flatten()
+        rows = (labelled == kind).nonzero().flatten()
         rounds = -(-batches * n // len(rows)) if len(rows) else 0
         drawn = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)]
         parts.append(torch.cat([rows[:0], *drawn])[: batches * n].view(batches, n))

@@ -23,20 +23,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
-from .idx import is_idx
-from .idx import read_folder as read_idx_folder
-from .raw import Raw, few, interpret
+from .idx import is_idx, read_idx_folder
+from .raw import Raw, first_few, interpret
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
     "SUFFIXES",
-    "Survey",
+    "FolderSurvey",
     "files",
-    "fitted",
     "need_pillow",
-    "pixels",
+    "pixels_of",
+    "prepared_image",
     "read_folder",
     "split_folders",
     "square",
@@ -109,7 +108,7 @@ def laid_on_white(image: Image) -> np.ndarray:
     return (colour * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
 
 
-def pixels(path: Path, on_white: bool = False) -> np.ndarray:
+def pixels_of(path: Path, on_white: bool = False) -> np.ndarray:
     """Reads an image as (H, W, C).
 
     Arguments:
@@ -147,7 +146,7 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
     return cut if cut.dtype == np.uint8 else cut.clip(0, 1)
 
 
-def fitted(path: Path, side: int | None, grey: bool = False) -> np.ndarray:
+def prepared_image(path: Path, side: int | None, grey: bool = False) -> np.ndarray:
     """Reads an image as a model will see it, as bytes (H, W, C).
 
     Arguments:
@@ -160,7 +159,7 @@ def fitted(path: Path, side: int | None, grey: bool = False) -> np.ndarray:
     """
     from PIL import Image
 
-    found = pixels(path, on_white=True)
+    found = pixels_of(path, on_white=True)
     if grey and found.shape[2] == 3:
         found = np.asarray(Image.fromarray(found).convert("L"))[..., None]
     if side is not None:
@@ -176,7 +175,7 @@ def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray
     why = ""
     for i, path in enumerate(paths):
         try:
-            image = fitted(path, side, grey)
+            image = prepared_image(path, side, grey)
         except DataError as error:
             damaged.append(path.name)
             why = why or str(error)
@@ -196,12 +195,12 @@ def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray
         kept.append(i)
     if not kept:
         raise DataError(
-            f"none of the {len(paths):,} files can be read, {few(damaged)} among them: check them."
+            f"none of the {len(paths):,} files can be read, {first_few(damaged)} among them: check them."
         )
     notes = [f"{widened:,} grey images became colour"] if widened else []
     if damaged:
         notes.append(
-            f"{len(damaged):,} of {len(paths):,} files cannot be read and were left out, {few(damaged)}: {why}"
+            f"{len(damaged):,} of {len(paths):,} files cannot be read and were left out, {first_few(damaged)}: {why}"
         )
     return x[: len(kept)], kept, "; ".join(notes)
 
@@ -216,10 +215,10 @@ def stack(paths: list[Path], advice: str = "") -> np.ndarray:
     Raises:
         DataError: If one cannot be read, or they are not of one size and kind.
     """
-    first = pixels(paths[0])
+    first = pixels_of(paths[0])
     x = np.empty((len(paths), *first.shape), first.dtype)
     for row, path in zip(x, paths, strict=True):
-        image = pixels(path)
+        image = pixels_of(path)
         if image.shape[:2] != first.shape[:2]:
             (h, w), (height, width) = first.shape[:2], image.shape[:2]
             raise DataError(
@@ -320,7 +319,7 @@ def read_folder(folder: Path, side: int | None = None, grey: bool = False) -> Ra
 
 
 @dataclass(frozen=True)
-class Survey:
+class FolderSurvey:
     """Holds what a folder of images holds.
 
     Arguments:
@@ -417,7 +416,7 @@ def counted(counts: Counter[str], most: int = 8) -> str:
     return ", ".join(shown) + (f" and {rest:,} more kinds" if rest else "")
 
 
-def survey(folder: Path) -> Survey:
+def survey(folder: Path) -> FolderSurvey:
     """Looks at every image of a folder.
 
     Raises:
@@ -434,7 +433,7 @@ def survey(folder: Path) -> Survey:
     transparent = turned = 0
     for path, names in zip(paths, parts, strict=True):
         try:
-            shape = pixels(path, on_white=True).shape
+            shape = pixels_of(path, on_white=True).shape
             with Image.open(path) as image:
                 mode = MODES.get(image.mode, image.mode)
                 turned += image.getexif().get(TURNED, 1) != 1
@@ -452,7 +451,9 @@ def survey(folder: Path) -> Survey:
             f"none of the {len(paths):,} images of {folder} can be read: {damaged[0][0]} {damaged[0][1]}"
         )
     counts = {name: len(rows) for name, rows in splits.items()}
-    return Survey(folder, tuple(kept), sizes, modes, tuple(damaged), transparent, turned, classes, counts)
+    return FolderSurvey(
+        folder, tuple(kept), sizes, modes, tuple(damaged), transparent, turned, classes, counts
+    )
 
 
 def is_transparent(image: Image) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DataError
 from .raw import Raw, interpret, join
 
-__all__ = ["find_labels", "is_idx", "read", "read_folder", "read_idx"]
+__all__ = ["find_labels", "is_idx", "read_idx", "read_idx_folder", "read_idx_images"]
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PACKING = 1100  # gzip shrinks to a 1032nd at best: a header that says more lies
@@ -98,7 +98,7 @@ def find_labels(path: Path) -> Path | None:
     return next((p for p in (path.with_name(stem), path.with_name(stem + ".gz")) if p.is_file()), None)
 
 
-def read(path: Path) -> Raw:
+def read_idx_images(path: Path) -> Raw:
     """Reads one idx file of images or vectors, and the labels file beside it where there is one."""
     x = read_idx(path)
     if x.ndim == 1:
@@ -111,7 +111,7 @@ def split_of_name(path: Path) -> str | None:
     return SPLIT_PREFIXES.get(path.name.replace(".", "-").replace("_", "-").split("-")[0])
 
 
-def read_folder(folder: Path, files: list[Path]) -> Raw:
+def read_idx_folder(folder: Path, files: list[Path]) -> Raw:
     """Reads a folder as MNIST's: train-images…, t10k-images…, and their labels.
 
     Raises:
@@ -124,7 +124,7 @@ def read_folder(folder: Path, files: list[Path]) -> Raw:
             f"{folder} holds labels but no images: put the file of images beside {files[0].name}."
         )
     if len(sources) == 1:
-        return read(sources[0])
+        return read_idx_images(sources[0])
     for path in sources:
         split = split_of_name(path)
         if split is None or split in found:

@@ -80,7 +80,7 @@ def load(
     raw = read_raw(source, options, label, wanted=wanted)
     now = fingerprint_of(raw)
     kind = kinds()[raw.kind]
-    raw = kind.clean(raw, source, chosen(kind, options))
+    raw = kind.clean(raw, source, options_of(kind, options))
     check_rows(raw, kind, f"{source} ({raw.note})" if raw.note else source)
     if fingerprint is not None and fingerprint != now:
         raise DataError(
@@ -89,8 +89,8 @@ def load(
         )
     split = deal(raw, validation, test, seed) if indices is None else recorded_split(raw, indices, source)
     known = learned if wanted in (None, kind) else None
-    data = whole(raw, kind, name_of(source), source, split, now, chosen(kind, options), known)
-    return data if wanted is None else wanted.taken(data, chosen(wanted, options), learned)
+    data = assembled(raw, kind, name_of(source), source, split, now, options_of(kind, options), known)
+    return data if wanted is None else wanted.taken(data, options_of(wanted, options), learned)
 
 
 def from_arrays(
@@ -124,7 +124,7 @@ def from_arrays(
     kind = kinds()[raw.kind]
     check_rows(raw, kind, name)
     split = deal(raw, validation, test, seed)
-    return whole(raw, kind, name, name, split, fingerprint_of(raw), kind.Options())
+    return assembled(raw, kind, name, name, split, fingerprint_of(raw), kind.Options())
 
 
 def read(
@@ -194,7 +194,7 @@ def read_raw(
         if label is not None:
             raise DataError(f"The data set {source} has labels of its own: leave --label out.")
         check_options(options, source, reader, reader, wanted)
-        return reader.read_named(source, chosen(reader, options))
+        return reader.read_named(source, options_of(reader, options))
     place = os.path.expanduser(source)
     if not os.path.exists(place):
         raise unknown_source(source)
@@ -202,7 +202,7 @@ def read_raw(
     reader = next((kind for kind in reversed([*known.values()]) if kind.recognise(path)), None)
     if reader is None:
         raise unknown_form(path)
-    raw = reader.read(path, chosen(reader, options), label, columns)
+    raw = reader.read(path, options_of(reader, options), label, columns)
     check_options(options, str(path), reader, known[raw.kind], wanted)
     return raw
 
@@ -214,7 +214,7 @@ def inherited(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {n: v for n, v in options.items() if not any(n in kind.of_folders for kind in kinds().values())}
 
 
-def chosen(kind: Kind, options: Mapping[str, Any]) -> Any:
+def options_of(kind: Kind, options: Mapping[str, Any]) -> Any:
     """Returns those of the options that a kind has."""
     own = {f.name for f in dataclasses.fields(kind.Options)}
     return kind.Options(**{n: v for n, v in options.items() if n in own})
@@ -282,7 +282,7 @@ def check_rows(raw: Raw, kind: Kind, source: str) -> None:
         raise DataError(f"{source} has {rows}: give at least {LEAST}, to train, choose and test on.")
 
 
-def whole(
+def assembled(
     raw: Raw,
     kind: Kind,
     name: str,

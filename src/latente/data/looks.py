@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..distributions.strokes import lengths_of
 
-__all__ = ["Binarise", "Captioned", "Look", "Numbers", "Pixels", "Points", "Sentences", "unit"]
+__all__ = ["Binarise", "Captioned", "Look", "Numbers", "Pixels", "PointRows", "WordRows", "unit"]
 
 Binarise = Literal["none", "static", "dynamic"]
 ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
@@ -104,7 +104,7 @@ class Captioned(Look):
         if self.redraw is not None:
             fresh = self.redraw(len(x))
             x, y = fresh[0].to(x.device), fresh[1].to(x.device)
-        return x, one_of(y) if y is not None and y.dim() == 3 else y
+        return x, pick_caption(y) if y is not None and y.dim() == 3 else y
 
     def shown(self, x: Tensor) -> Tensor:
         return self.pixels.shown(x)
@@ -118,7 +118,7 @@ class Captioned(Look):
 
 
 @dataclass(frozen=True)
-class Sentences(Look):
+class WordRows(Look):
     """Shows sentences as rows of the numbers of their words."""
 
     def shown(self, x: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class Sentences(Look):
 
 
 @dataclass(frozen=True)
-class Points(Look):
+class PointRows(Look):
     """Shows drawings as rows of points."""
 
     def shown(self, x: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ def bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
     return torch.lt(bits, grey.to(torch.int16).mul_(257).add_(-32768), out=out)
 
 
-def one_of(captions: Tensor) -> Tensor:
+def pick_caption(captions: Tensor) -> Tensor:
     """Picks one of the captions of each image, (B, K, L) to (B, L)."""
     there = captions[..., 0] > 0
     which = torch.rand(there.shape, device=captions.device).masked_fill_(~there, -1).argmax(1)

@@ -147,16 +147,16 @@ def flickr8k() -> Raw:
         DataError: If the files are not there.
     """
     path = locate("flickr8k", ("flickr8k32", "flickr8k"), "images.npz")
-    told = path.with_name("captions.json.gz")
+    file = path.with_name("captions.json.gz")
     try:
-        captions = tuple(tuple(map(str, c)) for c in json.loads(gzip.decompress(told.read_bytes())))
+        captions = tuple(tuple(map(str, c)) for c in json.loads(gzip.decompress(file.read_bytes())))
     except (OSError, EOFError, zlib.error, ValueError, TypeError) as error:
-        raise DataError(f"{told} is missing or damaged ({error}): copy it again.") from error
+        raise DataError(f"{file} is missing or damaged ({error}): copy it again.") from error
     with open_npz(path) as z:
         raw, split = interpret(z["images"], None, str(path)), z["split"]
     if len(captions) != len(raw.x):
         raise DataError(
-            f"{told} tells of {len(captions):,} photos, {path} holds {len(raw.x):,}: copy both again."
+            f"{file} lists {len(captions):,} photos, {path} holds {len(raw.x):,}: copy both again."
         )
     keys = {"train": "train", "validation": "valid", "test": "test"}
     splits = {name: np.flatnonzero(split == key) for name, key in keys.items()}

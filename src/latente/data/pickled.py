@@ -51,7 +51,7 @@ class Array:
     content: np.ndarray | list[Any] = field(default_factory=list)
 
 
-class Reader:
+class PickleReader:
     """Follows instructions on a stack."""
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ def arrays(content: bytes) -> list[np.ndarray]:
         ValueError: the pickle names builtins.print, which is no array of numbers
     """
     try:
-        found = Reader().run(content)
+        found = PickleReader().run(content)
         items = found.content if isinstance(found, Array) else found
         held = [item.content for item in items]
     except ValueError:

@@ -23,7 +23,17 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["CHANNELS", "Raw", "blocks", "few", "images", "interpret", "join", "labels", "vectors"]
+__all__ = [
+    "CHANNELS",
+    "Raw",
+    "blocks",
+    "checked_images",
+    "first_few",
+    "interpret",
+    "join",
+    "numbered_labels",
+    "vectors",
+]
 
 CHANNELS = (1, 3, 4)
 
@@ -67,25 +77,25 @@ def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
         yield x[start : start + rows]
 
 
-def few(items: Sequence[object], most: int = 3) -> str:
+def first_few(items: Sequence[object], most: int = 3) -> str:
     """Lists the first of some things, and says how many more there are.
 
     Example:
-        >>> few(["a.png", "b.png", "c.png", "d.png"])
+        >>> first_few(["a.png", "b.png", "c.png", "d.png"])
         'a.png, b.png, c.png and 1 more'
     """
     more = f" and {len(items) - most:,} more" if len(items) > most else ""
     return ", ".join(map(str, items[:most])) + more
 
 
-def labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def numbered_labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers the labels 0 … K-1 in the order of their values, and names them.
 
     Raises:
         DataError: If they are not one whole number or word a row.
 
     Example:
-        >>> labels(np.array(["cat", "ant", "cat"]), "pets.csv")
+        >>> numbered_labels(np.array(["cat", "ant", "cat"]), "pets.csv")
         (array([1, 0, 1]), ('ant', 'cat'))
     """
     if y.ndim == 2 and y.shape[1] == 1:
@@ -169,7 +179,7 @@ def channels_last(shape: tuple[int, ...], where: str) -> bool:
     return last and not (first and shape[2] == shape[3])
 
 
-def images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
+def checked_images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
     """Returns images as (N, C, H, W), bytes or float32, and whether they hold two values only.
 
     Raises:
@@ -216,11 +226,11 @@ def interpret(
         raise DataError(f"{where}: the array of shape {x.shape} is empty; save at least ten rows.")
     if y is not None and len(y) != len(x):
         raise DataError(f"{where}: {len(x):,} rows but {len(y):,} labels; give each row one label.")
-    codes, classes = (None, ()) if y is None else labels(y, where)
+    codes, classes = (None, ()) if y is None else numbered_labels(y, where)
     splits = splits or {}
     if x.ndim == 2:
         return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
-    pixels, binary = images(x, where)
+    pixels, binary = checked_images(x, where)
     return Raw(pixels, codes, "images", classes, splits=splits, binary=binary)
 
 

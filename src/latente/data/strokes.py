@@ -29,7 +29,7 @@ from ..distributions.strokes import FINISHED, LIFTED
 from ..errors import DataError
 from .named import locate
 from .pickled import arrays
-from .raw import Raw, labels
+from .raw import Raw, numbered_labels
 
 __all__ = [
     "LONGEST",
@@ -37,10 +37,10 @@ __all__ = [
     "TOLERANCE",
     "cleaned",
     "drawing_of",
-    "fitted",
+    "fitted_lines",
     "is_ndjson",
     "is_strokes",
-    "joined",
+    "joined_splits",
     "lines_of",
     "omniglot_strokes",
     "padded",
@@ -55,7 +55,7 @@ __all__ = [
     "write_strokes",
 ]
 
-Lines = Sequence[np.ndarray]
+PenLines = Sequence[np.ndarray]
 SIDE, TOLERANCE = 255.0, 2.0  # of Google's recipe
 LONGEST = 250  # points of a drawing
 LARGEST = 8 << 30  # bytes of all drawings of a source, each as long as the longest
@@ -70,7 +70,7 @@ DAMAGED_FILE = (
 )  # RuntimeError: it is encrypted
 
 
-def drawing_of(lines: Lines) -> np.ndarray:
+def drawing_of(lines: PenLines) -> np.ndarray:
     """Writes lines, each of points (n, 2), as rows (dx, dy, p), float64.
 
     The first point is the origin and is not kept. Where it is a line of its own, a dot, a move of length 0 keeps its lift.
@@ -119,7 +119,7 @@ def rdp(line: np.ndarray, tolerance: float) -> np.ndarray:
     )
 
 
-def fitted(lines: Lines) -> list[np.ndarray]:
+def fitted_lines(lines: PenLines) -> list[np.ndarray]:
     """Moves lines to the origin, and scales them to a longer side of 255."""
     points = np.concatenate(lines)
     low, extent = points.min(0), np.ptp(points, axis=0).max()
@@ -279,12 +279,12 @@ def is_strokes(path: Path) -> bool:
             names = {name.removesuffix(".npy") for name in z.namelist()}
             if {"strokes", "offsets"} <= names or {"train", "train_offsets"} <= names:
                 return True
-            return "train" in names and header(z, "train")[0].hasobject
+            return "train" in names and npz_member(z, "train")[0].hasobject
     except (*DAMAGED_FILE, ValueError):
         return False  # what is wrong with it is said where it is read as an array
 
 
-def header(z: zipfile.ZipFile, name: str) -> tuple[np.dtype, bytes]:
+def npz_member(z: zipfile.ZipFile, name: str) -> tuple[np.dtype, bytes]:
     """Returns the type of a member of an .npz, and its content."""
     with z.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
@@ -304,12 +304,14 @@ def read_strokes(path: Path) -> Raw:
         with zipfile.ZipFile(path) as z:
             names = {name.removesuffix(".npy") for name in z.namelist()}
             if "strokes" not in names and "train_offsets" not in names:
-                return joined({s: arrays(header(z, s)[1]) for s in SPLIT_KEYS if s in names}, str(path))
+                return joined_splits(
+                    {s: arrays(npz_member(z, s)[1]) for s in SPLIT_KEYS if s in names}, str(path)
+                )
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as z:
             if "strokes" in names:
-                return whole(dict(z), str(path))
+                return read_one_array(dict(z), str(path))
             parts = {s: cut(z[s], z[f"{s}_offsets"], s) for s in SPLIT_KEYS if s in names}
-            return joined(parts, str(path))
+            return joined_splits(parts, str(path))
     except DataError:
         raise
     except (*DAMAGED_FILE, ValueError, IndexError, MemoryError) as error:
@@ -318,7 +320,7 @@ def read_strokes(path: Path) -> Raw:
         ) from None
 
 
-def joined(parts: dict[str, list[np.ndarray]], where: str) -> Raw:
+def joined_splits(parts: dict[str, list[np.ndarray]], where: str) -> Raw:
     """Joins the splits of a source."""
     ends = np.cumsum([len(part) for part in parts.values()])
     splits = {SPLIT_KEYS[s]: np.arange(end - len(parts[s]), end) for s, end in zip(parts, ends)}
@@ -339,7 +341,7 @@ def cut(rows: np.ndarray, offsets: np.ndarray, name: str) -> list[np.ndarray]:
     return np.split(rows, offsets[1:-1].astype(np.int64))
 
 
-def whole(z: dict[str, np.ndarray], where: str) -> Raw:
+def read_one_array(z: dict[str, np.ndarray], where: str) -> Raw:
     """Reads drawings that lie in one array, whose split and classes may be told by number."""
     drawings = cut(z["strokes"], z["offsets"], "strokes")
     for name in ("label", "split"):
@@ -347,7 +349,7 @@ def whole(z: dict[str, np.ndarray], where: str) -> Raw:
             raise ValueError(f"{name} has shape {z[name].shape} for {len(drawings)} drawings")
     if "split" in z and not np.isin(z["split"], range(len(SPLIT_KEYS))).all():
         raise ValueError("split holds other numbers than 0, 1 and 2")
-    y, classes = labels(z["label"], where) if "label" in z else (None, ())
+    y, classes = numbered_labels(z["label"], where) if "label" in z else (None, ())
     if "class_names" in z:
         classes = tuple(str(z["class_names"][int(c)]) for c in classes)
     splits = {}
@@ -416,7 +418,7 @@ def read_ndjson(path: Path) -> Raw:
             raise DataError(f"{path}, line {number} is no drawing ({error}): remove it.") from None
     if not drawings:
         raise DataError(f"{path} holds no drawings.")
-    y, classes = labels(np.array(words), str(path)) if len(set(words)) > 1 else (None, ())
+    y, classes = numbered_labels(np.array(words), str(path)) if len(set(words)) > 1 else (None, ())
     return raw_of(drawings, str(path), y=y, classes=classes)
 
 
@@ -427,7 +429,7 @@ def quick(strokes: Iterable[Sequence[Sequence[float]]]) -> np.ndarray:
     if not lines:
         return np.empty((0, 3))
     if len(strokes[0]) > 2:
-        lines = [rdp(resampled(line), TOLERANCE).round() for line in fitted(lines)]
+        lines = [rdp(resampled(line), TOLERANCE).round() for line in fitted_lines(lines)]
     return drawing_of(lines)
 
 

@@ -26,12 +26,12 @@ import numpy as np
 from ..errors import DataError
 from .download import cache_folder
 from .folders import SUFFIXES
-from .raw import Raw, labels
+from .raw import Raw, numbered_labels
 from .strokes import (
     TOLERANCE,
     drawing_of,
-    fitted,
-    joined,
+    fitted_lines,
+    joined_splits,
     raw_of,
     rdp,
     read_strokes,
@@ -134,7 +134,7 @@ def read_svg(path: Path) -> Raw:
 
 def drawing(path: Path) -> np.ndarray:
     lines = lines_in(path)
-    return drawing_of([rdp(line, TOLERANCE) for line in fitted(lines)]) if lines else np.empty((0, 3))
+    return drawing_of([rdp(line, TOLERANCE) for line in fitted_lines(lines)]) if lines else np.empty((0, 3))
 
 
 def read_svgs(folder: Path) -> Raw:
@@ -145,7 +145,9 @@ def read_svgs(folder: Path) -> Raw:
     """
     paths = sorted(p for p in (*folder.glob("*"), *folder.glob("*/*")) if p.is_file() and is_svg(p))
     names = np.array([path.parent.name for path in paths])
-    y, classes = (None, ()) if any(path.parent == folder for path in paths) else labels(names, str(folder))
+    y, classes = (
+        (None, ()) if any(path.parent == folder for path in paths) else numbered_labels(names, str(folder))
+    )
     called = tuple(str(path.relative_to(folder)) for path in paths)
     return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes, names=called)
 
@@ -181,4 +183,4 @@ def read_kanji(folder: Path) -> Raw:
         place = int(hashlib.sha256(code.encode()).hexdigest(), 16) % 100
         split = next((name for name, end in HELD_OUT.items() if place < end), "train")
         parts[split].append(drawing_of([rdp(line, BOX_TOLERANCE) for line in lines_in(path)]))
-    return joined(parts, "kanji")
+    return joined_splits(parts, "kanji")

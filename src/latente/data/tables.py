@@ -19,7 +19,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 
 from ..errors import DataError
-from .raw import Raw, labels, vectors
+from .raw import Raw, numbered_labels, vectors
 
 __all__ = ["read_csv", "read_parquet"]
 
@@ -170,7 +170,7 @@ def parse_csv(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
 
 
 def table_of(x: np.ndarray, cells: np.ndarray | None, columns: tuple[str, ...], where: str) -> Raw:
-    y, classes = (None, ()) if cells is None else labels(cells, where)
+    y, classes = (None, ()) if cells is None else numbered_labels(cells, where)
     return Raw(vectors(x, where, columns), y, "table", classes, columns)
 
 

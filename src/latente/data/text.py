@@ -31,7 +31,7 @@ from ..distributions.words import END, MARKS, UNKNOWN
 from ..errors import DataError
 from .examples import Examples
 from .kind import Data
-from .looks import Sentences
+from .looks import WordRows
 from .named import locate
 from .raw import Raw
 
@@ -232,7 +232,7 @@ def sentence_examples(raw: Raw, rows: np.ndarray | slice, lexicon: Lexicon) -> E
     x = raw.x[rows]
     x = np.pad(x, ((0, 0), (0, max(0, lexicon.longest - x.shape[1]))))
     y = None if raw.y is None else torch.from_numpy(np.ascontiguousarray(raw.y[rows]))
-    return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, Sentences())
+    return Examples(torch.from_numpy(np.ascontiguousarray(x)), y, WordRows())
 
 
 def abridged(data: Data, words: int, longest: int) -> Data:

@@ -56,13 +56,13 @@ def library() -> ModuleType:
     return tokenizers
 
 
-def normaliser(t: ModuleType) -> Any:
+def text_normaliser(t: ModuleType) -> Any:
     n = t.normalizers
     return n.Sequence([n.NFKC(), n.Lowercase(), n.Replace(t.Regex(r"\s+"), " "), n.Strip()])
 
 
 def counted_pieces(t: ModuleType, captions: Iterable[str], cut: Any) -> Counter[str]:
-    plain = normaliser(t)
+    plain = text_normaliser(t)
     return Counter(piece for c in captions for piece, _ in cut.pre_tokenize_str(plain.normalize_str(c)))
 
 
@@ -128,7 +128,7 @@ class Vocabulary:
         known = by_frequency(counted_pieces(t, captions, cut), least if kind == "word" else 1)
         ids = {word: i for i, word in enumerate((*CAPTION_MARKS, *known))}
         tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=CAPTION_MARKS[UNKNOWN]))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = normaliser(t), cut
+        tokenizer.normalizer, tokenizer.pre_tokenizer = text_normaliser(t), cut
         if kind == "char":
             tokenizer.decoder = t.decoders.Fuse()
         return cls(tokenizer.to_str())
@@ -221,7 +221,7 @@ def learn_pieces(t: ModuleType, captions: list[str], size: int) -> str:
         raise DataError(f"A vocabulary of bpe has at least {len(CAPTION_MARKS) + BYTES} tokens, not {size}.")
     bytewise = t.pre_tokenizers.ByteLevel
     tokenizer = t.Tokenizer(t.models.BPE())
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normaliser(t), bytewise(add_prefix_space=True)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = text_normaliser(t), bytewise(add_prefix_space=True)
     tokenizer.decoder = t.decoders.ByteLevel()
     trainer = t.trainers.BpeTrainer(
         vocab_size=size,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import OF_VALUES, family, has_mean, is_autoregressive, no, parts, passed_on, tell, yes
+from .traits import OF_VALUES, family, has_mean, is_autoregressive, no, parts, passed_on, register, yes
 
 __all__ = ["Autoregressive"]
 
@@ -83,7 +83,7 @@ class Autoregressive(Distribution):
         return self.draw(lambda parameters: self.pixels(parameters).sample(), d.z, d.y)
 
 
-tell(has_mean, no, Autoregressive)
-tell(is_autoregressive, yes, Autoregressive)
-tell(parts, lambda d: {"z": d.z} | ({} if d.y is None else {"y": d.y}), Autoregressive)
+register(has_mean, no, Autoregressive)
+register(is_autoregressive, yes, Autoregressive)
+register(parts, lambda d: {"z": d.z} | ({} if d.y is None else {"y": d.y}), Autoregressive)
 passed_on(Autoregressive, Autoregressive.first, (*OF_VALUES, family))

@@ -33,8 +33,8 @@ from .traits import (
     number_of_names,
     of_names,
     parts,
+    register,
     steered,
-    tell,
     view,
     yes,
 )
@@ -251,13 +251,13 @@ def _code(q: Code, p: Distribution) -> Tensor:
     return -p.log_prob(q.value)
 
 
-tell(is_mass, yes, Code, UniformCodes, AutoregressiveCodes)
-tell(of_names, yes, Code, UniformCodes, AutoregressiveCodes)
-tell(has_mean, no, UniformCodes, AutoregressiveCodes)  # of names
-tell(number_of_names, lambda d: d.codes, UniformCodes, AutoregressiveCodes)
-tell(view, lambda d: LIKELIEST, Code)
-tell(is_certain, yes, Code)
-tell(is_uniform, yes, UniformCodes)
-tell(is_autoregressive, yes, AutoregressiveCodes)
-tell(steered, lambda d, **how: d.drawn(**how), AutoregressiveCodes)
-tell(parts, lambda d: {"value": d.value}, Code)
+register(is_mass, yes, Code, UniformCodes, AutoregressiveCodes)
+register(of_names, yes, Code, UniformCodes, AutoregressiveCodes)
+register(has_mean, no, UniformCodes, AutoregressiveCodes)  # of names
+register(number_of_names, lambda d: d.codes, UniformCodes, AutoregressiveCodes)
+register(view, lambda d: LIKELIEST, Code)
+register(is_certain, yes, Code)
+register(is_uniform, yes, UniformCodes)
+register(is_autoregressive, yes, AutoregressiveCodes)
+register(steered, lambda d, **how: d.drawn(**how), AutoregressiveCodes)
+register(parts, lambda d: {"value": d.value}, Code)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import parts, tell
+from .traits import parts, register
 
 __all__ = ["ContinuousBernoulli"]
 
@@ -79,4 +79,4 @@ class ContinuousBernoulli(Distribution):
         return torch.where(self.logits > 0, 1 - x, x).clamp(0, 1)
 
 
-tell(parts, lambda d: {"logits": d.logits}, ContinuousBernoulli)
+register(parts, lambda d: {"logits": d.logits}, ContinuousBernoulli)

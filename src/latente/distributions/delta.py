@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import has_density, is_certain, is_real, is_uniform, no, no_draws, parts, tell, yes
+from .traits import has_density, is_certain, is_real, is_uniform, no, no_draws, parts, register, yes
 
 __all__ = ["Delta", "Flat"]
 
@@ -99,9 +99,9 @@ class Flat(Distribution):
         return value.new_zeros(value.shape[: value.dim() - len(self.event_shape)])
 
 
-tell(has_density, no, Delta)
-tell(is_certain, yes, Delta)
-tell(is_uniform, yes, Flat)
-tell(no_draws, lambda d: NO_DRAWS, Flat)
-tell(parts, lambda d: {"value": d.value}, Delta)
-tell(is_real, yes, Delta, Flat)
+register(has_density, no, Delta)
+register(is_certain, yes, Delta)
+register(is_uniform, yes, Flat)
+register(no_draws, lambda d: NO_DRAWS, Flat)
+register(parts, lambda d: {"value": d.value}, Delta)
+register(is_real, yes, Delta, Flat)

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_bound, is_mass, levels, parts, tell, yes
+from .traits import is_bound, is_mass, levels, parts, register, yes
 
 __all__ = ["Dequantised"]
 
@@ -109,7 +109,7 @@ class Dequantised(Distribution):
         return (level / (self.levels - 1)).unflatten(-1, self.event_shape)
 
 
-tell(is_mass, yes, Dequantised)
-tell(is_bound, yes, Dequantised)
-tell(levels, lambda d: d.levels, Dequantised)
-tell(parts, lambda d: parts(d.density), Dequantised)
+register(is_mass, yes, Dequantised)
+register(is_bound, yes, Dequantised)
+register(levels, lambda d: d.levels, Dequantised)
+register(parts, lambda d: parts(d.density), Dequantised)

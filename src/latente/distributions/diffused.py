@@ -31,7 +31,7 @@ from .traits import (
     levels,
     no,
     parts,
-    tell,
+    register,
     yes,
 )
 
@@ -154,11 +154,11 @@ class NoisyLevels(Distribution):
         return logs.flatten(logs.dim() - len(self.event_shape)).sum(-1)
 
 
-tell(is_diffused, yes, Diffused)
-tell(is_estimated, yes, Diffused)
-tell(is_real, yes, Diffused)
-tell(has_density, no, Diffused)
-tell(has_mean, no, Diffused)
-tell(is_mass, yes, NoisyLevels)
-tell(levels, lambda d: d.levels, NoisyLevels)
-tell(parts, lambda d: {"loc": d.loc}, NoisyLevels)
+register(is_diffused, yes, Diffused)
+register(is_estimated, yes, Diffused)
+register(is_real, yes, Diffused)
+register(has_density, no, Diffused)
+register(has_mean, no, Diffused)
+register(is_mass, yes, NoisyLevels)
+register(levels, lambda d: d.levels, NoisyLevels)
+register(parts, lambda d: {"loc": d.loc}, NoisyLevels)

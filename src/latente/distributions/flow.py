@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_real, is_slow, parts, tell, yes
+from .traits import is_real, is_slow, parts, register, yes
 
 __all__ = ["Flow"]
 
@@ -121,6 +121,6 @@ def standard_log_prob(noise: Tensor) -> Tensor:
     return -0.5 * (noise.square().sum(-1) + noise.shape[-1] * math.log(2 * math.pi))
 
 
-tell(is_real, yes, Flow)
-tell(is_slow, yes, Flow)
-tell(parts, lambda d: {"loc": d.loc, "scale": d.scale}, Flow)
+register(is_real, yes, Flow)
+register(is_slow, yes, Flow)
+register(parts, lambda d: {"loc": d.loc, "scale": d.scale}, Flow)

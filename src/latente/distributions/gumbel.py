@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
-from .traits import is_mass, parts, tell, yes
+from .traits import is_mass, parts, register, yes
 
 __all__ = ["Categories"]
 
@@ -100,5 +100,5 @@ def _categories(q: Categories, p: Categories) -> Tensor:
     return (q.logits.exp() * (q.logits - p.logits)).sum((-2, -1))
 
 
-tell(is_mass, yes, Categories)
-tell(parts, lambda d: {"logits": d.logits}, Categories)
+register(is_mass, yes, Categories)
+register(parts, lambda d: {"logits": d.logits}, Categories)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import has_density, is_certain, is_real, no, parts, tell, yes
+from .traits import has_density, is_certain, is_real, no, parts, register, yes
 
 __all__ = ["Implicit"]
 
@@ -55,7 +55,7 @@ class Implicit(Distribution):
         )
 
 
-tell(has_density, no, Implicit)
-tell(is_certain, yes, Implicit)
-tell(is_real, yes, Implicit)
-tell(parts, lambda d: {"value": d.value}, Implicit)
+register(has_density, no, Implicit)
+register(is_certain, yes, Implicit)
+register(is_real, yes, Implicit)
+register(parts, lambda d: {"value": d.value}, Implicit)

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_mass, levels, parts, tell, yes
+from .traits import is_mass, levels, parts, register, yes
 
 __all__ = ["DiscretizedLogisticMixture", "Levels"]
 
@@ -178,8 +178,8 @@ class DiscretizedLogisticMixture(Distribution):
             )
 
 
-tell(is_mass, yes, Levels, DiscretizedLogisticMixture)
-tell(levels, lambda d: d.levels, Levels, DiscretizedLogisticMixture)
-tell(parts, lambda d: {"logits": d.logits}, Levels)
+register(is_mass, yes, Levels, DiscretizedLogisticMixture)
+register(levels, lambda d: d.levels, Levels, DiscretizedLogisticMixture)
+register(parts, lambda d: {"logits": d.logits}, Levels)
 LOGISTIC = ("log_weights", "loc", "log_scale", "regression")
-tell(parts, lambda d: {name: getattr(d, name) for name in LOGISTIC}, DiscretizedLogisticMixture)
+register(parts, lambda d: {name: getattr(d, name) for name in LOGISTIC}, DiscretizedLogisticMixture)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MixtureSameFamily
 
-from .traits import components_used, tell
+from .traits import components_used, register
 
 __all__ = ["NormalMixture"]
 
@@ -59,4 +59,4 @@ class NormalMixture(MixtureSameFamily):
         return torch.special.entr(shares).sum().exp()
 
 
-tell(components_used, lambda d, value: d.used(value), NormalMixture)
+register(components_used, lambda d, value: d.used(value), NormalMixture)

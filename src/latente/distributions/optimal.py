@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_real, parts, spread, tell, yes
+from .traits import is_real, parts, register, spread, yes
 
 __all__ = ["OptimalNormal"]
 
@@ -74,6 +74,6 @@ class OptimalNormal(Distribution):
         return -0.5 * density.flatten(density.dim() - len(self.event_shape)).sum(-1)
 
 
-tell(is_real, yes, OptimalNormal)
-tell(spread, lambda d: d.stddev, OptimalNormal)
-tell(parts, lambda d: {"loc": d.loc, "variance": d.running}, OptimalNormal)
+register(is_real, yes, OptimalNormal)
+register(spread, lambda d: d.stddev, OptimalNormal)
+register(parts, lambda d: {"loc": d.loc, "variance": d.running}, OptimalNormal)

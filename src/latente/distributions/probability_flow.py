@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_estimated, is_real, is_slow, tell, yes
+from .traits import is_estimated, is_real, is_slow, register, yes
 
 __all__ = ["ProbabilityFlow", "divergence"]
 
@@ -157,6 +157,6 @@ class ProbabilityFlow(Distribution):
         return met
 
 
-tell(is_real, yes, ProbabilityFlow)
-tell(is_slow, yes, ProbabilityFlow)
-tell(is_estimated, lambda d: not d.is_exact, ProbabilityFlow)
+register(is_real, yes, ProbabilityFlow)
+register(is_slow, yes, ProbabilityFlow)
+register(is_estimated, lambda d: not d.is_exact, ProbabilityFlow)

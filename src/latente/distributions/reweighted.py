@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
-from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, tell
+from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, register
 
 __all__ = ["Reweighted"]
 
@@ -96,4 +96,4 @@ class Reweighted(Distribution):
 
 
 passed_on(Reweighted, lambda d: d.base, (*OF_VALUES, *OF_DENSITY))
-tell(parts, lambda d: prefixed("base", parts(d.base)) | {"log_z": d.log_z}, Reweighted)
+register(parts, lambda d: prefixed("base", parts(d.base)) | {"log_z": d.log_z}, Reweighted)

@@ -46,7 +46,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.utils import lazy_property
 
-from .traits import double, is_uniform, on_spheres, parts, tell, yes
+from .traits import double, is_uniform, on_spheres, parts, register, yes
 
 __all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto", "zonal_of"]
 
@@ -384,7 +384,7 @@ def between(p: Distribution, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return (angle.cos() * a + angle.sin() * F.normalize(across, dim=-1)).flatten(-2)
 
 
-tell(on_spheres, yes, UniformSphere, Zonal)
-tell(is_uniform, yes, UniformSphere)
-tell(parts, lambda d: {"center": d.center}, UniformSphere)
-tell(double, lambda d: d, Spheres)
+register(on_spheres, yes, UniformSphere, Zonal)
+register(is_uniform, yes, UniformSphere)
+register(parts, lambda d: {"center": d.center}, UniformSphere)
+register(double, lambda d: d, Spheres)

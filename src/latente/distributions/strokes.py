@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import LIKELIEST, family, has_mean, is_autoregressive, no, no_bits, parts, tell, view, yes
+from .traits import LIKELIEST, family, has_mean, is_autoregressive, no, no_bits, parts, register, view, yes
 
 __all__ = [
     "FINISHED",
@@ -226,8 +226,8 @@ def as_strokes(d: Distribution) -> Strokes:
     raise TypeError(f"a likelihood of drawings is needed, and this one is {family(d)}: use Strokes")
 
 
-tell(view, lambda d: LIKELIEST, Strokes)
-tell(has_mean, no, Strokes)
-tell(is_autoregressive, yes, Strokes)
-tell(no_bits, lambda d, x: "drawings differ in length: see the nats per point", Strokes)
-tell(parts, lambda d: {"z": d.z}, Strokes)
+register(view, lambda d: LIKELIEST, Strokes)
+register(has_mean, no, Strokes)
+register(is_autoregressive, yes, Strokes)
+register(no_bits, lambda d, x: "drawings differ in length: see the nats per point", Strokes)
+register(parts, lambda d: {"z": d.z}, Strokes)

@@ -4,7 +4,7 @@ Which family a law is of is nobody's business. What is done with it depends on a
 dispatches on the class of the law. A family answers where its answer is not the usual one, beside its own file:
 
 >>> class Coins(Distribution): ...
->>> tell(is_mass, yes, Coins)
+>>> register(is_mass, yes, Coins)
 
 What only wraps another law hands the question on: `Independent` all of them, mixtures and transformed laws those that their parts
 share. A law without registered answers is an ordinary density: it has a density, can be drawn from, and is shown by its mean
@@ -85,10 +85,10 @@ __all__ = [
     "parts",
     "passed_on",
     "quantiles",
+    "register",
     "shown",
     "spread",
     "steered",
-    "tell",
     "view",
     "yes",
 ]
@@ -104,7 +104,7 @@ def no(d: Distribution) -> bool:
     return False
 
 
-def tell(question: Any, answer: Callable[..., Any], *families: type[Distribution]) -> None:
+def register(question: Any, answer: Callable[..., Any], *families: type[Distribution]) -> None:
     """Registers the answer of families to a question."""
     for each in families:
         question.register(each, answer)
@@ -412,7 +412,7 @@ def passed_on(
         return lambda d, *args, **how: question(inner(d), *args, **how)
 
     for question in questions:
-        tell(question, to_inner(question), wrapper)
+        register(question, to_inner(question), wrapper)
 
 
 OF_VALUES = (is_mass, is_real, is_binary, levels, no_bits, of_names, number_of_names, on_spheres)
@@ -487,17 +487,19 @@ def _quantiles(d: Any, u: Tensor) -> Tensor:
     return type(d)(loc, scale, validate_args=False).icdf(u.double().to(loc.device).unsqueeze(-1))
 
 
-tell(quantiles, _quantiles, Normal, Laplace)
-tell(spread, lambda d: d.stddev, Normal, Laplace, MultivariateNormal)
-tell(is_real, yes, Normal, Laplace, MultivariateNormal, LowRankMultivariateNormal, StudentT, Cauchy, Gumbel)
-tell(is_mass, yes, Bernoulli, Binomial, Categorical, Geometric, Multinomial, NegativeBinomial)
-tell(is_mass, yes, OneHotCategorical, Poisson)
-tell(has_mean, no, Categorical, Cauchy, HalfCauchy)
-tell(has_variance, no, Categorical, Cauchy, HalfCauchy)
-tell(is_normal, yes, Normal)
-tell(is_binary, yes, Bernoulli)
-tell(is_uniform, yes, Uniform)
-tell(of_names, yes, Categorical)
-tell(number_of_names, lambda d: d.logits.shape[-1], Categorical)
-tell(view, lambda d: LIKELIEST, Categorical)
-tell(parts, lambda d: {"loc": d.loc, "scale_tril": d.scale_tril}, MultivariateNormal)
+register(quantiles, _quantiles, Normal, Laplace)
+register(spread, lambda d: d.stddev, Normal, Laplace, MultivariateNormal)
+register(
+    is_real, yes, Normal, Laplace, MultivariateNormal, LowRankMultivariateNormal, StudentT, Cauchy, Gumbel
+)
+register(is_mass, yes, Bernoulli, Binomial, Categorical, Geometric, Multinomial, NegativeBinomial)
+register(is_mass, yes, OneHotCategorical, Poisson)
+register(has_mean, no, Categorical, Cauchy, HalfCauchy)
+register(has_variance, no, Categorical, Cauchy, HalfCauchy)
+register(is_normal, yes, Normal)
+register(is_binary, yes, Bernoulli)
+register(is_uniform, yes, Uniform)
+register(of_names, yes, Categorical)
+register(number_of_names, lambda d: d.logits.shape[-1], Categorical)
+register(view, lambda d: LIKELIEST, Categorical)
+register(parts, lambda d: {"loc": d.loc, "scale_tril": d.scale_tril}, MultivariateNormal)

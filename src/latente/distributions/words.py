@@ -19,7 +19,18 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import LIKELIEST, family, is_autoregressive, is_mass, no_bits, of_names, parts, tell, view, yes
+from .traits import (
+    LIKELIEST,
+    family,
+    is_autoregressive,
+    is_mass,
+    no_bits,
+    of_names,
+    parts,
+    register,
+    view,
+    yes,
+)
 
 __all__ = ["END", "MARKS", "UNKNOWN", "PredictsWords", "Words", "as_words"]
 
@@ -107,9 +118,9 @@ def as_words(d: Distribution) -> Words:
     raise TypeError(f"a likelihood of sentences is needed, and this one is {family(d)}: use Words")
 
 
-tell(view, lambda d: LIKELIEST, Words)
-tell(is_mass, yes, Words)
-tell(of_names, yes, Words)
-tell(is_autoregressive, yes, Words)
-tell(no_bits, lambda d, x: "sentences differ in length: see the perplexity", Words)
-tell(parts, lambda d: {"z": d.z}, Words)
+register(view, lambda d: LIKELIEST, Words)
+register(is_mass, yes, Words)
+register(of_names, yes, Words)
+register(is_autoregressive, yes, Words)
+register(no_bits, lambda d, x: "sentences differ in length: see the perplexity", Words)
+register(parts, lambda d: {"z": d.z}, Words)

@@ -6,23 +6,23 @@ from .bounds import (
     Draws,
     Estimate,
     Scores,
-    affordable,
+    default_draws,
     draw,
     elbo_terms,
+    evaluating,
     importance_weighted,
     log_weights,
     score,
-    still,
 )
 from .codecs import lossless_bits
 from .diagnosis import diagnose
-from .fidelity import Colours, Fidelity, Reading, Retrieval, colour_flips, fidelity, retrieval
+from .fidelity import Colours, Fidelity, ReadingAccuracy, Retrieval, colour_flips, fidelity, retrieval
 from .figures import FIGURES
 from .figures.labels import Classification, classify, log_probabilities
 from .finding import Absent, Figure, Finding
 from .frechet import Distance, Neighbours, SampleQuality, frechet_distance, sample_quality
 from .generation import alternatives, chooser, chooser_of, generate, generate_images, generated
-from .latents import Information, Latents, information, latents, moment_kl, two_sample
+from .latents import InformationBounds, Latents, information, latents, moment_kl, two_sample
 from .measurement import Measurement
 from .record import Evaluation
 from .results import (
@@ -51,27 +51,28 @@ __all__ = [
     "Fidelity",
     "Figure",
     "Finding",
-    "Information",
+    "InformationBounds",
     "Latents",
     "Measurement",
     "Neighbours",
-    "Reading",
+    "ReadingAccuracy",
     "Retrieval",
     "SampleQuality",
     "Scores",
     "Subject",
-    "affordable",
     "alternatives",
     "chooser",
     "chooser_of",
     "classify",
     "classify_by_bayes",
     "colour_flips",
+    "default_draws",
     "diagnose",
     "diagnose_run",
     "draw",
     "elbo_terms",
     "evaluate",
+    "evaluating",
     "evaluation_of",
     "fidelity",
     "findings",
@@ -94,7 +95,6 @@ __all__ = [
     "sample_quality",
     "score",
     "ssim",
-    "still",
     "stored_diagnosis",
     "stored_evaluation",
     "stored_samples",

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..trace import Model
-from .bounds import log_weights, moved, still
+from .bounds import evaluating, log_weights, to_model
 
 __all__ = ["classify_by_bayes", "log_joint"]
 
@@ -62,8 +62,8 @@ def log_joint(
 
 def log_prior(model: Model, x: Tensor, classes: int) -> Tensor | None:
     r"""Returns :math:`\log p(y)` in float64, with shape :math:`(K)`, which a joint model names as a factor; None of others."""
-    one = moved(model, x[:1], None)[0]
-    with still(model, 0):
+    one = to_model(model, x[:1], None)[0]
+    with evaluating(model, 0):
         y = torch.arange(classes, device=one.device)
         factors = model(one.expand(classes, *one.shape[1:]), y).factors
     return sum(factors.values()).double() if factors else None

@@ -36,13 +36,13 @@ __all__ = [
     "Draws",
     "Estimate",
     "Scores",
-    "affordable",
+    "default_draws",
     "draw",
     "elbo_terms",
+    "evaluating",
     "importance_weighted",
     "log_weights",
     "score",
-    "still",
 ]
 
 # entries of the widest activation of one pass: on a CPU it stays in the cache
@@ -126,7 +126,7 @@ class Scores:
     rate: Tensor
 
 
-def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """Tells where a model lives and in which dtype it computes."""
     tensors = chain(model.parameters(), model.buffers())
     first = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
@@ -134,10 +134,10 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 
 @contextmanager
-def still(model: nn.Module, seed: int) -> Iterator[None]:
+def evaluating(model: nn.Module, seed: int) -> Iterator[None]:
     """Holds a model in evaluation mode, without gradients, on a seeded fork of the random generators."""
     modes = {module: module.training for module in model.modules()}
-    device, _ = place(model)
+    device, _ = device_and_dtype(model)
     forked = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.random.fork_rng([] if device.type == "cpu" else [device], **forked), torch.no_grad():
         torch.manual_seed(seed)
@@ -149,13 +149,13 @@ def still(model: nn.Module, seed: int) -> Iterator[None]:
                 module.training = training
 
 
-def moved(model: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def to_model(model: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Takes a batch to the device of a model, and `x` to its dtype, unless it is of words."""
-    device, dtype = place(model)
+    device, dtype = device_and_dtype(model)
     return x.to(device, dtype if x.is_floating_point() else None), None if y is None else y.to(device)
 
 
-def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
+def chunk_size(model: Model, x: Tensor, y: Tensor | None) -> int:
     """Counts the examples of one pass, from the widest tensor that any module makes of one example."""
     widest = [x[0].numel()]
 
@@ -172,20 +172,20 @@ def at_once(model: Model, x: Tensor, y: Tensor | None) -> int:
     return max(1, ELEMENTS.get(x.device.type, ELEMENTS["cuda"]) // max(widest))
 
 
-def affordable(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:
+def default_draws(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:
     """Returns how many draws an example a default evaluation takes.
 
     It is `most`, fewer where the networks are wide, and 10 where there are no weights, where the prior is scored by solving an
     equation, or the posterior is exact: there all weights are equal, and one draw tells as much as a thousand.
     """
-    with still(model, 0):
-        x, y = moved(model, x, y)
+    with evaluating(model, 0):
+        x, y = to_model(model, x, y)
         if any(is_slow(g.p) for g in model(x, y).latents.values()):
             return 10
         weights = draw(model, x, y, 10).weights
         if weights is None or len(weights) == 1 or weights.std(0).max() < EXACT:
             return 10
-        return max(10, min(most, 2 * at_once(model, x, y)))
+        return max(10, min(most, 2 * chunk_size(model, x, y)))
 
 
 def unweighed(trace: Trace) -> str:
@@ -234,7 +234,7 @@ def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iter
 def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None = None) -> Draws:
     """Draws the posterior of each example `k` times and scores each draw; one draw tells all of a point mass.
 
-    It takes the generators and the mode of the model as they are: call it inside `still`.
+    It takes the generators and the mode of the model as they are: call it inside `evaluating`.
 
     Arguments:
         model: The model.
@@ -243,8 +243,8 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
         k: The draws an example.
         chunk: The most decodes of one pass; measured from the model's widest activation by default.
     """
-    x, y = moved(model, x, y)
-    most = at_once(model, x, y) if chunk is None else chunk
+    x, y = to_model(model, x, y)
+    most = chunk_size(model, x, y) if chunk is None else chunk
     block = max(1, most // min(k, most))
     # Made before the passes: small results kept between their large ones would leave the heap in pieces.
     weights = torch.empty(k, len(x), dtype=torch.float64, device=x.device)
@@ -302,7 +302,7 @@ def log_weights(
     Raises:
         ValueError: If the posterior is a point mass.
     """
-    with still(model, seed):
+    with evaluating(model, seed):
         weights = draw(model, x, y, k, chunk=chunk).weights
     if weights is None:
         raise ValueError(
@@ -316,7 +316,7 @@ def elbo_terms(
     model: Model, x: Tensor, y: Tensor | None, draws: int = 1, *, seed: int = 0
 ) -> tuple[Tensor, dict[str, Tensor]]:
     r"""Returns the distortion, with shape :math:`(B)`, and the rate of each latent group; minus their sum is the ELBO."""
-    with still(model, seed):
+    with evaluating(model, seed):
         terms = draw(model, x, y, draws)
     return terms.distortion, terms.rates
 
@@ -369,7 +369,7 @@ def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scor
         raise ValueError("these examples are drawn anew at each look: score examples.fixed() instead")
     found = []
     for i in range(len(examples)):
-        with still(model, seed):
+        with evaluating(model, seed):
             found.append(draw(model, *examples.batch(slice(i, i + 1)), k))
     weights = [d.weights for d in found if d.weights is not None]
     return Scores(

@@ -3,16 +3,16 @@ r"""The doctor: why a code is not used, and what to try.
 An evaluation says *that* a code collapsed. Several illnesses look like it, and the cure of one does nothing for another:
 
 =======================  ==========================================================  =====================================
-illness                  what tells it                                               first remedy
+illness                  sign                                                        first remedy
 =======================  ==========================================================  =====================================
-nothing to say           a decoder without any code has the same likelihood as the   another goal: a rate target
+no information           a decoder without any code has the same likelihood as the   another goal: a rate target
                          model, and refined codes do not help either
 the encoder lags         the bound rises when each posterior is refined by           aggressive encoder training
                          gradient steps, the model fixed
 the decoder is too       refining does not help, and the likelihood models the       skip connections, a weaker decoder
 strong                   dependence between pixels or words by itself
 sigma too large          :math:`\sigma^2` is above the variances of the data:        the best sigma
-                         no code pays
+                         a code gains nothing
 uninformative rate       the rate stands at a floor that was asked for, and codes    normalised means
                          do not differ between examples
 uniform directions       the concentrations on the spheres stand at their floor,     a fixed concentration
@@ -20,8 +20,8 @@ uniform directions       the concentrations on the spheres stand at their floor,
 =======================  ==========================================================  =====================================
 
 Two measurements make the difference, beside those of the evaluation. *Refining* moves the posterior of each example by gradient
-steps; what the ELBO gains is the amortisation gap (Cremer et al., 2018). The *codeless baseline* is the model's own decoder,
-trained a little longer on codes that were drawn from the prior and know nothing of the example: what remains is the best
+steps; the gain of the ELBO is the amortisation gap (Cremer et al., 2018). The *codeless baseline* is the model's own decoder,
+trained a little longer on codes that were drawn from the prior and hold nothing of the example: what remains is the best
 :math:`p(x)` that it gives without a code.
 
 References:
@@ -44,9 +44,9 @@ from .finding import Finding
 from .finding import interval as show
 from .record import Evaluation
 from .subject import Subject
-from .verdicts import FAINT, is_unfinished, unused, verdict
+from .verdicts import FAINT, ignores_code, is_unfinished, verdict
 
-__all__ = ["diagnose", "findings"]
+__all__ = ["diagnose", "explained_findings"]
 
 LAG = 0.5  # nats of amortisation gap that count
 SHARE = 0.25  # of the whole gap of the bound that counts
@@ -81,17 +81,17 @@ def diagnose(
     asked = {"refined": examples, "steps": steps, "baseline_steps": baseline_steps}
     subject = Subject(model, data, evaluation.split, examples=evaluation.examples, seed=seed, asked=asked)
     found = measured(subject, "diagnosis", evaluation)
-    told = tuple(findings(found))
-    return replace(found, findings=told, verdict=verdict(found, told))
+    given = tuple(explained_findings(found))
+    return replace(found, findings=given, verdict=verdict(found, given))
 
 
 # ---------------------------------------------------------------------------------------------------- findings
 
 
 def is_idle(d: Evaluation) -> bool:
-    """Tells whether the decoder does as well, or nearly so, with the code of another example."""
+    """Returns whether the decoder does as well, or nearly so, with the code of another example."""
     other = d["shuffle"].other
-    return other.mean <= max(2 * other.se, LAG) or unused(d) or d["bound"].rate.mean < FAINT
+    return other.mean <= max(2 * other.se, LAG) or ignores_code(d) or d["bound"].rate.mean < FAINT
 
 
 def lags(d: Evaluation) -> bool:
@@ -108,7 +108,7 @@ def lags(d: Evaluation) -> bool:
 
 
 def parked(d: Evaluation) -> list[int]:
-    """Lists the dimensions that are charged and do not move with the data."""
+    """Lists the dimensions with a KL whose means do not vary with the data."""
     found = []
     for g in groups_of(d).values():
         if g.kl is not None and g.activity is not None:
@@ -118,7 +118,7 @@ def parked(d: Evaluation) -> list[int]:
     return found
 
 
-def is_autoregressive(d: Evaluation) -> bool:
+def has_autoregressive_likelihood(d: Evaluation) -> bool:
     return d["likelihood"].autoregressive
 
 
@@ -135,7 +135,7 @@ def sigma_kills(d: Evaluation) -> Finding | None:
         SIGMA,
         "certain",
         f"βσ² is {price:.3g}, and {paying} of the data's {len(variances)} principal variances are above it (the largest is "
-        f"{variances[0]:.3g}): a linear decoder has nothing to gain from a code, and collapse is the optimum.",
+        f"{variances[0]:.3g}): a linear decoder gains nothing from a code, and collapse is the optimum.",
         "Let σ be the best one at each moment.",
         {"likelihood": "gaussian-optimal"},
     )
@@ -148,14 +148,14 @@ def no_information(d: Evaluation) -> Finding | None:
     saved = codeless.saved
     if not is_idle(d) or lags(d) or saved.mean > max(LAG, 2 * saved.se):
         return None
-    if is_autoregressive(d):
+    if has_autoregressive_likelihood(d):
         return None
     return Finding(
         "no information to encode",
         "likely",
-        f"Without any code the decoder reaches −log p(x) = {show(codeless.nll)} nats, and the model with one saves "
-        f"{saved.mean:.2f}: by its likelihood this data has no information for a code.",
-        "Ask for a rate instead of a likelihood, if codes are what you want.",
+        f"Without any code the decoder reaches −log p(x) = {show(codeless.nll)} nats, and the code gains "
+        f"{saved.mean:.2f}: under this likelihood the data has no information to encode.",
+        "Set a target rate in place of the likelihood's optimum, if codes are the purpose.",
         {"rate": 5.0},
     )
 
@@ -172,14 +172,14 @@ def encoder_lags(d: Evaluation) -> Finding | None:
         return Finding(
             "the encoder lags",
             "certain",
-            said + "the decoder could use information that the encoder leaves out.",
-            "Let the encoder move ahead of the decoder.",
+            said + "the decoder could use information that the encoder omits.",
+            "Train the encoder ahead of the decoder.",
             {"training": "aggressive"},
         )
     return Finding(
-        "room in the encoder",
+        "amortisation gap",
         "certain",
-        said + f"that is {r.gap.mean / r.total.mean:.0%} of what the bound misses of log p(x).",
+        said + f"that is {r.gap.mean / r.total.mean:.0%} of the inference gap, log p(x) − ELBO.",
         "The code is used; a larger encoder, or a longer run, would make the bound tighter.",
         {},
         problem=False,
@@ -188,17 +188,15 @@ def encoder_lags(d: Evaluation) -> Finding | None:
 
 def decoder_too_strong(d: Evaluation) -> Finding | None:
     is_explained = uniform_directions(d) is not None or uninformative_rate(d) is not None
-    if not is_idle(d) or lags(d) or not is_autoregressive(d) or is_explained:
+    if not is_idle(d) or lags(d) or not has_autoregressive_likelihood(d) or is_explained:
         return None
     saved = d["codeless"].saved if "codeless" in d else None
-    said = (
-        "" if saved is None else f", and the code saves {saved.mean:.2f} nats against a decoder without one"
-    )
+    said = "" if saved is None else f", and the code gains {saved.mean:.2f} nats over a decoder without one"
     return Finding(
         "the decoder is too strong",
         "likely",
         f"The likelihood models the dependence within an example by itself; the rate is {show(d['bound'].rate)} nats{said}.",
-        "Lead the code past the strong part by skip connections and keep its means apart, or weaken the decoder.",
+        "Feed the code to every layer by skip connections and spread its means, or weaken the decoder.",
         {"posterior": "bn-vae"},
     )
 
@@ -209,7 +207,7 @@ def uninformative_rate(d: Evaluation) -> Finding | None:
     if rate.mean < FAINT or uniform_directions(d) is not None or not (is_idle(d) or len(dims) > total(d) / 2):
         return None
     where = (
-        f"{len(dims)} of {total(d)} dimensions are charged and do not move with the data"
+        f"{len(dims)} of {total(d)} dimensions have a KL, but means that do not vary with the data"
         if dims
         else ("the code does not differ between examples")
     )
@@ -218,7 +216,7 @@ def uninformative_rate(d: Evaluation) -> Finding | None:
         "certain" if is_idle(d) else "likely",
         f"The rate is {show(rate)} nats, log p(x|z) drops by {show(d['shuffle'].other)} with shuffled codes, and {where}: a "
         "floor on the rate is met by uninformative codes.",
-        "Keep the means of different examples apart in place of a floor.",
+        "Spread the means over examples (BN-VAE) in place of a floor.",
         {"posterior": "bn-vae"},
     )
 
@@ -231,7 +229,7 @@ def uniform_directions(d: Evaluation) -> Finding | None:
         "uniform directions",
         "likely",
         f"The concentration is {show(found.concentration)}, and a learnt one is never below 1; the rate is "
-        f"{show(d['bound'].rate)} nats. In {found.dimensions} dimensions that is hardly more than the uniform prior, and "
+        f"{show(d['bound'].rate)} nats. In {found.dimensions} dimensions that is hardly different from the uniform prior, and "
         f"log p(x|z) drops by {show(d['shuffle'].other)} with shuffled codes.",
         f"Fix the concentration: at {found.worth} the rate is {WORTH:.0f} nats whatever the encoder does.",
         {"kappa": float(found.worth)},
@@ -252,7 +250,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 )
 
 
-def findings(d: Evaluation) -> Iterator[Finding]:
+def explained_findings(d: Evaluation) -> Iterator[Finding]:
     """Lists causes first; what the evaluation says of a code that is not used gives way to the reason why."""
     known = d.findings
     early = ("beta unfinished", "sigma too small", "not a generative model")

@@ -36,7 +36,7 @@ from ..data import Data, Examples
 from ..data.download import cache_folder
 from ..data.pixels import how_binarised
 from ..errors import LatenteError
-from .reader import keep
+from .reader import cache_weights
 
 __all__ = ["FeatureNet", "Task", "feature_net", "task_of", "train_features"]
 
@@ -200,7 +200,7 @@ def feature_net(
         pass
     say(f"a network that sees {data.name} is trained, once: about half a minute")
     net = train_features(data, task, steps=steps, seed=seed)
-    keep(net, file)
+    cache_weights(net, file)
     return net, task, name
 
 

@@ -36,12 +36,12 @@ from ..data.scenes import Scenes, scenes_of
 from ..data.vocabulary import Vocabulary
 from ..errors import LatenteError
 from ..trace import Model, rsample
-from .bounds import Estimate, draw, moved, still
+from .bounds import Estimate, draw, evaluating, to_model
 from .generation import generate
 from .reader import read_scenes, reader_of
 from .similarity import ssim
 
-__all__ = ["Colours", "Fidelity", "Reading", "Retrieval", "colour_flips", "fidelity", "retrieval"]
+__all__ = ["Colours", "Fidelity", "ReadingAccuracy", "Retrieval", "colour_flips", "fidelity", "retrieval"]
 
 COLOURS = {
     "red": (1.0, 0.0, 0.0),
@@ -60,7 +60,7 @@ ROUNDING = 1e-3  # nats by which scores of one thing may differ
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingAccuracy:
     """Holds the share of pictures that are read as their captions say.
 
     Arguments:
@@ -74,10 +74,10 @@ class Reading:
     pictures: int
 
     @staticmethod
-    def of(names: list[str], read: Tensor, answers: Tensor) -> Reading:
+    def of(names: list[str], read: Tensor, answers: Tensor) -> ReadingAccuracy:
         right = read == answers
         shares = right.double().mean(0).tolist()
-        return Reading(dict(zip(names, shares)), right.all(1).double().mean().item(), len(read))
+        return ReadingAccuracy(dict(zip(names, shares)), right.all(1).double().mean().item(), len(read))
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,12 @@ class Fidelity:
 
     benchmark: str
     how: str
-    ceiling: Reading | None
-    seen: Reading | None
-    held_out: Reading | None
-    shuffled: Reading | None
-    chance: Reading | None
-    guessed: Reading | None
+    ceiling: ReadingAccuracy | None
+    seen: ReadingAccuracy | None
+    held_out: ReadingAccuracy | None
+    shuffled: ReadingAccuracy | None
+    chance: ReadingAccuracy | None
+    guessed: ReadingAccuracy | None
     diversity: float | None
     flips: float | None
     retrieval: Retrieval
@@ -181,12 +181,14 @@ def fidelity(
     """
     if "captions" not in data.kind.has:
         raise LatenteError(f"{data.name} has no captions, so there is nothing for pictures to follow")
-    x, y = moved(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
+    x, y = to_model(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None
     readings: dict[str, Any] = dict.fromkeys(READINGS)
     if data.learned.scenes:
         reader = reader or reader_of(scenes_of(data.learned.scenes, "train"), say=say)
-        readings = read(model, data.learned.scenes, data.learned.vocabulary, n, choose, seed, reader)
+        readings = reading_accuracies(
+            model, data.learned.scenes, data.learned.vocabulary, n, choose, seed, reader
+        )
     similar = None
     if min(data.shape[1:]) > 10:
         with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(VARIANTS)]
@@ -201,7 +203,7 @@ def fidelity(
     )
 
 
-def read(
+def reading_accuracies(
     model: Model,
     name: str,
     vocabulary: Vocabulary,
@@ -216,21 +218,21 @@ def read(
     numbers = torch.from_numpy(vocabulary.encode([*scenes.captions(), *scenes.captions(held_out=True)]))
     real, index = read_scenes(scenes, n, seed)
     answers = scenes.table[index]
-    found: dict[str, Any] = {"ceiling": Reading.of(slots, reader(real), answers)}
+    found: dict[str, Any] = {"ceiling": ReadingAccuracy.of(slots, reader(real), answers)}
     seen = reader(generate(model, numbers[index], seed=seed, choose=choose).cpu())
-    found["seen"] = Reading.of(slots, seen, answers)
+    found["seen"] = ReadingAccuracy.of(slots, seen, answers)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    found["shuffled"] = Reading.of(slots, seen, answers[order])
-    found["chance"] = Reading.of(slots, answers, answers[order])
+    found["shuffled"] = ReadingAccuracy.of(slots, seen, answers[order])
+    found["chance"] = ReadingAccuracy.of(slots, answers, answers[order])
     by_first = answers[:, 0].argsort(stable=True)
     neighbour = torch.empty(n, dtype=torch.long)
     neighbour[by_first] = by_first.roll(1)  # of the same first slot, but for the first of each
-    found["guessed"] = Reading.of(slots, answers, answers[neighbour])
+    found["guessed"] = ReadingAccuracy.of(slots, answers, answers[neighbour])
     found["diversity"] = diversity(model, scenes, numbers, index[: min(n, 40)], choose, seed)
     _, banned = read_scenes(scenes, n, seed + 1, held_out=True)
     unseen = reader(generate(model, numbers[banned], seed=seed + 1, choose=choose).cpu())
-    found["held_out"] = Reading.of(slots, unseen, scenes.table[banned])
-    a, b = neighbours(scenes, min(n, 300), seed)
+    found["held_out"] = ReadingAccuracy.of(slots, unseen, scenes.table[banned])
+    a, b = caption_pairs(scenes, min(n, 300), seed)
     before, after = (reader(generate(model, numbers[i], seed=seed, choose=choose).cpu()) for i in (a, b))
     moved_slot = scenes.table[a] != scenes.table[b]
     right = torch.where(moved_slot, after == scenes.table[b], after == before)
@@ -249,7 +251,7 @@ def diversity(
     return shares[0] / shares[1]
 
 
-def neighbours(scenes: Scenes, n: int, seed: int) -> tuple[Tensor, Tensor]:
+def caption_pairs(scenes: Scenes, n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Draws pairs of captions, both seen in training, whose answers differ in one slot."""
     generator = torch.Generator().manual_seed(seed)
     table = scenes.table[: len(scenes.captions())]
@@ -279,7 +281,7 @@ def retrieval(model: Model, x: Tensor, y: Tensor, *, draws: int = 1, seed: int =
     n = len(x)
     scores = torch.empty(n, n, dtype=torch.float64)  # of picture i by caption j
     for i in range(n):
-        with still(model, seed):
+        with evaluating(model, seed):
             terms = draw(model, x[i : i + 1].expand(n, *x.shape[1:]), y, draws, chunk=n * draws)
         bound = (
             terms.elbo if terms.weights is None else terms.weights.logsumexp(0) - math.log(len(terms.weights))

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from .bounds import Estimate
 
-__all__ = ["Absent", "Figure", "Finding", "Split", "Table", "interval", "nats", "share"]
+__all__ = ["Absent", "Figure", "FigureTable", "Finding", "Split", "interval", "nats", "share"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -43,7 +43,7 @@ class Finding:
     problem: bool = True
 
 
-class Table(NamedTuple):
+class FigureTable(NamedTuple):
     """Holds a figure as a table of its own: a header, rows, and lines on how they are to be read."""
 
     header: Sequence[str]

@@ -47,7 +47,7 @@ from ..data.pixels import how_binarised
 from ..distributions.traits import has_mean, is_diffused, is_real, is_uniform, of_names, shown
 from ..errors import LatenteError
 from ..trace import Model
-from .bounds import Estimate, moved, place, still
+from .bounds import Estimate, device_and_dtype, evaluating, to_model
 from .features import FEATURES, feature_net, seen
 from .inception import inception_distances, need_inception
 
@@ -64,7 +64,7 @@ __all__ = [
     "sample_quality",
 ]
 
-AT_ONCE = 128  # images of one pass
+IMAGES_PER_PASS = 128  # images of one pass
 NEAREST = 5
 BLOCKS = 10  # disjoint ones, whose kernel distances tell the error of their mean
 ROWS = 1024  # of a table of distances that are held at once
@@ -266,7 +266,7 @@ def contexts(model: Model, data: Data, n: int, seed: int) -> Tensor | None:
         return None
     order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
     rows = order.repeat(-(-n // len(held)))[:n]
-    return held.y[rows.to(held.y.device)].to(place(model)[0])
+    return held.y[rows.to(held.y.device)].to(device_and_dtype(model)[0])
 
 
 def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Tensor, bool]:
@@ -286,10 +286,10 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     """
     binary, y = how_binarised(data.train) != "none", contexts(model, data, n, seed)
     parts, drawn = [], False
-    with still(model, seed):
-        takes = abilities_of(model, *one_of(model, data)).takes is not None
-        for start in range(0, n, AT_ONCE):
-            size = min(AT_ONCE, n - start)
+    with evaluating(model, seed):
+        takes = abilities_of(model, *one_example(model, data)).takes is not None
+        for start in range(0, n, IMAGES_PER_PASS):
+            size = min(IMAGES_PER_PASS, n - start)
             context = None if y is None or not takes else y[start : start + size]
             trace = model(y=context, size=size)
             if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
@@ -301,9 +301,9 @@ def draw_images(model: Model, data: Data, n: int, *, seed: int = 0) -> tuple[Ten
     return torch.cat(parts), drawn
 
 
-def one_of(model: Model, data: Data) -> tuple[Tensor, Tensor | None]:
+def one_example(model: Model, data: Data) -> tuple[Tensor, Tensor | None]:
     """Returns one test example, where the model is."""
-    return moved(model, *data.test.fixed().batch(slice(0, 1)))
+    return to_model(model, *data.test.fixed().batch(slice(0, 1)))
 
 
 def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Tensor:
@@ -315,9 +315,9 @@ def reconstruct_images(model: Model, data: Data, n: int, *, seed: int = 0) -> Te
     """
     held = data.test.fixed().subset(n, seed)
     binary, parts = how_binarised(data.train) != "none", []
-    with still(model, seed):
-        for start in range(0, len(held), AT_ONCE):
-            trace = model(*moved(model, *held.batch(slice(start, start + AT_ONCE))))
+    with evaluating(model, seed):
+        for start in range(0, len(held), IMAGES_PER_PASS):
+            trace = model(*to_model(model, *held.batch(slice(start, start + IMAGES_PER_PASS))))
             if not trace.latents:
                 raise LatenteError("the model has no code to reconstruct from")
             if any(g.q is None for g in trace.latents.values()):

@@ -20,11 +20,11 @@ from ..errors import LatenteError, RunError
 from ..models import usual_guidance
 from ..runs import Run
 from ..trace import Model, rsample
-from .bounds import still
+from .bounds import evaluating
 
 __all__ = ["alternatives", "chooser", "chooser_of", "generate", "generate_images", "generated", "in_words"]
 
-AT_ONCE = 256  # images
+IMAGES_PER_PASS = 256  # images
 MOST = 1000  # captions of one call
 MANY = 100_000  # images of one call
 STEERING = {"guidance": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}  # a model's own way
@@ -108,9 +108,9 @@ def generate(
         LatenteError: If the prior cannot be sampled so as to show anything.
     """
     device = next(model.parameters()).device
-    with still(model, seed):
+    with evaluating(model, seed):
         parts = []
-        for rows in y.to(device).split(AT_ONCE):
+        for rows in y.to(device).split(IMAGES_PER_PASS):
             trace = model(y=rows, choose=choose)
             if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()):
                 raise LatenteError(

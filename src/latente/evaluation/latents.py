@@ -57,9 +57,9 @@ from ..distributions.traits import (
 )
 from ..divergences import by_dimension
 from ..trace import Latent, Model, kl
-from .bounds import Estimate, at_once, moved, still
+from .bounds import Estimate, chunk_size, evaluating, to_model
 
-__all__ = ["Information", "Latents", "information", "latents", "moment_kl", "two_sample"]
+__all__ = ["InformationBounds", "Latents", "information", "latents", "moment_kl", "two_sample"]
 
 ACTIVE = 1e-2  # Var_x(E_q z_j) of an active unit: Burda et al. (2015)
 NEGLIGIBLE = 0.01  # nats: the epsilon of (epsilon, delta)-collapse, Lucas et al. (2019)
@@ -68,7 +68,7 @@ CELLS = 1 << 22  # entries of one piece of the N × N × d densities
 
 
 @dataclass(frozen=True)
-class Information:
+class InformationBounds:
     r"""Holds the sandwich of :math:`I_q(x; z)` in nats.
 
     Arguments:
@@ -141,7 +141,7 @@ class Latents:
     activity: tuple[float, ...] | None
     active: int | None
     variance: tuple[float, ...] | None
-    information: Information | None
+    information: InformationBounds | None
     mismatch: tuple[float, float] | None
     moments: float | None
     auc: Estimate | None
@@ -149,7 +149,7 @@ class Latents:
     codebook: Codebook | None = None
 
 
-def information(z: Tensor, posteriors: Sequence[Distribution]) -> Information:
+def information(z: Tensor, posteriors: Sequence[Distribution]) -> InformationBounds:
     r"""Bounds :math:`I_q(x; z)` on both sides, in float64.
 
     Arguments:
@@ -176,7 +176,7 @@ def information(z: Tensor, posteriors: Sequence[Distribution]) -> Information:
         upper.append(table.logsumexp(1) - math.log(n - 1))
     within = torch.cat(own)
     low = Estimate.of(within - torch.cat(lower))
-    return Information(
+    return InformationBounds(
         low, Estimate.of(within - torch.cat(upper)), math.log(n), low.mean > SATURATED * math.log(n)
     )
 
@@ -229,7 +229,7 @@ def auc(positive: Tensor, negative: Tensor) -> Estimate:
 def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
     """Learns to tell codes from prior samples on every other row, and returns the AUC on the rest.
 
-    It draws from the global generator: seed it, or call it inside `still`.
+    It draws from the global generator: seed it, or call it inside `evaluating`.
 
     Arguments:
         codes: Draws of :math:`q(z)`, one an example, with shape :math:`(N, d)`.
@@ -263,7 +263,7 @@ def joined(parts: Sequence[Tensor | None]) -> Tensor | None:
     return torch.cat(found) if len(found) == len(parts) else None
 
 
-def numbers(values: Tensor | None) -> tuple[float, ...] | None:
+def as_floats(values: Tensor | None) -> tuple[float, ...] | None:
     return None if values is None else tuple(values.tolist())
 
 
@@ -276,9 +276,9 @@ def latents(model: Model, x: Tensor, y: Tensor | None = None, *, seed: int = 0) 
         y: What the model is conditioned on, with shape (N, *), or None.
         seed: The seed of the draws and of the classifier.
     """
-    with still(model, seed):
-        x, y = moved(model, x, y)
-        block = at_once(model, x, y)
+    with evaluating(model, seed):
+        x, y = to_model(model, x, y)
+        block = chunk_size(model, x, y)
         walks = [
             model(x[i : i + block], None if y is None else y[i : i + block]).latents
             for i in range(0, len(x), block)
@@ -326,11 +326,11 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
         dimensions=codes.shape[1],
         examples=n,
         rate=None if rate is None else Estimate.of(rate),
-        kl=numbers(None if kls is None else kls.mean(0)),
-        negligible=numbers(None if kls is None else (kls < NEGLIGIBLE).double().mean(0)),
-        activity=numbers(activity),
+        kl=as_floats(None if kls is None else kls.mean(0)),
+        negligible=as_floats(None if kls is None else (kls < NEGLIGIBLE).double().mean(0)),
+        activity=as_floats(activity),
         active=None if activity is None else int((activity > ACTIVE).sum()),
-        variance=numbers(None if variances is None or is_pointed else variances.mean(0)),
+        variance=as_floats(None if variances is None or is_pointed else variances.mean(0)),
         information=informed,
         mismatch=mismatch,
         moments=None if samples is None or n < 2 else moment_kl(codes, p if is_alike else samples),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
-from .finding import Figure, Finding, Table
+from .finding import Figure, FigureTable, Finding
 from .record import Evaluation
 from .subject import Subject
 
@@ -69,6 +69,6 @@ class Measurement(ABC):
         """Says by which figures nothing is wrong; nothing where others say so."""
         return ""
 
-    def table(self, value: Any) -> Table | None:
+    def table(self, value: Any) -> FigureTable | None:
         """Writes the figure as a table of its own, where rows would be too few."""
         return None

@@ -117,12 +117,12 @@ def reader_of(
     except (OSError, SafetensorError, RuntimeError):  # absent, damaged, or of another net: made anew
         pass
     say(f"a reader of {scenes.name} is trained, once: a few minutes")
-    net = train_reader(lambda n: drawn(scenes, n), shape, slots, steps=steps)
-    keep(net, file)
+    net = train_reader(lambda n: drawn_scenes(scenes, n), shape, slots, steps=steps)
+    cache_weights(net, file)
     return net
 
 
-def drawn(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
+def drawn_scenes(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
     """Draws pictures in [0, 1] with their answers, held-out captions among them: a reader must know what it may meet."""
     some = n // 4
     parts = [scenes.draw(n - some), scenes.draw(some, held_out=True)]
@@ -130,7 +130,7 @@ def drawn(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
     return x / 255, scenes.table[index]
 
 
-def keep(net: nn.Module, file: Path) -> None:
+def cache_weights(net: nn.Module, file: Path) -> None:
     """Writes weights where they are looked for; a cache that cannot be written is no error."""
     part = file.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError, SafetensorError):

@@ -86,7 +86,7 @@ def evaluate(
 
 def stored_evaluation(run: Run) -> Evaluation | None:
     """Returns what `evaluate` measured last of the weights that are there; None where nothing was, or it cannot be read."""
-    return read(run, EVALUATION)
+    return read_figures(run, EVALUATION)
 
 
 def evaluation_of(run: Run) -> Evaluation:
@@ -125,7 +125,7 @@ def stored_diagnosis(run: Run) -> Evaluation | None:
     stored, evaluation = kept(run.path, DIAGNOSIS), kept(run.path, EVALUATION)
     if stored is None or evaluation is None or stored.asked.get("of") != evaluation.found:
         return None
-    return read(run, DIAGNOSIS)
+    return read_figures(run, DIAGNOSIS)
 
 
 def measure_samples(
@@ -157,7 +157,7 @@ def measure_samples(
         raise RunError(
             f"{sorted(foreign)[0]} is no option of {run.path}, of whose images {entry.name} is measured: leave it out"
         )
-    asked = {"n": n, "say": say, **drawn(run, entry, options)}
+    asked = {"n": n, "say": say, **with_chooser(run, entry, options)}
     subject = Subject(run.model, whole, seed=seed, asked=asked)
     e = Evaluation(whole.benchmark, "test", len(whole.test), {})
     e = e.having(**{entry.name: entry.compute(subject, e)})
@@ -176,7 +176,7 @@ def applicable(run: Run, subject: Subject) -> Measurement:
     raise RunError(f"{run.path} has no generated images to be measured: {refused}")
 
 
-def drawn(run: Run, entry: Measurement, options: Mapping[str, Any]) -> dict[str, Any]:
+def with_chooser(run: Run, entry: Measurement, options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what is asked of a measurement, with how images are drawn as one function where it takes one."""
     if not STEERING.keys() & set(entry.options):
         return dict(options)
@@ -187,10 +187,10 @@ def drawn(run: Run, entry: Measurement, options: Mapping[str, Any]) -> dict[str,
 
 def stored_samples(run: Run) -> Evaluation | None:
     """Returns what `measure_samples` measured last of the weights that are there."""
-    return read(run, SAMPLES)
+    return read_figures(run, SAMPLES)
 
 
-def read(run: Run, name: str) -> Evaluation | None:
+def read_figures(run: Run, name: str) -> Evaluation | None:
     """Reads figures of a run; what cannot be read is said, and is as if it were not there."""
     stored = kept(run.path, name)
     if stored is None:

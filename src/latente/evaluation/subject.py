@@ -21,11 +21,11 @@ from ..distributions.traits import can_sample, has_mean, is_diffused, spread
 from ..errors import TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
-from .bounds import Draws, affordable, at_once, draw, moved, still
+from .bounds import Draws, chunk_size, default_draws, draw, evaluating, to_model
 from .finding import Split
 from .latents import Latents, latents
 
-__all__ = ["Decoded", "Exchange", "Subject"]
+__all__ = ["DecodedExamples", "Exchange", "Subject"]
 
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 DRAWS = 8  # of the posterior for the bound on training data
@@ -34,7 +34,7 @@ BATCH = 128
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedExamples:
     """Holds log p(x|z) of each example, its squared error, the codes and sigma they came from, and the law of some of them."""
 
     log_likelihood: Tensor
@@ -48,10 +48,10 @@ class Decoded:
 class Exchange:
     """Holds examples decoded from their own codes, from each other's and from draws of the prior; and training examples."""
 
-    own: Decoded
-    other: Decoded | None
-    prior: Decoded | None
-    train: Decoded
+    own: DecodedExamples
+    other: DecodedExamples | None
+    prior: DecodedExamples | None
+    train: DecodedExamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ class Subject:
     @cached_property
     def abilities(self) -> Abilities:
         """What the model can do."""
-        x, y = moved(self.model, *self.held.batch(slice(0, 1)))
-        with still(self.model, self.seed):
+        x, y = to_model(self.model, *self.held.batch(slice(0, 1)))
+        with evaluating(self.model, self.seed):
             return abilities_of(self.model, x, y)
 
     def unmet(self, need: str) -> str:
@@ -110,16 +110,16 @@ class Subject:
     @cached_property
     def batch(self) -> tuple[Tensor, Tensor | None]:
         """The examples, and what the model is conditioned on."""
-        return moved(self.model, *self.held.subset(self.size, self.seed).batch(slice(None)))
+        return to_model(self.model, *self.held.subset(self.size, self.seed).batch(slice(None)))
 
     @cached_property
     def train_batch(self) -> tuple[Tensor, Tensor | None]:
         """As many training examples; where a label is unknown, the most probable one."""
         some = self.data.train.fixed().subset(self.examples or EXAMPLES, self.seed)
-        x, y = moved(self.model, *some.batch(slice(None)))
+        x, y = to_model(self.model, *some.batch(slice(None)))
         law = label_law(self.model)
         if law is not None and y is not None:
-            with still(self.model, self.seed):
+            with evaluating(self.model, self.seed):
                 y = torch.where(y < 0, law(x).probs.argmax(-1), y)
         return x, y
 
@@ -128,12 +128,12 @@ class Subject:
         """The draws of the importance-weighted bound."""
         if self.k is not None:
             return self.k
-        return affordable(self.model, *self.held.batch(slice(0, 1)))
+        return default_draws(self.model, *self.held.batch(slice(0, 1)))
 
     @cached_property
     def terms(self) -> Draws:
         """What draws of the posterior tell of the examples."""
-        with still(self.model, self.seed):
+        with evaluating(self.model, self.seed):
             found = draw(self.model, *self.batch, self.draws)
         check(found, self.split)
         return found
@@ -141,7 +141,7 @@ class Subject:
     @cached_property
     def train_terms(self) -> Draws:
         """The same of training examples, from fewer draws."""
-        with still(self.model, self.seed):
+        with evaluating(self.model, self.seed):
             found = draw(self.model, *self.train_batch, DRAWS)
         check(found, "train")
         return found
@@ -155,23 +155,23 @@ class Subject:
     def exchange(self) -> Exchange:
         """What the decoder makes of the examples' own codes and of others."""
         model, held = self.model, self.batch
-        with still(model, self.seed):
-            own = decode(model, *held)
+        with evaluating(model, self.seed):
+            own = decode_examples(model, *held)
             other = prior = None
             if own.codes:
                 order = torch.randperm(len(own.log_likelihood), device=own.log_likelihood.device)
                 another = torch.empty_like(order)
                 another[order] = order.roll(1)
-                other = decode(model, *held, codes={n: g.z[another] for n, g in own.codes.items()})
+                other = decode_examples(model, *held, codes={n: g.z[another] for n, g in own.codes.items()})
                 if all(can_sample(g.p) and not is_diffused(g.p) for g in own.codes.values()):
-                    prior = decode(model, *held, codes={})
-            return Exchange(own, other, prior, decode(model, *self.train_batch))
+                    prior = decode_examples(model, *held, codes={})
+            return Exchange(own, other, prior, decode_examples(model, *self.train_batch))
 
     @cached_property
     def walks(self) -> list[Mapping[str, Latent]]:
         """What blocks of the examples meet on the way down."""
         x, y = self.batch
-        with still(self.model, self.seed):
+        with evaluating(self.model, self.seed):
             return [
                 self.model(x[i : i + BATCH], None if y is None else y[i : i + BATCH]).latents
                 for i in range(0, len(x), BATCH)
@@ -193,9 +193,11 @@ def check(terms: Draws, split: str) -> None:
         )
 
 
-def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None) -> Decoded:
+def decode_examples(
+    model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] | None = None
+) -> DecodedExamples:
     """Passes once over the examples: with codes of their own, or given ones, or (given none) draws of the prior."""
-    block = at_once(model, x, y)
+    block = chunk_size(model, x, y)
     scores, squares, drawn, variances = [], [], [], []
     trace: Trace
     for i in range(0, len(x), block):
@@ -216,7 +218,7 @@ def decode(model: Model, x: Tensor, y: Tensor | None, codes: dict[str, Tensor] |
     groups = {
         name: Latent(torch.cat([part[name] for part in drawn]), g.p, g.q) for name, g in trace.latents.items()
     }
-    return Decoded(
+    return DecodedExamples(
         torch.cat(scores),
         torch.cat(found) if found else None,
         groups,

@@ -59,8 +59,8 @@ SIGNIFICANT = 3.0  # standard errors of the difference of two bounds
 GAP = 0.5  # standard deviations of the examples' bounds: a medium effect, Cohen (1988)
 LARGE_GAP = 0.8  # a large effect, Cohen (1988)
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
-TOLD = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
-TOLD_SURELY = 0.99
+SEPARABLE = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
+SURELY_SEPARABLE = 0.99
 FEW = 0.1  # of the codes: an arbitrary line, far below what working codebooks reach
 NEAR = 1.1  # times its floor: a rate that stays there
 
@@ -83,7 +83,7 @@ def is_wide(e: Evaluation) -> bool:
 
 
 def is_explained(e: Evaluation) -> bool:
-    """Tells whether a small rate has a cause that is not collapse."""
+    """Returns whether a small rate has a cause that is not collapse."""
     return is_unfinished(e) or is_wide(e) or normaliser_missed(e) is not None
 
 
@@ -118,7 +118,9 @@ def sigma_too_large(e: Evaluation) -> Finding | None:
     if ratio is None or ratio <= WIDE:
         return None
     lost = (
-        ", and at this σ codes do not pay: a rate of 0 is then the optimum, not collapse" if unused(e) else ""
+        ", and at this σ a code costs more than it gains: a rate of 0 is then the optimum, not collapse"
+        if ignores_code(e)
+        else ""
     )
     return Finding(
         "sigma too large",
@@ -154,7 +156,7 @@ def normaliser_missed(e: Evaluation) -> Finding | None:
             "certain",
             f"The rate of {name} comes out as {show(rate)} nats, and no Kullback–Leibler divergence is negative: log Z, "
             f"estimated as {show(g.log_z)}, is too low by that much at least, and every log p(x) too high.",
-            "Believe no likelihood of this machine: annealing missed most of its mass. Train it with a smaller learning rate.",
+            "Its likelihoods are not to be trusted: annealing missed most of the mass. Train it with a smaller learning rate.",
             {"lr": 0.02},
         )
     return None
@@ -176,14 +178,14 @@ def overfitting(e: Evaluation) -> Finding | None:
     )
 
 
-def unused(e: Evaluation) -> bool:
-    """Tells whether the decoder gets nothing from the code."""
-    is_deaf = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
-    return is_deaf and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
+def ignores_code(e: Evaluation) -> bool:
+    """Returns whether the decoder gets nothing from the code."""
+    is_unmoved = e["shuffle"].other.mean <= UNMOVED * e["shuffle"].other.se
+    return is_unmoved and (has_points(e) or e["bound"].rate.mean < COLLAPSED)
 
 
 def total_collapse(e: Evaluation) -> Finding | None:
-    if not unused(e) or is_explained(e):
+    if not ignores_code(e) or is_explained(e):
         return None
     advice, change = cure(e, "Let β rise from 0 in cycles; if that does not help, weaken the decoder.")
     return Finding(
@@ -206,7 +208,7 @@ def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
 
 
 def partial_collapse(e: Evaluation) -> Finding | None:
-    if unused(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
+    if ignores_code(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
         return None
     dead = [name for name, rate in e["bound"].rates.items() if name in groups_of(e) and rate.mean < COLLAPSED]
     if not dead and e["bound"].rate.mean >= FAINT:
@@ -214,7 +216,7 @@ def partial_collapse(e: Evaluation) -> Finding | None:
     what = (
         f"the rate of {', '.join(dead)} is below {COLLAPSED} nat"
         if dead
-        else "the decoder uses hardly any of it"
+        else "the decoder hardly uses the code"
     )
     advice, change = cure(e, "Let β rise from 0 in cycles.")
     return Finding(
@@ -228,7 +230,7 @@ def partial_collapse(e: Evaluation) -> Finding | None:
 
 
 def holes(e: Evaluation) -> Finding | None:
-    if unused(e):
+    if ignores_code(e):
         return None
     found = [(name, g, doubt) for name, g in groups_of(e).items() if (doubt := emptiness(g)) is not None]
     if not found:
@@ -243,24 +245,27 @@ def holes(e: Evaluation) -> Finding | None:
     change: dict[str, Any]
     if e["beta"].floor and e["bound"].rate.mean < NEAR * e["beta"].floor:
         free = f"Below its floor of {e['beta'].floor:.3g} nats the rate was free"
-        advice = f"{free}, and codes left the prior together: lower the floor."
+        advice = f"{free}, and the codes drifted from the prior together: lower the floor."
         change = {"free_nats": 0.0}
     elif e["beta"].last < 1 - UNFINISHED:
-        advice, change = f"β = {e['beta'].last:.3g} lets the codes leave the prior: try 1.", {"beta": 1.0}
+        advice, change = (
+            f"β = {e['beta'].last:.3g} lets the codes drift from the prior: try 1.",
+            {"beta": 1.0},
+        )
     elif has_energy(e):
         advice, change = (
             "Train with more Gibbs steps, so that the model meets more of its samples.",
             {"gibbs": 5},
         )
     elif g.prior_is_uniform and g.on_spheres:
-        advice, change = "A uniform prior cannot follow the codes: try spheres of fewer dimensions.", {}
+        advice, change = "A uniform prior cannot match the codes: try spheres of fewer dimensions.", {}
     else:
-        advice = "Let the prior follow the codes: a mixture or a flow."
+        advice = "Use a prior that can match the codes: a mixture or a flow."
         change = curing("holes in the prior") if has_points(e) else {"prior": "mixture"}
     return Finding(
         "holes in the prior",
         sure,
-        f"A classifier tells codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
+        f"A classifier separates codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
         "samples will be worse than reconstructions.",
         advice,
         change,
@@ -273,9 +278,9 @@ def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
         return None
     low = g.auc.mean - 2 * g.auc.se
     fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean > FAKE * FAINT
-    if low > TOLD_SURELY:
+    if low > SURELY_SEPARABLE:
         return "certain"
-    return "likely" if low > TOLD or (fake and low > 0.5) else None
+    return "likely" if low > SEPARABLE or (fake and low > 0.5) else None
 
 
 def codebook_collapse(e: Evaluation) -> Finding | None:
@@ -314,7 +319,7 @@ def beta_not_one(e: Evaluation) -> Finding | None:
 
 def unused_dimensions(e: Evaluation) -> Finding | None:
     groups = {n: g for n, g in groups_of(e).items() if g.active is not None and g.active < g.dimensions}
-    if unused(e) or partial_collapse(e) or not groups:
+    if ignores_code(e) or partial_collapse(e) or not groups:
         return None
     counts = ", ".join(f"{g.active} of {g.dimensions} of {name}" for name, g in groups.items())
     return Finding(
@@ -324,7 +329,7 @@ def unused_dimensions(e: Evaluation) -> Finding | None:
         "fit is fine.",
         "The others are nearly the same for every example."
         if has_energy(e)
-        else "This is normal pruning: the bound drops what it has no use for. Fewer dimensions would do as well.",
+        else "This is normal pruning: the bound switches off unused dimensions. Fewer dimensions would do as well.",
         {},
         problem=False,
     )
@@ -356,7 +361,7 @@ def findings(e: Evaluation) -> tuple[Finding, ...]:
 
 
 def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
-    """Says in a sentence what to do first, or that nothing is wrong and by which figures; of other findings on request."""
+    """Words in a sentence the first remedy, or that nothing is wrong and by which figures; of other findings on request."""
     found = findings(e) if found is None else found
     problems = [f for f in found if f.problem]
     if problems:

@@ -1,4 +1,4 @@
-"""Captions: images, each with a sentence or several that say what it shows."""
+"""Captions: images, each with a sentence or several that describe it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data.examples import Examples
+    from ..data.numbering import CaptionNumbering
     from ..data.raw import Raw
-    from ..data.told import Told
     from ..data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class CaptionOptions:
-    """Holds what captions are cut into, and how their images are made alike."""
+    """Holds the tokens of captions, and the size of their images."""
 
     tokens: Annotated[
         Literal["word", "char", "bpe", "minilm"],
-        Field(
-            description="what captions are made of: words, characters, pieces of words (byte-level BPE), or MiniLM's pieces"
-        ),
+        Field(description="tokens of captions: words, characters, byte-level BPE, or MiniLM's wordpieces"),
     ] = "word"
     side: Annotated[
         int | None,
         Field(
             ge=4,
             le=1024,
-            description="pixels a side: images of a folder with captions are cropped to squares and brought to this size",
+            description="side in pixels: images of a folder with captions are cropped to squares and resized to it",
         ),
     ] = None
 
@@ -57,11 +55,11 @@ class Captions(Kind):
     forms = (".json and .jsonl of captions",)
     sources: ClassVar[Mapping[str, Source]] = {
         "captions-mnist": Source(
-            "one or two MNIST digits, 32x32, with a sentence: composed anew every batch, 10,000 / 2,000 / 2,000"
+            "one or two MNIST digits, 32x32, with a sentence: composed afresh for every batch, 10,000 / 2,000 / 2,000"
         ),
         "captions-mnist-60": Source("the same on 60x60, as in alignDRAW"),
         "shapes": Source(
-            "one or two coloured shapes, 32x32, with a sentence: composed anew every batch, needs no download"
+            "one or two coloured shapes, 32x32, with a sentence: composed afresh for every batch, needs no download"
         ),
         "flickr8k": Source(
             "Flickr8k, 32x32 colour, 6,090 / 1,000 / 1,000 photos of five captions each: from LATENTE_DATA"
@@ -93,7 +91,7 @@ class Captions(Kind):
     def read_named(self, name: str, options: CaptionOptions) -> Raw:
         if options.side is not None:
             raise DataError(
-                f"{name} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
+                f"only folders of images are resized or made grey, and {name} is none: leave side (--side) and grey (--grey) out."
             )
         return super().read_named(name, options)
 
@@ -102,25 +100,25 @@ class Captions(Kind):
     ) -> Raw:
         from ..data.captions import find_captions, read_captions
 
-        told = find_captions(path) or path
+        file = find_captions(path) or path
         if label is not None:
-            raise DataError(f"{told} has captions in the place of labels: leave --label out.")
-        return read_captions(told, options.side)
+            raise DataError(f"{file} has captions in place of labels: leave --label out.")
+        return read_captions(file, options.side)
 
     def clean(self, raw: Raw, where: str, options: CaptionOptions) -> Raw:
         from ..data.scenes import scenes_of
 
         return replace(raw, note=scenes_of(raw.scenes, "train").note) if raw.scenes else raw
 
-    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: CaptionOptions) -> Told:
-        from ..data.told import learn_words
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: CaptionOptions) -> CaptionNumbering:
+        from ..data.numbering import learn_words
 
         return learn_words(raw, rows, options.tokens)
 
-    def restored(self, recorded: Mapping[str, Any]) -> Told:
-        from ..data.told import Told
+    def restored(self, recorded: Mapping[str, Any]) -> CaptionNumbering:
+        from ..data.numbering import CaptionNumbering
 
-        return Told(self.vocabulary(recorded), recorded["scenes"])
+        return CaptionNumbering(self.vocabulary(recorded), recorded["scenes"])
 
     def vocabulary(self, recorded: Mapping[str, Any]) -> Vocabulary:
         from ..data.vocabulary import Vocabulary
@@ -130,43 +128,43 @@ class Captions(Kind):
     def record(self, data: Data) -> dict[str, Any]:
         from ..data.pixels import how_binarised
 
-        learned: Told = data.learned
+        learned: CaptionNumbering = data.learned
         return {
             "captions": learned.vocabulary.spec,
             "scenes": learned.scenes,
             "binarise": how_binarised(data.train),
         }
 
-    def encoded(self, raw: Raw, learned: Told) -> Raw:
-        from ..data.told import numbered_captions
+    def encoded(self, raw: Raw, learned: CaptionNumbering) -> Raw:
+        from ..data.numbering import numbered_captions
 
         return numbered_captions(raw, learned.vocabulary) if raw.captions else raw
 
-    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Told) -> Examples:
-        from ..data.told import caption_examples
+    def examples(self, raw: Raw, rows: np.ndarray | slice, learned: CaptionNumbering) -> Examples:
+        from ..data.numbering import caption_examples
 
         return caption_examples(raw, rows)
 
     def finished(self, data: Data) -> Data:
-        from ..data.told import composed_afresh
+        from ..data.numbering import composed_afresh
 
         return composed_afresh(data) if data.learned.scenes else data
 
     def taken(self, data: Data, options: CaptionOptions, recorded: Mapping[str, Any] | None = None) -> Data:
         """Takes the names of the classes of images for captions, numbered as the recipe's encoder of captions reads them."""
-        from ..data.told import check_wordpieces, told_by_class
+        from ..data.numbering import captions_of_classes, check_wordpieces
         from ..data.vocabulary import Vocabulary
 
         if data.kind.name == "images":
             known = Vocabulary.minilm() if options.tokens == "minilm" else None
             known = known if recorded is None else Vocabulary(recorded["captions"])
-            return told_by_class(data, self, known)
+            return captions_of_classes(data, self, known)
         if data.kind is self and options.tokens == "minilm":
             check_wordpieces(data)
         return data
 
     def answers(self, data: Data) -> dict[str, Any]:
-        learned: Told = data.learned
+        learned: CaptionNumbering = data.learned
         y = data.train.y
         assert y is not None
         return super().answers(data) | {"vocabulary": len(learned.vocabulary), "caption_length": y.shape[-1]}
@@ -185,11 +183,11 @@ class Captions(Kind):
 
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Numbers captions as a run did; the names of classes are captions where there are no others."""
+        from ..data.numbering import class_captions
         from ..data.pixels import seen_like
-        from ..data.told import spoken
 
         if not raw.captions and raw.y is not None:
-            texts = spoken(raw.classes, source)
+            texts = class_captions(raw.classes, source)
             raw = replace(raw, captions=tuple((texts[i],) for i in raw.y.tolist()))
         learned = self.restored(about["learned"])
         raw = self.encoded(replace(raw, y=None), learned)

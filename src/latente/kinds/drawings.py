@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DrawingOptions:
-    """Holds how drawings are simplified, and which ones are no good."""
+    """Holds the maximum length of drawings, and what becomes of degenerate ones."""
 
     longest: Annotated[
         int,
-        Field(ge=2, le=4096, description="points of a drawing; longer ones are simplified until they fit"),
+        Field(
+            ge=2, le=4096, description="maximum points per drawing; longer ones are simplified until they fit"
+        ),
     ] = 250
     bad: Annotated[
         Literal["drop", "refuse"],
-        Field(
-            description="what to do with drawings of no line or no size, with gaps, or too long: leave them out, or stop"
-        ),
+        Field(description="drop or refuse degenerate drawings: empty, of no size, with gaps, or too long"),
     ] = "drop"
 
 
@@ -41,7 +41,7 @@ class Drawings(Kind):
     """Drawings, stroke by stroke."""
 
     name, noun, nouns = "drawings", "drawing", "drawings"
-    unit = "nats a point of the longest drawing"
+    unit = "nats per point of the longest drawing"
     has = frozenset({"strokes"})
     pictures = of_drawings.PICTURES
     is_sized = False
@@ -111,10 +111,10 @@ class Drawings(Kind):
         return learned.to_json()
 
     def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Scaling) -> Examples:
-        from ..data.looks import Points
+        from ..data.looks import PointRows
         from ..data.scaling import scaled
 
-        return scaled(raw, rows, learned, Points())
+        return scaled(raw, rows, learned, PointRows())
 
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Scales drawings like those of a run, or each by its own moves where the units of the run are unknown."""

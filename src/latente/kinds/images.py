@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """Holds how the images of a folder are made alike."""
+    """Holds the size of the images of a folder, and whether they are grey."""
 
     side: Annotated[
         int | None,
         Field(
             ge=4,
             le=1024,
-            description="pixels a side: images of a folder are cropped to the square in their middle and brought to this size",
+            description="side in pixels: images of a folder are cropped to the central square and resized to it",
         ),
     ] = None
-    grey: Annotated[bool, Field(description="make the images of a folder grey")] = False
+    grey: Annotated[bool, Field(description="convert the images of a folder to grey")] = False
 
 
 class Images(Kind):
@@ -90,7 +90,7 @@ class Images(Kind):
 
     def not_for(self, source: str, option: str) -> DataError:
         return DataError(
-            f"{source} is no folder of images, which alone are resized or made grey: leave side (--side) and grey (--grey) out."
+            f"only folders of images are resized or made grey, and {source} is none: leave side (--side) and grey (--grey) out."
         )
 
     def recognise(self, path: Path) -> bool:
@@ -121,7 +121,7 @@ class Images(Kind):
         if path.is_dir():
             sheets = None if asked else named.sheets_of(path)
             return folders.read_folder(path, options.side, options.grey) if sheets is None else sheets()
-        return arrays.read_npy(path) if suffix == ".npy" else idx.read(path)
+        return arrays.read_npy(path) if suffix == ".npy" else idx.read_idx_images(path)
 
     def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Any) -> Examples:
         from ..data.pixels import pixel_examples

@@ -27,7 +27,7 @@ class Table(Kind):
     is_general = True
     stands_for = frozenset({"vectors"})
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .csv"}
-    hint = "a .csv, .tsv or .parquet with one row an example"
+    hint = "a .csv, .tsv or .parquet with one row per example"
     suffixes = (".csv", ".tsv", ".parquet", ".pq")
 
     def readers(self) -> Mapping[str, Callable[[], Raw]]:

@@ -27,7 +27,7 @@ class Text(Kind):
     pictures = of_sentences.PICTURES
     is_sized = False
     usual: ClassVar[Mapping[str, str]] = {"recipe": "text-vae", "data": "ptb"}
-    hint = "ptb, or a text file with a sentence a line"
+    hint = "ptb, or a text file with one sentence per line"
     smaller = "fewer --words"
     suffixes = (".txt",)
     forms = ("folders of texts",)

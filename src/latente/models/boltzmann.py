@@ -36,7 +36,7 @@ from torch.distributions import Distribution, Independent, Normal, constraints
 from torch.utils.checkpoint import checkpoint
 
 from ..distributions import BernoulliEvent
-from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, tell
+from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, register
 from ..trace import Model, Trace
 from .ais import Partition, annealed
 from .looks import Chains, chains, shared_weights
@@ -181,7 +181,7 @@ def log_z(p: HiddenMarginal) -> Normaliser:
     return Normaliser(found.log_z.item(), found.se)
 
 
-tell(normaliser, log_z, HiddenMarginal)
+register(normaliser, log_z, HiddenMarginal)
 passed_on(HiddenMarginal, units_of, OF_VALUES)
 
 

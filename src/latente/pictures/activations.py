@@ -32,7 +32,7 @@ def activations(
     model: Model,
     data: Data,
     *,
-    n: Annotated[int, Field(ge=1, description="most examples to measure")] = 2000,
+    n: Annotated[int, Field(ge=1, description="maximum number of examples to measure")] = 2000,
     seed: Seed = 0,
 ) -> Shown:
     """Shows how many latent units are active per example, and how many never are.

@@ -26,7 +26,7 @@ def boundary(
     model: Model,
     data: Data,
     *,
-    n: Annotated[int, Field(ge=0, description="samples of the model to draw")] = 200,
+    n: Annotated[int, Field(ge=0, description="number of samples of the model to draw")] = 200,
     side: Annotated[int, Field(ge=2, description="points of the grid per side")] = 90,
     draws: Annotated[int, Field(ge=1, description="posterior samples per point of the grid")] = 64,
     seed: Seed = 0,

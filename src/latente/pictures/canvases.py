@@ -41,7 +41,7 @@ def canvases(
     caption: Annotated[
         str | None, Field(description="caption, for a model that reads captions"), Positional("[CAPTION]")
     ] = None,
-    n: Annotated[int | None, Field(ge=1, description="images; 4, or 16 of an animation")] = None,
+    n: Annotated[int | None, Field(ge=1, description="number of images; 4, or 16 for an animation")] = None,
     seed: Seed = 0,
 ) -> Shown:
     """Shows the canvas after every step of DRAW, and each step's attention to each word; .gif makes an animation.

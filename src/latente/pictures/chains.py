@@ -32,7 +32,7 @@ def chains(
     model: Model,
     data: Data,
     *,
-    n: Annotated[int, Field(ge=1, description="chains from examples, and as many from noise")] = 6,
+    n: Annotated[int, Field(ge=1, description="number of chains from examples, and as many from noise")] = 6,
     steps: Annotated[Sequence[int], Field(description="numbers of Gibbs steps to show, in growing order")] = (
         1,
         10,

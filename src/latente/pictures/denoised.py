@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .entry import Case, picture
 from .options import Seed
-from .reconstructions import few
+from .reconstructions import room_in_row
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def asked(case: Case) -> Mapping[str, Any] | None:
     """Puts it in the report of a model that was trained on corrupted images."""
-    return None if case.lacks("corruption") or case.lacks("pixels") else {"n": few(case)}
+    return None if case.lacks("corruption") or case.lacks("pixels") else {"n": room_in_row(case)}
 
 
 @picture(

@@ -68,10 +68,10 @@ class Case:
     @cached_property
     def example(self) -> tuple[Tensor, Tensor | None] | tuple[None, None]:
         """One held-out example, with its label or caption, as the model reads it; none of data without examples."""
-        from ..evaluation.bounds import moved
+        from ..evaluation.bounds import to_model
 
         held = self.data.test.fixed()
-        return moved(self.model, *held.batch(slice(0, 1))) if len(held) else (None, None)
+        return to_model(self.model, *held.batch(slice(0, 1))) if len(held) else (None, None)
 
     @cached_property
     def abilities(self) -> Abilities:
@@ -83,11 +83,11 @@ class Case:
     @cached_property
     def groups(self) -> Mapping[str, Latent]:
         """The latent groups of a pass on the example; none where the model encodes none."""
-        from ..evaluation.bounds import still
+        from ..evaluation.bounds import evaluating
 
         if not self.abilities.encodes:
             return {}
-        with still(self.model, 0):
+        with evaluating(self.model, 0):
             return self.model(*self.example).latents
 
     @property

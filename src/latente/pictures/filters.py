@@ -33,7 +33,7 @@ def filters(
     model: Model,
     data: Data,
     *,
-    n: Annotated[int, Field(ge=1, description="units to show")] = 48,
+    n: Annotated[int, Field(ge=1, description="maximum number of units to show")] = 48,
     shared: Annotated[bool, Field(description="one colour scale for all units")] = False,
     seed: Seed = 0,
 ) -> Shown:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from .entry import Case, picture
 from .options import Resample, Seed
-from .reconstructions import few
+from .reconstructions import room_in_row
 
 if TYPE_CHECKING:
     from ..data import Data
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def asked(case: Case) -> Mapping[str, Any] | None:
     """Puts it in the report of a hierarchy."""
-    return {"n": few(case)} if case.abilities.decodes and not case.lacks("groups") else None
+    return {"n": room_in_row(case)} if case.abilities.decodes and not case.lacks("groups") else None
 
 
 @picture(

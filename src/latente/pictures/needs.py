@@ -70,11 +70,11 @@ def lacking(need: str, case: Case, what: str) -> str:
 def able(ability: str) -> Need:
     """Asks for an ability of the model."""
 
-    def told(case: Case, what: str) -> str:
+    def met(case: Case, what: str) -> str:
         why = case.abilities.no.get(ability, "")
         return f"there are no {what}: {why}" if why else ""
 
-    return told
+    return met
 
 
 def numbers(case: Case, what: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from .entry import Case, always, picture
-from .options import Drawings, Many, PointTemperature, Rescale, Rows, Seed, Spread, Steps
+from .options import DrawingsFile, Many, PointTemperature, Rescale, Rows, Seed, Spread, Steps
 
 if TYPE_CHECKING:
     from ..data import Data
@@ -60,14 +60,16 @@ def completions(
     model: Model,
     data: Data,
     *,
-    drawings: Drawings = None,
+    drawings: DrawingsFile = None,
     rescale: Rescale = False,
     endings: Annotated[int, Field(ge=1, description="endings per drawing")] = 7,
     n: Annotated[int, Field(ge=1, description="most drawings to complete")] = 5,
     keep: Annotated[
         float | None,
         Field(
-            gt=0, le=1, description="share of points to keep; half of test drawings, all of yours by default"
+            gt=0,
+            le=1,
+            description="share of points to keep; by default half of test drawings, all of your own",
         ),
     ] = None,
     seed: Seed = 0,
@@ -110,7 +112,7 @@ def reconstructions(
     *,
     n: Examples = 8,
     seed: Seed = 0,
-    drawings: Drawings = None,
+    drawings: DrawingsFile = None,
     rescale: Rescale = False,
     point_temperature: PointTemperature = LIVELY,
 ) -> Shown:
@@ -129,7 +131,7 @@ def interpolations(
     steps: Steps = 10,
     seed: Seed = 0,
     corners: Annotated[bool, Field(description="fill the square between four drawings")] = False,
-    drawings: Drawings = None,
+    drawings: DrawingsFile = None,
     rescale: Rescale = False,
     point_temperature: PointTemperature = CALM,
 ) -> Shown:
@@ -158,7 +160,7 @@ def analogy(
     model: Model,
     data: Data,
     *,
-    drawings: Drawings = None,
+    drawings: DrawingsFile = None,
     rescale: Rescale = False,
     rows: Annotated[int, Field(ge=1, description="number of analogies")] = 4,
     seed: Seed = 0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from .entry import Case, always, picture
-from .options import Many, Rows, Seed, Sentences, Spread, Steps
+from .options import Many, Rows, Seed, Spread, Steps, TwoSentences
 
 if TYPE_CHECKING:
     from ..data import Data
@@ -60,7 +60,7 @@ def reconstructions(
 
 @picture(needs=("encodes", "decodes", "numbers"), report=asked)
 def interpolations(
-    model: Model, data: Data, *, rows: Rows = 6, steps: Steps = 7, seed: Seed = 0, between: Sentences = ()
+    model: Model, data: Data, *, rows: Rows = 6, steps: Steps = 7, seed: Seed = 0, between: TwoSentences = ()
 ) -> Shown:
     r"""Writes the likeliest words on straight lines between the codes of two sentences, :math:`(1 - t) \, z_a + t \, z_b`.
 

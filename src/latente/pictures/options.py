@@ -16,7 +16,7 @@ from pydantic import Field
 __all__ = [
     "Beside",
     "Choice",
-    "Drawings",
+    "DrawingsFile",
     "Guidance",
     "Label",
     "Many",
@@ -28,12 +28,12 @@ __all__ = [
     "Rescale",
     "Rows",
     "Seed",
-    "Sentences",
     "Spread",
     "Steps",
     "Temperature",
     "TopK",
     "TopP",
+    "TwoSentences",
 ]
 
 
@@ -52,7 +52,7 @@ class Positional:
 
 
 Options = dict[str, Any]
-Many = Annotated[int, Field(ge=1, le=10_000, description="how many")]
+Many = Annotated[int, Field(ge=1, le=10_000, description="number of samples")]
 Rows = Annotated[int, Field(ge=1, description="number of rows")]
 Steps = Annotated[int, Field(ge=2, description="steps of a row, both ends included")]
 Seed = Annotated[int, Field(description="random seed")]
@@ -72,7 +72,7 @@ PointTemperature = Annotated[
         description="temperature of each point of a drawing: 0 takes the likeliest, 1 is the model's",
     ),
 ]
-Drawings = Annotated[Any, Field(description="file or data set of drawings, in place of test drawings")]
+DrawingsFile = Annotated[Any, Field(description="file or data set of drawings, in place of test drawings")]
 Rescale = Annotated[bool, Field(description="rescale them to the training drawings' stroke size")]
 Guidance = Annotated[
     float | None,
@@ -88,7 +88,7 @@ TopK = Annotated[int, Field(ge=0, description="number of likeliest codes to samp
 TopP = Annotated[
     float, Field(gt=0, le=1, description="probability mass of the likeliest codes to sample from")
 ]
-Sentences = Annotated[Sequence[str], Field(description="a sentence of yours; give two"), Repeated()]
+TwoSentences = Annotated[Sequence[str], Field(description="your own sentence; give two"), Repeated()]
 Beside = Annotated[
     Sequence[Path], Field(description="a run on the same data to compare with"), Repeated("RUN")
 ]

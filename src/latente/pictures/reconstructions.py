@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def asked(case: Case) -> Mapping[str, Any] | None:
     """Puts as many in a report as there is room for, where there is a code."""
-    return {"n": few(case)} if case.abilities.decodes else None
+    return {"n": room_in_row(case)} if case.abilities.decodes else None
 
 
-def few(case: Case) -> int:
+def room_in_row(case: Case) -> int:
     """Returns the examples that a row of a report has room for."""
     return min(10, max(5, case.room // 4))
 

@@ -40,7 +40,7 @@ def scatter(
     model: Model,
     data: Data,
     *,
-    n: Annotated[int, Field(ge=3, description="most examples to draw")] = 2000,
+    n: Annotated[int, Field(ge=3, description="maximum number of examples to draw")] = 2000,
     seed: Seed = 0,
 ) -> Shown:
     """Shows the codes of held-out examples in two dimensions, coloured by label.

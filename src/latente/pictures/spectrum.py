@@ -33,7 +33,7 @@ def spectrum(
     run: Run,
     *,
     beside: Beside = (),
-    n: Annotated[int, Field(ge=1, description="most examples to differentiate at")] = 100,
+    n: Annotated[int, Field(ge=1, description="maximum number of examples to differentiate at")] = 100,
     seed: Seed = 0,
 ) -> Shown:
     r"""Shows the singular values of the encoder's Jacobian: how many directions the code follows.

@@ -28,7 +28,7 @@ from . import (
     two_stage,
     vaes,
 )
-from .about import About, AboutText, Answers, Base, Captioned
+from .about import About, AboutCaptions, AboutText, Answers, Base
 from .catalogue import (
     RECIPES,
     Case,
@@ -51,10 +51,10 @@ __all__ = [
     "GROUPS",
     "RECIPES",
     "About",
+    "AboutCaptions",
     "AboutText",
     "Answers",
     "Base",
-    "Captioned",
     "Case",
     "LoadingOptions",
     "Plan",

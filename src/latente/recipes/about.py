@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
-__all__ = ["About", "AboutText", "Answers", "Base", "Captioned"]
+__all__ = ["About", "AboutCaptions", "AboutText", "Answers", "Base"]
 
 Shape = Annotated[
     list[Annotated[int, Field(ge=1, le=1 << 16)]],
@@ -46,7 +46,7 @@ class AboutText:
 
 
 @dataclass(frozen=True)
-class Captioned:
+class AboutCaptions:
     """Holds the shape of an image, how many words captions are made of, and how long the longest one is."""
 
     shape: Shape

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .about import Captioned
+from .about import AboutCaptions
 from .loading import LoadingOptions
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ Mirror = Annotated[
 ]
 LONGEST_CAPTION = 512  # tokens that a transformer reads
 
-__all__ = ["Captions", "Mirror"]
+__all__ = ["CaptionReading", "Mirror"]
 
 
 @dataclass(frozen=True)
-class Captions(LoadingOptions):
+class CaptionReading(LoadingOptions):
     """Holds the caption encoder. MiniLM reads its own wordpieces, whatever the data's are to be."""
 
     caption_encoder: CaptionReader = "bilstm"
@@ -39,7 +39,7 @@ class Captions(LoadingOptions):
     def loading(self) -> dict[str, Any]:
         return {"tokens": "minilm"} if self.caption_encoder == "minilm" else {}
 
-    def encoder(self, about: Captioned) -> CaptionEncoder:
+    def encoder(self, about: AboutCaptions) -> CaptionEncoder:
         """Makes the encoder of captions of a vocabulary, padding among it; a transformer has positions for the longest one.
 
         Raises:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ..errors import RunError
-from .about import About, Captioned
-from .captions import Captions
+from .about import About, AboutCaptions
+from .captions import CaptionReading
 from .catalogue import Plan, recipe
 from .options import BinariseChoice, LatentSize
 from .parts import grey_levels, usual_likelihood
@@ -113,11 +113,11 @@ def draw(
 
 @recipe(reads="captions", steps=20000, batch=64, clip=5.0, evaluate_every=1000, checkpoint_every=1000)
 def align_draw(
-    about: Captioned,
+    about: AboutCaptions,
     latent: LatentSize = 24,
     steps: DrawNetworks = DrawNetworks(glimpses=8, units=192, read=7, write=7),
     alignments: Alignments = Alignments(),
-    captions: Captions = Captions(),
+    captions: CaptionReading = CaptionReading(),
     canvas: Canvas = Canvas(binarise="none"),
     annealing: Annealing = Annealing(),
 ) -> Plan:

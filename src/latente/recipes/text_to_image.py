@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ..errors import RunError
-from .about import Base, Captioned
-from .captions import Captions, Mirror
+from .about import AboutCaptions, Base
+from .captions import CaptionReading, Mirror
 from .catalogue import Plan, find, recipe, remake
 from .discrete import Tokeniser
 from .options import Hidden, LatentSize, Likelihood, Network
@@ -47,11 +47,11 @@ class Transformer:
 
 @recipe(reads="captions", steps=5000, batch=64, lr=1e-3, clip=1.0, lr_warmup=200, evaluate_every=500)
 def text_to_image(
-    about: Captioned,
+    about: AboutCaptions,
     tokeniser: Tokeniser = Tokeniser(),
     tokeniser_steps: TokeniserSteps = 2500,
     transformer: Transformer = Transformer(),
-    captions: Captions = Captions("transformer"),
+    captions: CaptionReading = CaptionReading("transformer"),
     flip: Mirror = False,
 ) -> Plan:
     """Text to image: a VQ-VAE, and a transformer as prior over its codes given a caption; the one to try first."""
@@ -91,11 +91,11 @@ def text_to_image(
 
 @recipe(reads="captions", steps=6000, batch=64)
 def caption_vae(
-    about: Captioned,
+    about: AboutCaptions,
     latent: LatentSize = 32,
     hidden: Hidden = [32, 64, 128],  # noqa: B006
     network: Network = "conv",
-    captions: Captions = Captions(),
+    captions: CaptionReading = CaptionReading(),
     likelihood: Likelihood = Likelihood(),
     annealing: Annealing = Annealing(),
     flip: Mirror = False,
@@ -135,11 +135,11 @@ NEVER = 100_000  # steps between validations: the last weights are kept, since n
 
 @recipe(reads="captions", steps=1500, batch=64, lr=5e-4, momentum=0.5, evaluate_every=NEVER)
 def refiner(
-    about: Captioned,
+    about: AboutCaptions,
     of: Base,
     channels: RefinerChannels = 16,
     adversary: SharpnessWeight = 3.0,
-    captions: Captions = Captions("bilstm", 32),
+    captions: CaptionReading = CaptionReading("bilstm", 32),
 ) -> Plan:
     """A second stage that sharpens the images of a frozen run of captions by an adversarial loss, as LAPGAN does."""
     from torch import nn

@@ -64,7 +64,7 @@ def write(run: Run, path: Path | str | None = None) -> Path:
 def render(run: Run, evaluation: Evaluation, judged: Evaluation) -> str:
     loader = jinja2.PackageLoader("latente", "report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    shown, omitted = drawn(Case.of(run, evaluation))
+    shown, omitted = drawn_sections(Case.of(run, evaluation))
     problems = [f for f in judged.findings if f.problem]
     return environment.get_template("page.html").render(
         recipe=run.record["recipe"],
@@ -73,7 +73,7 @@ def render(run: Run, evaluation: Evaluation, judged: Evaluation) -> str:
         grade=grade(problems),
         headline=headline(problems),
         problems=len(problems),
-        verdict="" if problems else plain(judged.verdict),
+        verdict="" if problems else without_headline(judged.verdict),
         findings=[(f, try_next(run, f)) for f in judged.findings],
         evaluation=evaluation,
         figures=list(figures(judged, stored_samples(run))),
@@ -102,7 +102,7 @@ def headline(problems: list[Finding]) -> str:
     return problems[0].name[0].upper() + problems[0].name[1:]
 
 
-def plain(verdict: str) -> str:
+def without_headline(verdict: str) -> str:
     """Leaves out the headline that a verdict starts with."""
     start, _, rest = verdict.partition(": ")
     return rest if start == headline([]) else verdict
@@ -156,7 +156,7 @@ def wanted(case: Case) -> Iterator[tuple[Entry[...], Mapping[str, Any]]]:
             yield version, seeded | dict(options)
 
 
-def drawn(case: Case) -> tuple[list[Section], list[str]]:
+def drawn_sections(case: Case) -> tuple[list[Section], list[str]]:
     """Draws the pictures that are asked of a case, and says why there are no others."""
     shown, omitted = [], []
     for i, (picture, options) in enumerate(wanted(case)):

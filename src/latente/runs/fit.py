@@ -58,8 +58,8 @@ def fit(
         if (out / name).exists():
             what = "a run" if name == RECORD else name
             raise RunError(f"{out} holds {what} already: choose another folder")
-    told = next(kind for kind in kinds().values() if "captions" in kind.has)
-    recipe = recipe or told.usual["recipe"]
+    kind = next(kind for kind in kinds().values() if "captions" in kind.has)
+    recipe = recipe or kind.usual["recipe"]
     entry = recipes.find(recipe)
     read = None if entry.reads is None else kinds()[entry.reads]
     if read is None or "captions" not in read.has or entry.builds:

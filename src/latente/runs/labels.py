@@ -11,10 +11,10 @@ from ..data import Data, Examples
 from ..errors import DataError
 
 LABELLED = "labelled"  # rows of the training examples, in split.npz: the others are left out
-TOLD = "told"  # rows of them, too: the others stay without their labels
+KNOWN_LABELS = "known_labels"  # rows of them, too: the others stay without their labels
 
 
-def few(train: Examples, labels: int, seed: int) -> np.ndarray:
+def balanced_subset(train: Examples, labels: int, seed: int) -> np.ndarray:
     """Chooses rows at random, as many of each class as can be; fewer labels are among more of the same seed.
 
     Raises:
@@ -39,10 +39,10 @@ def restricted(found: Data, labelled: np.ndarray) -> Data:
     return replace(found, train=train, indices={**found.indices, LABELLED: labelled})
 
 
-def half_told(found: Data, told: np.ndarray) -> Data:
-    """Leaves all rows in training, and takes away the labels of those that do not count: they become -1."""
+def hide_labels(found: Data, kept: np.ndarray) -> Data:
+    """Hides the labels of all but the chosen rows: they become -1."""
     y = found.train.y
     assert y is not None
     known = torch.full_like(y, -1)
-    known[torch.from_numpy(told)] = y[torch.from_numpy(told)]
-    return replace(found, train=replace(found.train, y=known), indices={**found.indices, TOLD: told})
+    known[torch.from_numpy(kept)] = y[torch.from_numpy(kept)]
+    return replace(found, train=replace(found.train, y=known), indices={**found.indices, KNOWN_LABELS: kept})

@@ -25,7 +25,7 @@ from ..settings import Settings, settings
 from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, read_metrics
-from .labels import LABELLED, TOLD, half_told, restricted
+from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted
 from .store import weights_of
 from .weights import load
 
@@ -102,8 +102,8 @@ class Run:
             return kinds()[about["kind"]].empty(about)
         found = self.whole_data()
         split = self.split()
-        if TOLD in split:
-            return half_told(found, split[TOLD])
+        if KNOWN_LABELS in split:
+            return hide_labels(found, split[KNOWN_LABELS])
         return restricted(found, split[LABELLED]) if LABELLED in split else found
 
     def needs_examples(self) -> None:

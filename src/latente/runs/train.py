@@ -18,15 +18,15 @@ from .. import __version__, data, recipes
 from ..abilities import abilities_of
 from ..data import Data
 from ..data.kind import check_values, kinds
-from ..data.loading import chosen as options_of
 from ..data.loading import inherited
+from ..data.loading import options_of as options_of
 from ..errors import DataError, RunError
 from ..recipes import Plan, Recipe
 from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from .build import kind_of, plan_for, seed, try_on
-from .labels import few, half_told, restricted
+from .labels import balanced_subset, hide_labels, restricted
 from .run import RECORD, SPLIT, Asked, Run
 
 EVENTS, PRETRAINING = "events.jsonl", "pretraining"
@@ -121,7 +121,7 @@ def loaded_for(
         asked = replace(asked, source=source, options={**own, **asked.options, **of_recipe})
         shares: dict[str, Any] = {"validation": asked.validation, "test": asked.test, "seed": seed}
         loaded = data.load(source, label=asked.label, reads=recipe.reads, **shares, **asked.options)
-        loaded = loaded if base is None else like(loaded, base)
+        loaded = loaded if base is None else same_data(loaded, base)
     wanted = kind_of(recipe)
     if base is not None and wanted is not None:
         loaded = wanted.taken(loaded, options_of(wanted, {**asked.options, **of_recipe}))
@@ -138,8 +138,8 @@ def labelled_for(plan: Plan, loaded: Data, seed: int) -> Data:
     """Leaves the labels in training that a plan may use, where not all."""
     if plan.labels is None:
         return loaded
-    choose = half_told if plan.unlabelled else restricted
-    return choose(loaded, few(loaded.train, plan.labels, seed))
+    choose = hide_labels if plan.unlabelled else restricted
+    return choose(loaded, balanced_subset(loaded.train, plan.labels, seed))
 
 
 def recorded(plan: Plan, base: Run | None, asked: Asked, loaded: Data) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def opened_base(recipe: Recipe[...], of: Path | str | None) -> Run | None:
     return Run.open(of)
 
 
-def like(loaded: Data, base: Run) -> Data:
+def same_data(loaded: Data, base: Run) -> Data:
     """Holds data against that of the run to build on: the same data keeps its split, other data must be read as it was.
 
     Raises:

@@ -53,10 +53,10 @@ def load(path: Path | str, into: Model | None = None) -> Model:
                 bare = recipes.remake(made_by).model
         except RunError as error:
             raise RunError(f"{file} cannot be rebuilt: {error}") from None
-        compare(file, shapes, bare)
+        check_shapes(file, shapes, bare)
         into = recipes.remake(made_by).model
     else:
-        compare(file, shapes, into)
+        check_shapes(file, shapes, into)
     copy_into(into.state_dict(), read_tensors(file)[0])
     return into.eval()
 
@@ -77,7 +77,7 @@ def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
         ) from None
 
 
-def compare(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:
+def check_shapes(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:
     expected = {name: list(t.shape) for name, t in model.state_dict().items()}
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):

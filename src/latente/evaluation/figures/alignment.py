@@ -1,4 +1,4 @@
-"""Whether images show what their captions say: caption alignment."""
+"""Caption alignment: whether images match their captions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...trace import rsample
-from ..fidelity import Fidelity, Reading, fidelity
-from ..finding import Figure, Table
+from ..fidelity import Fidelity, ReadingAccuracy, fidelity
+from ..finding import Figure, FigureTable
 from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
@@ -34,20 +34,20 @@ class MeasureAlignment(Measurement):
         if found:
             shown = ", ".join(f"{per_cent(reading.all)} {name}" for name, reading in found.items())
             yield Figure(
-                "images read as their captions say",
+                "images that match their caption",
                 shown,
-                "With every part of the caption right, by a reader of real images; real ones are the ceiling, shuffled "
+                "With every slot of the caption right, by a classifier of real images; these are the ceiling, shuffled "
                 "captions and chance the floor.",
             )
         if value.flips is not None:
             yield Figure(
                 "one word changed, same noise",
                 per_cent(value.flips),
-                "Of single words changed that change their part of the image alone.",
+                "Share of one-word changes that change that slot of the image alone.",
             )
         r = value.retrieval
         yield Figure(
-            "captions that find their image",
+            "caption-to-image retrieval",
             ", ".join(f"R@{k} {100 * v:.0f} % (chance {100 * r.chance[k]:.0f} %)" for k, v in r.at.items()),
             f"Among {r.pictures} images ranked by p(x|y)/p(x); the median rank is {r.median:g}.",
         )
@@ -55,19 +55,19 @@ class MeasureAlignment(Measurement):
             yield Figure(
                 "SSIM with the true image",
                 f"{value.similarity.mean:.3f} ± {value.similarity.se:.3f}",
-                "For comparison with the literature: it does not tell models apart.",
+                "For comparison with the literature: it hardly separates models.",
             )
 
-    def table(self, value: Fidelity) -> Table:
+    def table(self, value: Fidelity) -> FigureTable:
         found = readings_of(value)
         slots = list(value.seen.slots) if value.seen else []
         rows = [[slot, *(per_cent(r.slots[slot]) for r in found.values())] for slot in slots]
         if found:
-            rows.append(["all of it", *(per_cent(r.all) for r in found.values())])
-        return Table(["read right", *found], rows, lines_of(value))
+            rows.append(["all slots", *(per_cent(r.all) for r in found.values())])
+        return FigureTable(["slot", *found], rows, lines_of(value))
 
 
-def readings_of(f: Fidelity) -> dict[str, Reading]:
+def readings_of(f: Fidelity) -> dict[str, ReadingAccuracy]:
     """Names the readings there are."""
     named = {
         "real (ceiling)": f.ceiling,
@@ -81,7 +81,7 @@ def readings_of(f: Fidelity) -> dict[str, Reading]:
 
 
 def lines_of(f: Fidelity) -> list[str]:
-    """Says how the figures are to be read, and what else there is."""
+    """Returns the notes on how the figures are read, and further figures."""
     lines = []
     if f.seen:
         lines.append(
@@ -91,13 +91,13 @@ def lines_of(f: Fidelity) -> list[str]:
         )
     if f.flips is not None:
         lines.append(
-            f"one word changed, same noise: {100 * f.flips:.1f} % change what it says, and nothing else"
+            f"one word changed, same noise: {100 * f.flips:.1f} % change that slot, and nothing else"
         )
     if f.diversity is not None:
-        lines.append(f"pictures of one caption vary {f.diversity:.2f} times as much as real ones")
+        lines.append(f"diversity: images of one caption vary {f.diversity:.2f} times as much as real ones")
     r = f.retrieval
     lines.append(
-        f"captions find their image among {r.pictures} by p(x|y)/p(x): "
+        f"retrieval of the image among {r.pictures} by p(x|y)/p(x): "
         + ", ".join(f"R@{k} {100 * v:.0f} % (chance {100 * r.chance[k]:.0f} %)" for k, v in r.at.items())
         + f", median rank {r.median:g} (by p(x|y) alone R@1 {100 * r.raw:.0f} %)"
     )
@@ -107,8 +107,8 @@ def lines_of(f: Fidelity) -> list[str]:
         c = f.colours
         by = ", ".join(f"{word} {100 * share:.0f} %" for word, share in c.by.items())
         lines.append(
-            f"another colour said, same noise: the hue follows in {100 * c.right:.0f} ± {100 * c.se:.0f} % of {c.pairs} "
-            f"pairs, where chance is 50 % ({by})"
+            f"another colour in the caption, same noise: the hue follows in {100 * c.right:.0f} ± {100 * c.se:.0f} % of "
+            f"{c.pairs} pairs, where chance is 50 % ({by})"
         )
     return lines
 

@@ -17,12 +17,12 @@ __all__ = ["Beta", "MeasureBeta"]
 
 @dataclass(frozen=True)
 class Beta:
-    """Holds how the rate was charged in training.
+    """Holds the weight of the rate in training.
 
     Arguments:
         last: The β in force at the last step.
         limit: The one its schedule tends to.
-        floor: The nats of the whole rate that cost nothing.
+        floor: The free nats of the whole rate.
     """
 
     last: float
@@ -45,5 +45,5 @@ class MeasureBeta(Measurement):
         yield Figure(
             "β",
             f"{value.last:.3g}{tends}",
-            "The weight of the rate in training. All figures above are those of β = 1.",
+            "The weight of the KL in training. All figures above are for β = 1.",
         )

@@ -16,12 +16,12 @@ from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["Bits", "MeasureBits"]
+__all__ = ["BitsPerDimension", "MeasureBits"]
 
 
 @dataclass(frozen=True)
-class Bits:
-    """Holds −log₂ p(x) a dimension, by the tightest bound there is."""
+class BitsPerDimension:
+    """Holds −log₂ p(x) per dimension, by the tightest bound there is."""
 
     per_dim: float
 
@@ -29,16 +29,16 @@ class Bits:
 class MeasureBits(Measurement):
     """Measures bits per dimension."""
 
-    name, holds, needs = "bits_per_dim", Bits, ("scores",)
+    name, holds, needs = "bits_per_dim", BitsPerDimension, ("scores",)
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Bits:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> BitsPerDimension:
         x, nll = subject.batch[0], found.get("nll")
         if why := no_bits(subject.law, x):
             raise Absent(why)
         nats = -subject.terms.elbo.mean().item() if nll is None else nll.mean
-        return Bits(nats / (x[0].numel() * math.log(2)))
+        return BitsPerDimension(nats / (x[0].numel() * math.log(2)))
 
-    def rows(self, value: Bits, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: BitsPerDimension, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
             "bits per dimension",
             f"{value.per_dim:.4f}",

@@ -16,12 +16,12 @@ from ..record import Evaluation
 from ..subject import Subject
 from .codes import GROUPS, groups_of, has_energy, has_flat_prior, has_points, in_use
 
-__all__ = ["Bound", "MeasureBound", "is_diffused", "score_of"]
+__all__ = ["Bound", "MeasureBound", "is_codeless_rate", "score_of"]
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Holds the bound and its parts, in nats an example.
+    """Holds the bound and its parts, in nats per example.
 
     Arguments:
         elbo: The bound, β = 1; of a point mass log p(x, z), which is none.
@@ -72,21 +72,21 @@ class MeasureBound(Measurement):
         nll = e.get("nll")
         likelihood = "" if nll is None or not groups else f", −log p(x) {most}{nll.mean:.2f} ± {nll.se:.2f}"
         aucs = [g.auc for g in groups.values() if g.auc is not None]
-        auc = f", codes told from prior samples with an AUC of {interval(aucs[0])}" if aucs else ""
+        auc = f", AUC of codes against prior samples {interval(aucs[0])}" if aucs else ""
         return (
             f"{score_of(e)} {interval(value.elbo)} nats on {e.split} data and {interval(e['training'].elbo)} on training data"
             f"{likelihood}, {units or 'no code'}{auc}."
         )
 
 
-def is_diffused(e: Mapping[str, Any]) -> bool:
-    """Tells whether there is a rate without a code: the price of taking noise away."""
+def is_codeless_rate(e: Mapping[str, Any]) -> bool:
+    """Returns whether there is a rate without a code: the cost of denoising."""
     return "codes" not in e and "bound" in e and bool(e["bound"].rates)
 
 
 def score_of(e: Mapping[str, Any]) -> str:
     """Names distortion plus rate: with a point mass, which has no density, it bounds nothing; without a code it is exact."""
-    if "codes" not in e and not is_diffused(e):
+    if "codes" not in e and not is_codeless_rate(e):
         return "E log p(x + u)" if e["likelihood"].is_bound else "log p(x)"
     return "log p(x, z)" if has_points(e) else "ELBO"
 
@@ -98,7 +98,7 @@ def meaning_of_score(e: Mapping[str, Any]) -> str:
         return "Distortion plus rate. The posterior is exact, so this is −log p(x) itself, if log Z below is right."
     if "codes" in e:
         return "Distortion plus rate: an upper bound of −log p(x), so lower is better."
-    if is_diffused(e):
+    if is_codeless_rate(e):
         return "Distortion plus rate: an upper bound of −log p(x), averaged over times and noise. Lower is better."
     if e["likelihood"].is_bound:
         return "The density with noise between the levels of the data: an upper bound of −log p(x). Lower is better."

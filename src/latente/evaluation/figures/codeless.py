@@ -14,7 +14,7 @@ import torch
 
 from ...data import Examples
 from ...trace import Model
-from ..bounds import Estimate, draw, importance_weighted, moved, still
+from ..bounds import Estimate, draw, evaluating, importance_weighted, to_model
 from ..finding import Absent, Figure, nats
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -33,7 +33,7 @@ class Codeless:
 
     Arguments:
         nll: −log p(x) of the decoder without a code.
-        saved: What the code saves against it, example by example.
+        saved: The gain from the code against it, paired by example.
     """
 
     nll: Estimate
@@ -41,7 +41,7 @@ class Codeless:
 
 
 class MeasureCodeless(Measurement):
-    """Measures −log p(x) of the decoder without a code, and what the code saves."""
+    """Measures −log p(x) of the decoder without a code, and the gain from the code."""
 
     name, holds, occasion, needs = "codeless", Codeless, "diagnosis", ("scores", "encodes")
     options = ("baseline_steps",)
@@ -59,7 +59,11 @@ class MeasureCodeless(Measurement):
             nats(value.nll),
             "Of the decoder, trained further on codes drawn from the prior.",
         )
-        yield Figure("what the code saves", nats(value.saved), "Against that, example by example.")
+        yield Figure(
+            "gain from the code",
+            nats(value.saved),
+            "The drop in −log p(x) from that baseline, paired by example.",
+        )
 
 
 def without_code(
@@ -67,12 +71,12 @@ def without_code(
 ) -> tuple[Estimate, Estimate]:
     """Trains a copy of the decoder on codes of the prior: −log p(x) of held-out examples, and what the code saves."""
     copied = copy.deepcopy(model)
-    with still(model, seed), torch.enable_grad():  # for its fork of the random generators
+    with evaluating(model, seed), torch.enable_grad():  # for its fork of the random generators
         copied.train().requires_grad_()
         optimizer = torch.optim.Adam(copied.parameters(), 1e-3)
         for step in range(steps):
             rows = torch.randint(len(train), (min(BATCH, len(train)),))
-            x, y = moved(copied, *train.batch(rows))
+            x, y = to_model(copied, *train.batch(rows))
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * (1 - step / steps)
             trace = copied(y=y, size=len(x))
@@ -80,9 +84,9 @@ def without_code(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    x, y = moved(model, *held.batch(slice(None)))
+    x, y = to_model(model, *held.batch(slice(None)))
     parts = range(0, len(x), BATCH)
-    with still(copied, seed):
+    with evaluating(copied, seed):
         conditions = [None if y is None else y[i : i + BATCH] for i in parts]
         blind = torch.cat(
             [
@@ -90,7 +94,7 @@ def without_code(
                 for i, c in zip(parts, conditions)
             ]
         )
-    with still(model, seed):
+    with evaluating(model, seed):
         own = draw(model, x, y, DRAWS)
     best = own.elbo if own.weights is None else importance_weighted(own.weights).bounds[-1]
     return Estimate.of(-blind), Estimate.of(best - blind)

@@ -1,4 +1,4 @@
-"""The codes, by latent group: which of their dimensions are used, how much they hold, and whether the prior follows them."""
+"""The codes, by latent group: active dimensions, mutual information, and the match of codes and prior."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["Codes", "MeasureCodes", "groups_of", "has_energy", "has_flat_prior", "has_points", "in_use"]
+__all__ = ["CodeFigures", "MeasureCodes", "groups_of", "has_energy", "has_flat_prior", "has_points", "in_use"]
 
 SHOWN = 10  # dimensions named one by one
 GROUPS = 4  # groups named one by one
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodeFigures:
     """Holds the figures of the latent groups by name, in the order of the walk."""
 
     groups: dict[str, Latents]
 
 
 class MeasureCodes(Measurement):
-    """Measures active dimensions, information and how codes and prior agree, by latent group."""
+    """Measures active dimensions, information and the match of codes and prior, by latent group."""
 
-    name, holds, needs = "codes", Codes, ("scores", "encodes")
+    name, holds, needs = "codes", CodeFigures, ("scores", "encodes")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Codes:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> CodeFigures:
         if not subject.codes:
             raise Absent("the code of the model is the example itself under a little noise", expected=False)
-        return Codes(subject.codes)
+        return CodeFigures(subject.codes)
 
-    def rows(self, value: Codes, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: CodeFigures, e: Evaluation) -> Iterator[Figure]:
         if len(value.groups) > GROUPS:
             yield Figure(
                 "active dimensions by group",
@@ -87,7 +87,7 @@ def of_dimensions(of: str, g: Latents) -> Iterator[Figure]:
         yield Figure(
             f"KL by dimension{of}",
             ", ".join(f"{value:.2f}" for value in largest[:SHOWN]) + more,
-            "The share of each dimension in the rate, in nats, the largest first.",
+            "The rate of each dimension, in nats, the largest first.",
         )
 
 
@@ -107,12 +107,12 @@ def of_prior(of: str, g: Latents) -> Iterator[Figure]:
         yield Figure(
             f"codes against prior{of}",
             f"AUC {g.auc.mean:.3f} ± {g.auc.se:.3f}",
-            "Of a classifier of codes against prior samples. At ½ they agree; near 1 the prior has holes.",
+            "Of a two-sample classifier of codes against prior samples. At ½ they agree; near 1 the prior has holes.",
         )
 
 
 def in_use(name: str, g: Latents) -> str:
-    """Says how much of a group is used."""
+    """Words the usage of a group."""
     if g.codebook is not None:
         return f"codebook usage {used(g.codebook)} of {name}"
     return f"{g.active} of {g.dimensions} dimensions of {name} active"

@@ -33,7 +33,7 @@ class MeasureComponents(Measurement):
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Components:
         used = components_in(subject.walks)
         if used is None:
-            raise Absent("the prior has no components that are told apart", expected=False)
+            raise Absent("the prior has no components to count", expected=False)
         return Components(used)
 
     def rows(self, value: Components, e: Evaluation) -> Iterator[Figure]:

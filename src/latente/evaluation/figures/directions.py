@@ -1,4 +1,4 @@
-"""What codes on spheres are like: how concentrated, and whether they differ between examples."""
+"""Codes on spheres: their concentration, and whether they differ between examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORTH = 5.0  # nats: the rate of a fixed concentration that is advised
 
 @dataclass(frozen=True)
 class Directions:
-    r"""Holds what codes on spheres are like.
+    r"""Holds the figures of codes on spheres.
 
     Arguments:
         family: The family of the posterior on each sphere, to be read.
@@ -58,7 +58,7 @@ class MeasureDirections(Measurement):
         yield Figure(
             "concentration of directions",
             f"{value.concentration.mean:.2f} ± {value.concentration.se:.2f}; their mean has length {value.resultant:.2f}",
-            "The concentration of the posterior, and whether all examples have the same direction: a length of 1.",
+            "The concentration κ of the posterior, and the length of the mean direction: 1 where all examples have the same.",
         )
 
 

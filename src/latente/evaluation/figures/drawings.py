@@ -9,18 +9,18 @@ from typing import Any
 import torch
 
 from ...distributions.strokes import as_strokes, lengths_of
-from ..bounds import at_once, still
+from ..bounds import chunk_size, evaluating
 from ..finding import Figure
 from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["MeasurePoints", "Points"]
+__all__ = ["MeasurePoints", "PointFigures"]
 
 
 @dataclass(frozen=True)
-class Points:
-    """Holds the figures of drawings: those of sketch-rnn's paper, and nats a point, which compare between data sets.
+class PointFigures:
+    """Holds the figures of drawings: those of sketch-rnn's paper, and nats per point, which compare between data sets.
 
     Arguments:
         reconstruction: L_R, the distortion over the points of the longest drawing; what follows the end of one is certain.
@@ -45,15 +45,15 @@ class Points:
 class MeasurePoints(Measurement):
     """Measures nats per point of drawings, and L_R and L_KL of sketch-rnn."""
 
-    name, holds, needs = "points", Points, ("strokes", "scores")
+    name, holds, needs = "points", PointFigures, ("strokes", "scores")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Points:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> PointFigures:
         """Spreads the bounds over the points, and charges the pen for padding as sketch-rnn's paper does."""
         x, terms, nll = subject.batch[0], subject.terms, found.get("nll")
         padding, dimensions = charged(subject)
         longest = x.shape[1] - 1
         length = lengths_of(x).double().mean().item() + 1
-        return Points(
+        return PointFigures(
             reconstruction=terms.distortion.mean().item() / longest,
             padded=(terms.distortion.mean().item() + padding / len(x)) / longest,
             kl=terms.rate.mean().item() / max(1, dimensions),
@@ -63,10 +63,10 @@ class MeasurePoints(Measurement):
             points=length,
         )
 
-    def rows(self, value: Points, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: PointFigures, e: Evaluation) -> Iterator[Figure]:
         weighted = "" if value.nll is None or "codes" not in e else f", {value.nll:.3f} importance-weighted"
         yield Figure(
-            "nats a point",
+            "nats per point",
             f"{value.elbo:.3f}{weighted}",
             f"−log p(x) over {value.points:.1f} points of a drawing, its end counted as one: a density, which may be negative, "
             "in units of the moves' standard deviation.",
@@ -85,8 +85,8 @@ def charged(subject: Subject) -> tuple[float, int]:
     """Returns what the pen costs in the rows that pad drawings, and the dimensions of the code."""
     model, x = subject.model, subject.batch[0]
     padding = torch.zeros(())
-    with still(model, subject.seed):
-        for rows in x.split(at_once(model, x, None)):
+    with evaluating(model, subject.seed):
+        for rows in x.split(chunk_size(model, x, None)):
             trace = model(rows)
             likelihood = as_strokes(trace.likelihood)
             pens = likelihood.costs(rows, padded=True)[1] - likelihood.costs(rows)[1]

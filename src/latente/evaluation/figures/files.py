@@ -1,4 +1,4 @@
-"""What the same images take as files, in bits per dimension: the figure that a model of pixels should be below."""
+"""The same images as files, in bits per dimension: the figure that a model of pixels should be below."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {"png": "PNG", "webp": "WebP"}
 
 @dataclass(frozen=True)
 class Codecs:
-    """Holds the bits a dimension of images as files, by codec."""
+    """Holds the bits per dimension of images as files, by codec."""
 
     bits: dict[str, float]
 

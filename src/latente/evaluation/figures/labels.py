@@ -1,4 +1,4 @@
-r"""The figures of q(y|x): how often a classifier errs on held-out examples, and whether it knows when.
+r"""The figures of q(y|x): how often a classifier errs on held-out examples, and whether it is calibrated.
 
 The *error* is the share of examples whose most probable class is not theirs, and the *cross-entropy*
 :math:`-\log p(y | x)`, in nats, also counts how sure the classifier was. It is calibrated if of all examples that it gives a
@@ -28,7 +28,7 @@ from ...data import Data, Examples
 from ...errors import DataError, TrainingError
 from ...models.labels import label_law
 from ...trace import Model
-from ..bounds import Estimate, moved, still
+from ..bounds import Estimate, evaluating, to_model
 from ..finding import Figure, Finding, Split, nats, share
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -40,10 +40,10 @@ __all__ = [
     "MeasureLabels",
     "calibration_error",
     "classify",
+    "confusion_table",
     "confusions",
     "error_of",
     "log_probabilities",
-    "table_of",
 ]
 
 BLOCK = 1024
@@ -84,7 +84,7 @@ class Classification:
         guess: The error of naming the most frequent class of the training examples always.
         confidence: The mean probability of the class that is named.
         calibration: The expected calibration error.
-        confusions: The most frequent mistakes.
+        confusions: The most frequent ones: the predicted for the true class.
     """
 
     examples: int
@@ -116,9 +116,7 @@ class MeasureLabels(Measurement):
             share(value.error),
             f"Misclassified examples. The most frequent class alone errs in {100 * value.guess:.2f} %.",
         )
-        yield Figure(
-            "cross-entropy", nats(value.cross_entropy), "−log p(y|x): it counts the confidence, too."
-        )
+        yield Figure("cross-entropy", nats(value.cross_entropy), "−log p(y|x): the confidence counts, too.")
         yield Figure(
             "labels",
             f"{value.labels:,} + {value.chosen_by:,}",
@@ -134,19 +132,19 @@ class MeasureLabels(Measurement):
         )
         if value.confusions:
             yield Figure(
-                "taken for another",
+                "confusions",
                 "; ".join(f"{m.true} for {m.taken}: {m.count} of {m.of:,}" for m in value.confusions),
-                "The most frequent mistakes.",
+                "The most frequent ones: the predicted for the true class.",
             )
 
     def findings(self, value: Classification, e: Evaluation) -> Iterator[Finding]:
         error = value.error
         if error.mean + GUESSING * error.se >= value.guess:
             yield Finding(
-                "no better than guessing",
+                "no better than the most frequent class",
                 "certain",
                 f"The error is {share(error)}, and the most frequent class alone errs in {100 * value.guess:.2f} %.",
-                "Train for longer, or look whether labels and examples belong together.",
+                "Train for longer, or check that labels and examples belong together.",
                 {},
             )
         accuracy = 1 - error.mean
@@ -195,10 +193,10 @@ def classify(
     held = held.subset(examples or len(held), seed)
     seen = data.train.fixed()
     if held.y is None or seen.y is None:
-        raise DataError(f"{data.name} has no labels, so nothing tells whether a classifier is right")
-    if seen.told is not None:
-        told = seen.told.to(seen.y.device)
-        seen = replace(seen, x=seen.x[told], y=seen.y[told])
+        raise DataError(f"{data.name} has no labels to evaluate a classifier with")
+    if seen.labelled is not None:
+        labelled = seen.labelled.to(seen.y.device)
+        seen = replace(seen, x=seen.x[labelled], y=seen.y[labelled])
     assert seen.y is not None
     seen_y = seen.y.cpu()
     scores, y = log_probabilities(model, held), held.y.cpu()
@@ -220,9 +218,9 @@ def classify(
 
 
 def is_chosen_by_bound(model: Model, examples: Examples) -> bool:
-    """Tells whether validation judged the weights by a bound, which reads no labels."""
-    with still(model, 0):
-        return abilities_of(model, *moved(model, *examples.batch(slice(0, 1)))).scores
+    """Returns whether validation judged the weights by a bound, which reads no labels."""
+    with evaluating(model, 0):
+        return abilities_of(model, *to_model(model, *examples.batch(slice(0, 1)))).scores
 
 
 def log_probabilities(model: Model, examples: Examples) -> Tensor:
@@ -234,14 +232,14 @@ def log_probabilities(model: Model, examples: Examples) -> Tensor:
     law = label_law(model)
     if law is None:
         raise ValueError(f"a {type(model).__name__} infers no labels: give a model with a classifier")
-    with still(model, 0):
+    with evaluating(model, 0):
         batches = (examples.batch(slice(i, i + BLOCK)) for i in range(0, len(examples), BLOCK))
-        logits = [law(moved(model, x, None)[0]).logits for x, _ in batches]
+        logits = [law(to_model(model, x, None)[0]).logits for x, _ in batches]
     return torch.cat(logits).double().log_softmax(1).cpu()
 
 
 def error_of(y: Tensor, taken: Tensor) -> Estimate:
-    """Returns the share of examples that are taken for another class than theirs."""
+    """Returns the share of misclassified examples."""
     return Estimate.of(taken.ne(y).double())
 
 
@@ -261,11 +259,11 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
     return (torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, gap).abs().sum() / len(gap)).item()
 
 
-def table_of(y: Tensor, taken: Tensor, classes: int) -> Tensor:
+def confusion_table(y: Tensor, taken: Tensor, classes: int) -> Tensor:
     """Counts how many of each class, a row, are taken for each, a column.
 
     Example:
-        >>> table_of(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
+        >>> confusion_table(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
         [[1, 1], [0, 1]]
     """
     return torch.bincount(y * classes + taken, minlength=classes * classes).view(classes, classes)
@@ -274,7 +272,7 @@ def table_of(y: Tensor, taken: Tensor, classes: int) -> Tensor:
 def confusions(y: Tensor, taken: Tensor, classes: tuple[str, ...]) -> tuple[Confusion, ...]:
     """Lists the most frequent mistakes, the most frequent first."""
     k = len(classes)
-    table = table_of(y, taken, k)
+    table = confusion_table(y, taken, k)
     size = table.sum(1)
     wrong = table - table.diagonal().diag()
     order = wrong.flatten().argsort(descending=True, stable=True)[:SHOWN].tolist()

@@ -1,4 +1,4 @@
-"""The likelihood's family, and how far its means are off."""
+"""The likelihood's family, and the residuals of its means."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..measurement import Measurement
 from ..record import Evaluation
 from ..subject import Subject
 
-__all__ = ["Likelihood", "MeasureLikelihood"]
+__all__ = ["LikelihoodFit", "MeasureLikelihood"]
 
 
 @dataclass(frozen=True)
-class Likelihood:
-    """Holds the likelihood's family and how far it is off.
+class LikelihoodFit:
+    """Holds the likelihood's family and its residuals.
 
     Arguments:
         family: The name of the family, to be read.
@@ -44,11 +44,11 @@ class Likelihood:
 class MeasureLikelihood(Measurement):
     """Measures the root mean squared error of reconstructions, and the likelihood's sigma."""
 
-    name, holds, needs = "likelihood", Likelihood, ("scores",)
+    name, holds, needs = "likelihood", LikelihoodFit, ("scores",)
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Likelihood:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> LikelihoodFit:
         own, law = subject.exchange.own, subject.law
-        return Likelihood(
+        return LikelihoodFit(
             family=family(law),
             is_normal=is_normal(law),
             is_bound=is_bound(law),
@@ -58,7 +58,7 @@ class MeasureLikelihood(Measurement):
             autoregressive=is_autoregressive(law),
         )
 
-    def rows(self, value: Likelihood, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: LikelihoodFit, e: Evaluation) -> Iterator[Figure]:
         if value.residual is not None and "codes" in e:
             yield Figure(
                 "root mean squared error",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..finding import Figure, Table
+from ..finding import Figure, FigureTable
 from ..frechet import SampleQuality, sample_quality
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -44,9 +44,9 @@ class MeasureQuality(Measurement):
                 f"Of samples, by {near.k} nearest neighbours: whether they look real, and whether they cover the data.",
             )
         if value.per_second is not None:
-            yield Figure("samples a second", f"{value.per_second:,.1f}", "On the machine that measured it.")
+            yield Figure("samples per second", f"{value.per_second:,.1f}", "On the machine that measured it.")
 
-    def table(self, value: SampleQuality) -> Table:
+    def table(self, value: SampleQuality) -> FigureTable:
         named = {
             "samples": value.samples,
             "reconstructions": value.reconstructions,
@@ -62,17 +62,17 @@ class MeasureQuality(Measurement):
                 for name, found in near.items()
             ),
         ]
-        return Table(["against test images", *sets], rows, lines_of(value))
+        return FigureTable(["against test images", *sets], rows, lines_of(value))
 
 
 def lines_of(q: SampleQuality) -> list[str]:
-    """Says how the figures are to be read."""
+    """Returns the notes on how the figures are read."""
     lines = [
         f"{q.n:,} images each, {q.shown} of the likelihood, on {q.benchmark}; the floor is of other real images. Seen by "
         f"{q.network}, right in {100 * q.accuracy:.1f} % of validation images"
     ]
     if q.per_second is not None:
-        lines.append(f"{q.per_second:,.1f} samples a second on this machine")
+        lines.append(f"{q.per_second:,.1f} samples per second on this machine")
     if q.inception is not None:
         i = q.inception
         lines.append(

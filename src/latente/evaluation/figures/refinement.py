@@ -1,6 +1,6 @@
-r"""What refining each posterior by gradient steps changes: the amortisation gap.
+r"""The amortisation gap: the gain from refining each posterior by gradient steps.
 
-Moving the posterior of each example by gradient steps, the model fixed, raises the ELBO; what it gains is the amortisation gap.
+Refining the posterior of each example by gradient steps, the model fixed, raises the ELBO; the gain is the amortisation gap.
 
 References:
     | Inference Suboptimality in Variational Autoencoders (Cremer et al., 2018), https://arxiv.org/abs/1801.03558
@@ -16,7 +16,7 @@ from typing import Any
 from ...data import Examples
 from ...objectives import refine
 from ...trace import Model, kl
-from ..bounds import Estimate, draw, importance_weighted, moved, still
+from ..bounds import Estimate, draw, evaluating, importance_weighted, to_model
 from ..finding import Absent, Figure, nats
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -29,10 +29,10 @@ DRAWS = 16  # of each posterior, before and after refining
 
 @dataclass(frozen=True)
 class Refinement:
-    r"""Holds what refining each posterior by gradient steps changes, in nats.
+    r"""Holds bound and rates before and after the refinement, in nats.
 
     Arguments:
-        gap: What the ELBO gains: the amortisation gap.
+        gap: The gain of the ELBO: the amortisation gap.
         rate: The rate of the encoder's posteriors.
         refined: The rate of the refined ones.
         total: :math:`\log p(x) - \mathrm{ELBO}`, with :math:`\log p(x)` by importance weights from the refined posteriors.
@@ -61,15 +61,15 @@ class MeasureRefinement(Measurement):
 
     def rows(self, value: Refinement, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
-            "gain of refined posteriors",
-            f"{nats(value.gap)}, of {value.total.mean:.2f} that the bound misses",
-            f"The amortisation gap: the gain of the bound as the posteriors of {value.examples} examples are moved by gradient "
+            "amortisation gap",
+            f"{nats(value.gap)}, of an inference gap of {value.total.mean:.2f}",
+            f"The gain of the bound as the posteriors of {value.examples} examples are refined by gradient "
             "steps.",
         )
         yield Figure(
             "rate, refined",
             f"{value.rate.mean:.2f} to {value.refined.mean:.2f} nats",
-            "If it rises with the bound, the encoder leaves out what the decoder could use.",
+            "If it rises with the bound, the encoder omits information that the decoder could use.",
         )
 
 
@@ -79,13 +79,13 @@ def refinable(model: Model, examples: Examples, steps: int, seed: int) -> Refine
     Raises:
         ValueError: If the posterior cannot be refined.
     """
-    x, y = moved(model, *examples.batch(slice(None)))
+    x, y = to_model(model, *examples.batch(slice(None)))
     fixed = copy.deepcopy(model).requires_grad_(False)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         better = refine(fixed, x, y, steps)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         before = draw(fixed, x, y, DRAWS)
-    with still(fixed, seed):
+    with evaluating(fixed, seed):
         ((name, q),) = better.items()
         trace = fixed(y=y, size=(DRAWS, len(x)), given={name: q.expand((DRAWS, len(x)))})
         (g,) = trace.latents.values()

@@ -1,4 +1,4 @@
-"""How alike images and their reconstructions are: PSNR and SSIM."""
+"""Similarity of images and their reconstructions: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch.distributions import Distribution
 
 from ...distributions.traits import has_mean, is_diffused, shown
 from ...trace import rsample
-from ..bounds import Estimate, at_once, still
+from ..bounds import Estimate, chunk_size, evaluating
 from ..finding import Absent, Figure
 from ..measurement import Measurement
 from ..record import Evaluation
 from ..similarity import REACH, psnr, ssim
 from ..subject import Subject
 
-__all__ = ["MeasureRestored", "Restored"]
+__all__ = ["MeasureRestored", "ReconstructionSimilarity"]
 
 
 @dataclass(frozen=True)
-class Restored:
-    """Holds how alike examples and their reconstructions are, the means of the likelihood cut to [0, 1], the range of the data.
+class ReconstructionSimilarity:
+    """Holds the similarity of examples and reconstructions, the means of the likelihood cut to [0, 1], the range of the data.
 
     Arguments:
         psnr: The peak signal-to-noise ratio from the posterior's mean, in decibels.
@@ -42,14 +42,14 @@ class Restored:
 class MeasureRestored(Measurement):
     """Measures PSNR and SSIM of reconstructions, from the posterior's mean and from one draw of it."""
 
-    name, holds, needs = "restored", Restored, ("pixels", "scores")
+    name, holds, needs = "restored", ReconstructionSimilarity, ("pixels", "scores")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Restored:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> ReconstructionSimilarity:
         (ratio, similarity), (ratio_draw, similarity_draw) = (alike(subject, how) for how in (shown, rsample))
         assert ratio is not None and ratio_draw is not None
-        return Restored(ratio, ratio_draw, similarity, similarity_draw)
+        return ReconstructionSimilarity(ratio, ratio_draw, similarity, similarity_draw)
 
-    def rows(self, value: Restored, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: ReconstructionSimilarity, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
             "PSNR of reconstructions",
             f"{value.psnr.mean:.2f} ± {value.psnr.se:.2f} dB",
@@ -75,11 +75,11 @@ def alike(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Compares images with the means of the likelihood: PSNR and, of images that are large enough, SSIM."""
     model, (x, y) = subject.model, subject.batch
-    with still(model, subject.seed):
-        block = at_once(model, x, y)
+    with evaluating(model, subject.seed):
+        block = chunk_size(model, x, y)
     ratios, similarities = [], []
     large = min(x.shape[-2:]) > 2 * REACH
-    with still(model, subject.seed):
+    with evaluating(model, subject.seed):
         for i in range(0, len(x), block):
             rows = x[i : i + block]
             trace = model(rows, None if y is None else y[i : i + block], choose=choose)

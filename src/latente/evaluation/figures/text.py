@@ -17,7 +17,7 @@ __all__ = ["MeasurePerplexity", "Perplexity"]
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Holds the exponential of the nats a word, over all words of the examples; the end of a sentence counts as one.
+    """Holds the exponential of the nats per word, over all words of the examples; the end of a sentence counts as one.
 
     Arguments:
         elbo: By the ELBO.

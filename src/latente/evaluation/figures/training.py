@@ -13,11 +13,11 @@ from ..record import Evaluation
 from ..subject import Subject
 from .bound import score_of
 
-__all__ = ["MeasureTraining", "Training"]
+__all__ = ["MeasureTraining", "TrainingBound"]
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingBound:
     """Holds the bound on as many training examples, in nats."""
 
     elbo: Estimate
@@ -26,12 +26,12 @@ class Training:
 class MeasureTraining(Measurement):
     """Measures the bound on training data."""
 
-    name, holds, needs = "training", Training, ("scores",)
+    name, holds, needs = "training", TrainingBound, ("scores",)
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Training:
-        return Training(Estimate.of(subject.train_terms.elbo))
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> TrainingBound:
+        return TrainingBound(Estimate.of(subject.train_terms.elbo))
 
-    def rows(self, value: Training, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: TrainingBound, e: Evaluation) -> Iterator[Figure]:
         gap = value.elbo.mean - e["bound"].elbo.mean
         yield Figure(
             f"−{score_of(e)} on training data",

@@ -1,4 +1,4 @@
-"""The variances of the data along its principal axes: below βσ² a linear decoder gets no code."""
+"""The variances of the data along its principal axes: below βσ² a linear decoder has nothing encoded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MeasureVariances(Measurement):
         yield Figure(
             "principal variances of the data",
             ", ".join(f"{variance:.3g}" for variance in value.values[:SHOWN]) + against,
-            "The largest ones. With a linear decoder a direction whose variance is below βσ² gets no code.",
+            "The largest ones. With a linear decoder a direction whose variance is below βσ² is not encoded.",
         )
 
 

@@ -18,10 +18,10 @@ __all__ = ["MeasureNll", "Nll"]
 
 @dataclass(frozen=True)
 class Nll:
-    """Holds −log p(x) as the importance-weighted bound gives it, in nats an example.
+    """Holds −log p(x) as the importance-weighted bound gives it, in nats per example.
 
     Arguments:
-        k: The draws an example.
+        k: The draws per example.
         mean: The mean over examples.
         se: Its standard error.
         curve: The bound for growing k: (k, mean, standard error).

@@ -12,7 +12,7 @@ import torch
 from ...data import Data
 from ...errors import LatenteError
 from ...evaluation.bayes import classify_by_bayes, log_joint
-from ...evaluation.bounds import moved, still
+from ...evaluation.bounds import evaluating, to_model
 from ...models.labels import label_law
 from ...trace import Model
 from .canvas import CLASSES, INK, MARGIN, Picture, axes, legend, need, sheet
@@ -40,14 +40,14 @@ def boundary(model: Model, data: Data, n: int, side: int, draws: int, seed: int)
     true = data.inverse(x.cpu()).double().numpy()
     spans = [wider(limits(x[:, j].double().cpu().numpy())) for j in range(2)]
     ticks = [torch.linspace(*span, side, dtype=x.dtype) for span in spans]
-    grid = moved(model, torch.cartesian_prod(*ticks), None)[0]
-    with still(model, seed):
+    grid = to_model(model, torch.cartesian_prod(*ticks), None)[0]
+    with evaluating(model, seed):
         joint = log_joint(model, grid, classes, draws, seed=seed).cpu()
         law = label_law(model)
         if law is not None:
-            told, by = law(grid).logits.double().log_softmax(-1).cpu(), "the model's classifier q(y|x)"
+            logits, by = law(grid).logits.double().log_softmax(-1).cpu(), "the model's classifier q(y|x)"
         else:
-            told, by = classify_by_bayes(model, grid, classes, draws, seed=seed).cpu(), "Bayes' rule"
+            logits, by = classify_by_bayes(model, grid, classes, draws, seed=seed).cpu(), "Bayes' rule"
         labels = torch.arange(n, device=grid.device) % classes
         drawn = data.inverse(model(y=labels, size=n).likelihood.sample().cpu()).double().numpy()
     ends = data.inverse(torch.stack(ticks, 1)).double().numpy()
@@ -55,7 +55,7 @@ def boundary(model: Model, data: Data, n: int, side: int, draws: int, seed: int)
     note = f"{data.benchmark} · left: {by}, and {len(true)} held-out rows; right: contours of the density, and {n} draws of it"
     left, bottom = 0.62, 0.5
     figure, header = sheet(left + 2 * SIDE + GAP + MARGIN, bottom + SIDE + 0.35, title, note, DPI)
-    p, density = (t.exp().view(side, side, classes).numpy() for t in (told, joint))
+    p, density = (t.exp().view(side, side, classes).numpy() for t in (logits, joint))
     across, up = (short(name) for name in names(data)[:2])
     panels = [
         axes(figure, (left + i * (SIDE + GAP), bottom, SIDE, SIDE), across, "" if i else up, lines=False)

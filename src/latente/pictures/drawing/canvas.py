@@ -40,7 +40,7 @@ __all__ = [
     "lay_out",
     "sheet",
     "signed",
-    "written",
+    "write_or_refuse",
 ]
 
 INK, PAPER = "#1f2328", "#fefefe"  # become currentColor and var(--page) in a page
@@ -120,14 +120,14 @@ class Picture:
         if animate:
             raise LatenteError(f"{path} is of a picture that does not move: leave animate (--animate) out")
         if kind == ".npz":
-            return written(path, packed(self.values))
+            return write_or_refuse(path, packed(self.values))
         if kind not in FORMATS:
             raise LatenteError(
                 f"{path} ends in {kind or 'nothing'!r}: name a picture .png, .svg or .pdf, or .npz for its numbers"
             )
         content = self.png() if kind == ".png" else self.drawn(kind[1:])
         content = renamed(content.decode()).encode() if kind == ".svg" else content
-        return written(path, content)
+        return write_or_refuse(path, content)
 
     def png(self) -> bytes:
         """Returns the picture as PNG; the same picture gives the same bytes."""
@@ -172,7 +172,7 @@ def packed(values: Mapping[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def written(path: Path, content: bytes) -> Path:
+def write_or_refuse(path: Path, content: bytes) -> Path:
     """Writes a file whole or not at all; folders are made.
 
     Raises:

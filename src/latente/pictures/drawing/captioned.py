@@ -20,14 +20,14 @@ from torch import Tensor
 from ...abilities import taken
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...evaluation.generation import alternatives, chooser, chooser_of, generated, in_words
 from ...models import usual_guidance
 from ...models.looks import canvases as canvases_of
 from ...trace import Model, Trace
 from ..shown import Layout
-from .canvas import FONT, INK, Picture, lay_out, mosaic, need, sheet, written
-from .images import filled, pixels
+from .canvas import FONT, INK, Picture, lay_out, mosaic, need, sheet, write_or_refuse
+from .images import filled, to_rgb
 from .ink import FONT_FILE, encoded
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def generations(run: Run, captions: Sequence[str], n: int, seed: int, how: Mappi
         tiles = filled(shown[0], math.ceil(math.sqrt(n)))
         return lay_out(tiles, title, f"“{texts[0]}” · {note}", **about)
     note = f"{note}; a column shares its noise"
-    return lay_out(pixels(shown), title, note, rows=[beside(c) for c in texts], **about)
+    return lay_out(to_rgb(shown), title, note, rows=[beside(c) for c in texts], **about)
 
 
 def unknown(run: Run, captions: Sequence[str]) -> list[str]:
@@ -104,7 +104,7 @@ def samples(model: Model, data: Data, n: int, seed: int, rows: int) -> Picture:
     drawn = generated(model, y, across, seed=seed, choose=chooser(guidance)).cpu().numpy()
     tiles = np.concatenate([x.float().cpu().numpy()[:, None], drawn], 1)
     return lay_out(
-        pixels(tiles),
+        to_rgb(tiles),
         "Images of test captions",
         f"{data.benchmark} · the image the caption was written of, and means of p(x|z), z ~ p(z|caption)"
         f"{'' if guidance == 1 else f', guidance {guidance:g}'}, seed {seed}",
@@ -115,22 +115,22 @@ def samples(model: Model, data: Data, n: int, seed: int, rows: int) -> Picture:
 
 
 @dataclass(frozen=True)
-class Steps:
+class CanvasSteps:
     """Holds the canvases of each step, (T, n, C, H, W) in [0, 1], and the attention of each step to each word, (T, L) or None."""
 
     canvases: np.ndarray
     words: np.ndarray | None
 
 
-def steps_of(model: Model, y: Tensor | None, n: int, seed: int) -> Steps:
+def steps_of(model: Model, y: Tensor | None, n: int, seed: int) -> CanvasSteps:
     """Draws n images of one caption, and keeps every step."""
     walk = canvases_of(model)
     assert walk is not None
-    with still(model, seed):
+    with evaluating(model, seed):
         found = list(walk(Trace((n,)), None if y is None else y.expand(n, -1)))
         shown = torch.stack([likelihood.mean for likelihood, _ in found])
     read = [words[0] for _, words in found if words is not None]
-    return Steps(shown.clamp(0, 1).cpu().numpy(), torch.stack(read).cpu().numpy() if read else None)
+    return CanvasSteps(shown.clamp(0, 1).cpu().numpy(), torch.stack(read).cpu().numpy() if read else None)
 
 
 def canvases(run: Run, caption: str | None, n: int | None, seed: int) -> Animation:
@@ -159,7 +159,7 @@ def canvases(run: Run, caption: str | None, n: int | None, seed: int) -> Animati
 
 
 def with_words(
-    tiles: np.ndarray, steps: Steps, words: Sequence[str], numbers: list[str], title: str, note: str
+    tiles: np.ndarray, steps: CanvasSteps, words: Sequence[str], numbers: list[str], title: str, note: str
 ) -> Picture:
     """Puts the words' shares below the canvases, step under step."""
     assert steps.words is not None
@@ -222,7 +222,7 @@ class Animation:
         remarks: Sentences to be said beside it.
     """
 
-    steps: Steps
+    steps: CanvasSteps
     words: Sequence[str]
     title: str
     note: str
@@ -233,22 +233,22 @@ class Animation:
     @property
     def values(self) -> Mapping[str, np.ndarray]:
         """The canvases, and the attention to each word where there is a caption."""
-        return self.still.values
+        return self.side_by_side.values
 
     @property
     def layout(self) -> Layout:
         """How it stands in a page."""
-        return self.still.layout
+        return self.side_by_side.layout
 
     def html(self, prefix: str = "p") -> str:
         """Returns what stands in a page: the canvases side by side, as an `<svg>`."""
-        return self.still.svg(prefix)
+        return self.side_by_side.svg(prefix)
 
     @cached_property
-    def still(self) -> Picture:
+    def side_by_side(self) -> Picture:
         """The canvases side by side, with the words below."""
-        steps = Steps(self.steps.canvases[:, : self.most], self.steps.words)
-        tiles = pixels(np.moveaxis(steps.canvases, 0, 1))
+        steps = CanvasSteps(self.steps.canvases[:, : self.most], self.steps.words)
+        tiles = to_rgb(np.moveaxis(steps.canvases, 0, 1))
         numbers = [str(t) for t in range(1, len(steps.canvases) + 1)]
         if steps.words is None or not self.words:
             return lay_out(tiles, self.title, self.note, columns=numbers, values={"images": steps.canvases})
@@ -262,7 +262,7 @@ class Animation:
         """
         path = Path(path)
         if path.suffix.lower() != ".gif":
-            return self.still.save(path, animate=animate)
+            return self.side_by_side.save(path, animate=animate)
         image_of = need("PIL.Image")
         tall = 30 if self.words else 0
         frames = []
@@ -276,7 +276,7 @@ class Animation:
             frames.append(frame.quantize(64))
         times = [FRAME] * (len(frames) - 1) + [REST]
         content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
-        return written(path, content)
+        return write_or_refuse(path, content)
 
     def font(self) -> Any:
         file = Path(need("matplotlib").get_data_path(), "fonts", "ttf", FONT_FILE)

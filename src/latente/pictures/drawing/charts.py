@@ -15,7 +15,7 @@ from ...data import Data
 from ...distributions.traits import is_normal
 from ...errors import LatenteError
 from ...evaluation import Evaluation
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...evaluation.latents import ACTIVE
 from ...trace import Model
 from ...training.logs import best_validation
@@ -37,7 +37,7 @@ def scatter(model: Model, data: Data, n: int, seed: int) -> Picture:
     x, y = examples(model, data, n, seed)
     if len(x) < 3:
         raise LatenteError(f"a scatter needs three test examples, and {data.name} has {len(x)}")
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = encode(model, x, y)
     points, names, what = plane(codes)
     note = f"{data.benchmark} · {what} of {len(x)} test examples"
@@ -169,7 +169,11 @@ def curves(metrics: Sequence[Mapping[str, Any]], benchmark: str) -> Picture:
     """
     lines = {split: [m for m in metrics if m["split"] == split] for split in ("train", "validation")}
     parts = {split: series(found) for split, found in lines.items()}
-    names = [name for name in dict.fromkeys(chain(*parts.values())) if name != "step" and told(parts, name)]
+    names = [
+        name
+        for name in dict.fromkeys(chain(*parts.values()))
+        if name != "step" and is_ever_nonzero(parts, name)
+    ]
     if not names:
         raise LatenteError("the log of this run holds no figures yet: train for more steps")
     best = best_validation(lines["validation"])
@@ -234,7 +238,7 @@ def series(lines: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     return found
 
 
-def told(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> bool:
+def is_ever_nonzero(parts: Mapping[str, Mapping[str, np.ndarray]], name: str) -> bool:
     """Tells whether a figure has anything to tell: a rate that is always 0 has not."""
     found = np.concatenate([part[name] for part in parts.values() if name in part])
     return bool(np.isfinite(found).any() and (name != "rate" or found.any()))
@@ -338,8 +342,8 @@ def group_bars(evaluation: Evaluation) -> Picture:
         raise LatenteError("this model has less than two latent groups, so there are none to compare")
     names = list(evaluation["bound"].rates)
     kls, errors = np.array([(r.mean, r.se) for r in evaluation["bound"].rates.values()]).T
-    told = int((kls > USED).sum())
-    title = f"Latent groups: {told} of {len(kls)} hold more than half a nat"
+    used = int((kls > USED).sum())
+    title = f"Latent groups: {used} of {len(kls)} hold more than half a nat"
     note = f"{evaluation.benchmark} · over {evaluation.split} examples, in the order of the walk; in all {kls.sum():.1f} nats"
     figure, header = sheet(WIDTH, 2.5, title, note, DPI)
     ax = axes(figure, (0.72, 0.5, WIDTH - 0.72 - MARGIN, 1.75), "", "KL, nats")

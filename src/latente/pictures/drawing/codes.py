@@ -22,7 +22,7 @@ from ...distributions import onto
 from ...distributions.traits import colder, family, shown, spread, view
 from ...divergences import by_dimension
 from ...errors import LatenteError
-from ...evaluation.bounds import moved, place
+from ...evaluation.bounds import device_and_dtype, to_model
 from ...trace import Latent, Model, Trace, mean, rsample
 
 __all__ = [
@@ -30,10 +30,10 @@ __all__ = [
     "cold",
     "encode",
     "examples",
-    "images",
     "index_of",
     "mean_of",
     "means_of",
+    "shown_images",
     "shows",
 ]
 
@@ -77,11 +77,11 @@ def examples(model: Model, data: Data, n: int, seed: int, label: int | None = No
         if len(rows) == 0:
             raise LatenteError(f"no test example has the label {data.classes[label]!r}: choose another")
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:n]
-    return moved(model, *held.batch(rows[order]))
+    return to_model(model, *held.batch(rows[order]))
 
 
 def encode(model: Model, x: Tensor, y: Tensor | None) -> Codes:
-    """Encodes examples; call it inside `still`."""
+    """Encodes examples; call it inside `evaluating`."""
     groups = []
     for i in range(0, len(x), BLOCK):
         trace = model(x[i : i + BLOCK], None if y is None else y[i : i + BLOCK])
@@ -112,7 +112,7 @@ def means_of(model: Model, x: Tensor, y: Tensor | None) -> tuple[Trace, dict[str
     return trace, codes
 
 
-def images(d: Distribution) -> np.ndarray:
+def shown_images(d: Distribution) -> np.ndarray:
     """Returns what pictures show of a likelihood as numpy."""
     return shown(d).float().cpu().numpy()
 
@@ -182,14 +182,16 @@ def cold(temperature: float | Sequence[float]) -> Callable[[Distribution], Tenso
     return choose
 
 
-def decode(model: Model, name: str, z: Tensor, y: Tensor | None) -> np.ndarray:
+def decode_group(model: Model, name: str, z: Tensor, y: Tensor | None) -> np.ndarray:
     """Decodes values of one group, with shape (n, d), to the means of p(x|z)."""
-    device, dtype = place(model)
+    device, dtype = device_and_dtype(model)
     parts = []
     for i in range(0, len(z), BLOCK):
         some = z[i : i + BLOCK].to(device, dtype)
         context = None if y is None else y[i : i + BLOCK]
-        parts.append(images(model(y=context, size=len(some), given={name: some}, choose=mean).likelihood))
+        parts.append(
+            shown_images(model(y=context, size=len(some), given={name: some}, choose=mean).likelihood)
+        )
     return np.concatenate(parts)
 
 

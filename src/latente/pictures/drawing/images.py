@@ -27,30 +27,30 @@ from ...distributions.traits import (
     quantiles,
 )
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Latent, Model
 from .canvas import Picture, lay_out
 from .codes import (
     Codes,
     conditions,
-    decode,
+    decode_group,
     encode,
     examples,
-    images,
     index_of,
     labels_of,
     mean_of,
     means_of,
+    shown_images,
     shows,
 )
 
-__all__ = ["interpolations", "manifold", "pixels", "traversals"]
+__all__ = ["interpolations", "manifold", "to_rgb", "traversals"]
 
 MEASURED = 500  # examples that tell which dimensions are active
 REACH = 3.0  # standard deviations to either side
 
 
-def pixels(x: np.ndarray) -> np.ndarray:
+def to_rgb(x: np.ndarray) -> np.ndarray:
     """Turns images (…, C, H, W) into (…, H, W, 3)."""
     x = np.moveaxis(x, -3, -1)
     return x.repeat(3, -1) if x.shape[-1] == 1 else x
@@ -61,22 +61,22 @@ def filled(shown: np.ndarray, columns: int) -> np.ndarray:
     rows = math.ceil(len(shown) / columns)
     tiles = np.full((rows * columns, *shown.shape[1:]), np.nan, dtype=np.float32)
     tiles[: len(shown)] = shown
-    return pixels(tiles.reshape(rows, columns, *shown.shape[1:]))
+    return to_rgb(tiles.reshape(rows, columns, *shown.shape[1:]))
 
 
 def interpolations(model: Model, data: Data, rows: int, steps: int, seed: int) -> Picture:
     r"""Decodes straight lines between the codes of two test examples, :math:`(1 - t) \, z_a + t \, z_b`; on spheres arcs."""
     x, y = pairs(model, data, rows, seed)
     rows = len(x) // 2
-    with still(model, seed):
+    with evaluating(model, seed):
         trace, codes = means_of(model, x, y)
         t = torch.linspace(0, 1, steps, device=x.device, dtype=x.dtype)
         given = {name: line(codes[name], t, g.p) for name, g in trace.latents.items()}
         context = None if y is None else y[:rows].repeat_interleave(steps, 0)
         likelihood = model(y=context, size=rows * steps, given=given).likelihood
-        decoded = images(likelihood)
-    shown = pixels(decoded).reshape(rows, steps, *decoded.shape[2:], 3)
-    ends = pixels(x.float().cpu().numpy())[:, None]
+        decoded = shown_images(likelihood)
+    shown = to_rgb(decoded).reshape(rows, steps, *decoded.shape[2:], 3)
+    ends = to_rgb(x.float().cpu().numpy())[:, None]
     tiles = np.concatenate([ends[:rows], shown, ends[rows:]], 1)
     columns = ["example", *(f"{v:.2g}" for v in np.linspace(0, 1, steps)), "example"]
     bent = any(on_spheres(g.p) for g in trace.latents.values())
@@ -121,7 +121,7 @@ def pairs(model: Model, data: Data, rows: int, seed: int) -> tuple[Tensor, Tenso
     )
 
 
-def spread(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
+def centre_and_scale(g: Latent, codes: Tensor) -> tuple[Tensor, Tensor, str]:
     """Returns mean and standard deviation by dimension: the prior's, but those of codes that are points."""
     p = g.p.expand((1,)) if g.p.batch_shape == () else g.p
     is_known = has_mean(p) and has_variance(p)
@@ -136,7 +136,7 @@ def paths(g: Latent, codes: Tensor, steps: int) -> tuple[Tensor, list[str], str]
     if g.q is not None and is_binary(g.q):
         t = torch.linspace(0, 1, steps, device=codes.device, dtype=codes.dtype)
         return t.expand(codes.shape[1], -1), [f"{v:.2g}" for v in t.tolist()], "a unit goes from off to on"
-    center, sd, whose = spread(g, codes)
+    center, sd, whose = centre_and_scale(g, codes)
     t = torch.linspace(-REACH, REACH, steps, device=codes.device, dtype=codes.dtype)
     names = [f"{v:+.1f} sd" if i in (0, steps - 1) else f"{v:.1f}" for i, v in enumerate(t.tolist())]
     back = ", and each code is brought back to its spheres" if on_spheres(g.p) else ""
@@ -148,7 +148,7 @@ def traversals(
 ) -> Picture:
     """Moves one latent dimension at a time around a test example's code, the most active dimension first."""
     x, y = examples(model, data, 1, seed, index_of(data, label))
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = encode(model, *examples(model, data, MEASURED, seed))
         first = model(x, y)
         own = first.latents[codes.name]
@@ -159,7 +159,7 @@ def traversals(
             z[row, :, j] = values[j]
         flat = onto(own.p, z.view(-1, *own.z.shape[1:]))
         context = None if y is None else y.repeat_interleave(len(flat), 0)
-        decoded = decode(model, codes.name, flat, context)
+        decoded = decode_group(model, codes.name, flat, context)
     shown = decoded.reshape(len(order), steps, *decoded.shape[1:])
     names = [
         f"{codes.name}_{j}" + ("" if codes.nats is None else f"  {codes.nats[j]:.2f} nats") for j in order
@@ -174,7 +174,7 @@ def traversals(
         else "Traversals"
     )
     return lay_out(
-        pixels(shown),
+        to_rgb(shown),
         title,
         note,
         rows=names,
@@ -189,12 +189,12 @@ def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | Non
     takes, chosen = conditions(model, data, label)
     chosen = 0 if takes and chosen is None else chosen
     context = None if chosen is None else labels_of(chosen, 1, x)
-    with still(model, seed):
+    with evaluating(model, seed):
         first = model(x[:1], None if y is None else y[:1])
         codes = encode(model, x, y)
         p = model(y=context, size=1).latents[codes.name].p
         z, moving = through_quantiles(p, codes, n)
-        decoded = decode(
+        decoded = decode_group(
             model,
             codes.name,
             z.view(-1, *codes.group.z.shape[1:]),
@@ -211,7 +211,7 @@ def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | Non
     across = f"{names[0]} to the right" + ("" if side == 1 else f", {names[1]} up")
     what = "" if chosen is None else f" for {data.classes[chosen]}"
     note = f"{data.benchmark} · {shows(first.likelihood)} of p(x|z){what} at equal steps of prior mass, {across}{says}"
-    return lay_out(pixels(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
+    return lay_out(to_rgb(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
 
 
 def through_quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:

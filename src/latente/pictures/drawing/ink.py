@@ -21,7 +21,7 @@ from ...data.strokes import lines_of, raw_of, write_strokes
 from ...distributions.strokes import FINISHED
 from ...errors import LatenteError
 from ..shown import Layout
-from .canvas import INK, ORANGE, PAPER, need, written
+from .canvas import INK, ORANGE, PAPER, need, write_or_refuse
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -161,7 +161,7 @@ class Sheet:
         content = self.svg(header=True, animate=animate).encode() if kind == ".svg" else b""
         if kind != ".svg":
             content = self.png() if kind == ".png" else self.gif()
-        return written(path, content)
+        return write_or_refuse(path, content)
 
     def svg(self, *, header: bool = False, animate: bool = False) -> str:
         """Returns an `<svg>`; with a header it is a file, without one its ink is that of the page it stands in."""

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Model
 from .canvas import BLUE, CLASSES, MARGIN, ORANGE, Picture, axes, legend, sheet
 from .codes import encode, examples, mean_of
@@ -49,7 +49,7 @@ LEAST = 10  # examples, however wide the code is
 def activations(model: Model, data: Data, n: int, seed: int) -> Picture:
     """Draws how large the units of a code are, how many of them are active per example, and how often each of them is."""
     x, y = examples(model, data, n, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = encode(model, x, y)
     z = codes.means.cpu().numpy()
     units, size = z.shape[1], np.abs(z)
@@ -211,7 +211,7 @@ def numbers(r: Response) -> dict[str, np.ndarray]:
 
 def response(model: Model, data: Data, n: int, seed: int) -> Response:
     x, y = examples(model, data, SPREAD, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = encode(model, x, y)
         means = codes.means
         few = min(n, max(LEAST, ROWS // means.shape[1]))

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from ...abilities import taken
 from ...data import Data
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Model
 from ..options import Resample
 from .canvas import Picture, lay_out
-from .codes import examples, images, shows
-from .images import pixels
+from .codes import examples, shown_images, shows
+from .images import to_rgb
 
 __all__ = ["levels"]
 
@@ -29,7 +29,7 @@ ROWS = 8
 def levels(model: Model, data: Data, n: int, seed: int, resample: Resample) -> Picture:
     """Shows test examples with more and more of their groups resampled from the prior."""
     x, y = examples(model, data, n, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         trace = model(x, y)
         names = list(trace.latents)
         kept = {name: g.z for name, g in trace.latents.items()}
@@ -45,7 +45,7 @@ def levels(model: Model, data: Data, n: int, seed: int, resample: Resample) -> P
                 likelihood = model(x, y, given={name: free[name] for name in names[:k]}).likelihood
             rows[
                 "none resampled" if k == 0 else "all resampled" if k == len(names) else f"{resample} {k}"
-            ] = images(likelihood)
+            ] = shown_images(likelihood)
     of = (
         "whose last groups are resampled from the prior"
         if resample == "last"
@@ -53,4 +53,4 @@ def levels(model: Model, data: Data, n: int, seed: int, resample: Resample) -> P
     )
     captions = ", all of its caption" if taken(model) == "captions" else ""
     note = f"{data.benchmark} · {shows(likelihood)} of p(x|z) of test examples {of}{captions}, seed {seed}"
-    return lay_out(np.stack([pixels(r) for r in rows.values()]), "Levels", note, rows=list(rows), values=rows)
+    return lay_out(np.stack([to_rgb(r) for r in rows.values()]), "Levels", note, rows=list(rows), values=rows)

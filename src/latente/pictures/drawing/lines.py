@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import LatenteError
 from ..shown import Layout
-from .canvas import written
+from .canvas import write_or_refuse
 
 __all__ = ["Lines"]
 
@@ -78,4 +78,4 @@ class Lines:
             raise LatenteError(
                 f"{path} ends in {path.suffix}, but sentences are text: choose .txt, or leave --out out"
             )
-        return written(path, f"{self}\n".encode())
+        return write_or_refuse(path, f"{self}\n".encode())

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...evaluation.similarity import psnr
 from ...models import looks
 from ...trace import Model
 from .canvas import Picture, lay_out
-from .codes import examples, images, means_of
-from .images import pixels
+from .codes import examples, means_of, shown_images
+from .images import to_rgb
 
 __all__ = ["chains", "denoised"]
 
@@ -37,10 +37,10 @@ def denoised(model: Model, data: Data, corrupt: Callable[[Tensor], Tensor], n: i
     Above each stands the PSNR of both, of images in [0, 1]; corrupted ones are clipped to [0, 1] first, as they are seen.
     """
     x, y = examples(model, data, max(n, MEASURED), seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         noisy = corrupt(x)
         codes = means_of(model, noisy, y)[1]
-        clean = images(model(y=y, size=len(x), given=codes).likelihood)
+        clean = shown_images(model(y=y, size=len(x), given=codes).likelihood)
     rows = {"example": x.float().cpu().numpy(), "corrupted": noisy.float().cpu().numpy(), "restored": clean}
     true = torch.as_tensor(rows["example"])
     before, after = (
@@ -51,7 +51,7 @@ def denoised(model: Model, data: Data, corrupt: Callable[[Tensor], Tensor], n: i
         f"in dB: over {len(x)} examples {before.mean():.2f} corrupted, {after.mean():.2f} restored"
     )
     columns = [f"{a:.1f} → {b:.1f}" for a, b in zip(before[:n], after[:n])]
-    tiles = np.stack([pixels(r[:n]) for r in rows.values()])
+    tiles = np.stack([to_rgb(r[:n]) for r in rows.values()])
     shown = {name: r[:n] for name, r in rows.items()}
     return lay_out(
         tiles,
@@ -73,11 +73,11 @@ def chains(model: Model, data: Data, n: int, steps: Sequence[int], seed: int) ->
         )
     x, _ = examples(model, data, n, seed)
     start = x.flatten(1)
-    with still(model, seed):
+    with evaluating(model, seed):
         both = torch.cat([start, found.noise(start)])
         seen = torch.stack([both, *found.visited(both, steps)], 1)
     shown = seen.unflatten(-1, data.shape).float().cpu().numpy()
-    left, right = np.split(pixels(shown), 2)
+    left, right = np.split(to_rgb(shown), 2)
     tiles = np.concatenate([left, np.full_like(left[:, :1], np.nan), right], 1)
     columns = [f"{k:,}" for k in steps]
     note = f"{data.benchmark} · means of p(v|h) after so many Gibbs steps, from test examples and from noise, seed {seed}"

@@ -14,7 +14,7 @@ import numpy as np
 from ...data import folders
 from ...errors import DataError, LatenteError
 from .canvas import Picture, lay_out, need
-from .images import pixels
+from .images import to_rgb
 
 __all__ = ["preview"]
 
@@ -42,8 +42,8 @@ def preview(
     originals, shown = [], []
     for i in np.linspace(0, len(paths) - 1, min(n, len(paths))).round().astype(int):
         try:
-            image = folders.pixels(paths[i], on_white=True)
-            view = folders.fitted(paths[i], side, grey)
+            image = folders.pixels_of(paths[i], on_white=True)
+            view = folders.prepared_image(paths[i], side, grey)
         except DataError:
             continue
         originals.append(image)
@@ -54,7 +54,7 @@ def preview(
     edge = min(MOST, largest * max(1, -(-WIDE // largest)))
     tiles = np.full((2, len(shown), edge, edge, 3), np.nan, np.float32)
     for j, (image, view) in enumerate(zip(originals, shown)):
-        image, view = unit(image), unit(view)
+        image, view = fractions(image), fractions(view)
         put(tiles[0, j], shrunk(image if side is None else faded(image), edge))
         times = max(1, edge // largest)
         put(tiles[1, j], shrunk(view.repeat(times, 0).repeat(times, 1), edge))
@@ -73,10 +73,10 @@ def preview(
     )
 
 
-def unit(image: np.ndarray) -> np.ndarray:
+def fractions(image: np.ndarray) -> np.ndarray:
     """Turns (H, W, C) into colours in [0, 1], (H, W, 3)."""
     image = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    return pixels(image.transpose(2, 0, 1))
+    return to_rgb(image.transpose(2, 0, 1))
 
 
 def faded(image: np.ndarray) -> np.ndarray:

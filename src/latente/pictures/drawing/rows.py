@@ -8,7 +8,7 @@ from torch import Tensor
 from ...data import Data
 from .canvas import BLUE, INK, MARGIN, ORANGE, Picture, axes, legend, sheet
 
-__all__ = ["ROWS", "against", "restored"]
+__all__ = ["ROWS", "against", "true_against_reconstructed"]
 
 ROWS = 500  # shown of the data
 PAIRED, SHOWN = 4, 6  # columns of the picture of samples, and of reconstructions
@@ -82,7 +82,7 @@ def against(data: Data, drawn: Tensor, note: str) -> Picture:
     return Picture(figure, title, note, header, DPI, {"data": true, "samples": made})
 
 
-def restored(data: Data, x: Tensor, means: Tensor, seed: int) -> Picture:
+def true_against_reconstructed(data: Data, x: Tensor, means: Tensor, seed: int) -> Picture:
     """Draws true against reconstructed values of the first few columns."""
     true, made = (data.inverse(t.cpu()).double().numpy() for t in (x, means))
     d = min(SHOWN, true.shape[1])

@@ -15,7 +15,7 @@ from ...data import Data
 from ...data.text import numbered
 from ...distributions.words import as_words
 from ...errors import LatenteError
-from ...evaluation.bounds import moved, still
+from ...evaluation.bounds import evaluating, to_model
 from ...trace import Model, Trace
 from .codes import cold, examples, mean_of
 from .images import line, pairs
@@ -24,7 +24,7 @@ from .lines import Lines
 __all__ = ["interpolations", "reconstructions", "samples"]
 
 
-def written(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
+def sentences_of(trace: Trace, data: Data, temperature: float = 0.0) -> list[str]:
     """Writes the sentences of a trace's likelihood: the likeliest known words, or words drawn at a temperature."""
     return data.learned.sentences(as_words(trace.likelihood).write(temperature, known=temperature == 0))
 
@@ -33,8 +33,8 @@ def samples(
     model: Model, data: Data, n: int, seed: int, temperature: float, word_temperature: float
 ) -> Lines:
     r"""Draws :math:`z \sim p(z)` and sentences :math:`x \sim p(x | z)`."""
-    with still(model, seed):
-        texts = written(model(size=n, choose=cold(temperature)), data, word_temperature)
+    with evaluating(model, seed):
+        texts = sentences_of(model(size=n, choose=cold(temperature)), data, word_temperature)
     says = f", temperature {temperature:g}" if temperature != 1 else ""
     note = f"{data.benchmark} · z ~ p(z){says}, words at temperature {word_temperature:g}, seed {seed}"
     return Lines("Samples", note, [[(str(i), text)] for i, text in enumerate(texts, 1)])
@@ -43,10 +43,10 @@ def samples(
 def reconstructions(model: Model, data: Data, n: int, seed: int) -> Lines:
     """Shows test sentences, the likeliest words at their codes, and draws."""
     x, _ = examples(model, data, n, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         trace = model(x)
-        drawn = written(trace, data, 1.0)
-        likeliest = written(
+        drawn = sentences_of(trace, data, 1.0)
+        likeliest = sentences_of(
             model(size=len(x), given={name: mean_of(g) for name, g in trace.latents.items()}), data
         )
     blocks = [
@@ -62,10 +62,10 @@ def interpolations(
 ) -> Lines:
     """Writes the likeliest words on straight lines between the codes of two sentences."""
     x = two(between, model, data) if between else pairs(model, data, rows, seed)[0]
-    with still(model, seed):
+    with evaluating(model, seed):
         t = torch.linspace(0, 1, steps, device=x.device)
         given = {name: line(mean_of(g), t, g.p) for name, g in model(x).latents.items()}
-        texts = written(model(size=len(x) // 2 * steps, given=given), data)
+        texts = sentences_of(model(size=len(x) // 2 * steps, given=given), data)
     ends, labels = data.learned.sentences(x), [f"{v:.2f}" for v in t.tolist()]
     blocks = [
         [("sentence", a), *zip(labels, texts[i * steps : (i + 1) * steps]), ("sentence", b)]
@@ -79,4 +79,4 @@ def interpolations(
 def two(sentences: Sequence[str], model: Model, data: Data) -> Tensor:
     if len(sentences) != 2 or not all(sentence.split() for sentence in sentences):
         raise LatenteError(f"between is {list(sentences)}: give two sentences, each with a word or more")
-    return moved(model, torch.from_numpy(numbered(sentences, data.learned.words, data.shape[0])), None)[0]
+    return to_model(model, torch.from_numpy(numbered(sentences, data.learned.words, data.shape[0])), None)[0]

@@ -20,7 +20,7 @@ from torch import Tensor
 from ...data import Data, read
 from ...distributions.strokes import as_strokes, lengths_of
 from ...errors import LatenteError
-from ...evaluation.bounds import moved, still
+from ...evaluation.bounds import evaluating, to_model
 from ...trace import Model, Trace
 from .codes import cold, examples, mean_of
 from .ink import Drawing, Sheet
@@ -29,7 +29,7 @@ __all__ = ["analogy", "completions", "interpolations", "reconstructions", "sampl
 
 CALM = 0.1  # temperature of points where a picture is to show what a code means
 GROUP = "z"
-Given = Tensor | str | Path | None
+DrawingsSource = Tensor | str | Path | None
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -56,7 +56,9 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return torch.where(straight, a + t * (b - a), arc)
 
 
-def drawn(trace: Trace, data: Data, temperature: float, before: Tensor | None = None) -> list[Drawing]:
+def sample_drawings(
+    trace: Trace, data: Data, temperature: float, before: Tensor | None = None
+) -> list[Drawing]:
     """Draws from a trace's likelihood, in the units of the data; what was given `before` is marked."""
     x = as_strokes(trace.likelihood).draw(temperature, (1 + temperature) / 2, before=before)
     return of_data(x, data, 0 if before is None else len(before))
@@ -75,13 +77,13 @@ def samples(
     model: Model, data: Data, n: int, seed: int, temperature: float, point_temperature: float
 ) -> Sheet:
     r"""Draws :math:`z \sim p(z)` and drawings from :math:`p(x | z)`."""
-    with still(model, seed):
+    with evaluating(model, seed):
         trace = model(size=n, choose=cold(temperature))
         if temperature != 1 and not trace.latents:
             raise LatenteError(
                 f"temperature is {temperature:g}, which is of the prior, and a decoder alone has none: see point_temperature"
             )
-        found = drawn(trace, data, point_temperature)
+        found = sample_drawings(trace, data, point_temperature)
     prior = (
         f"z ~ p(z){f', temperature {temperature:g}' if temperature != 1 else ''}, " if trace.latents else ""
     )
@@ -93,16 +95,22 @@ def samples(
 
 
 def reconstructions(
-    model: Model, data: Data, n: int, seed: int, drawings: Given, rescale: bool, point_temperature: float
+    model: Model,
+    data: Data,
+    n: int,
+    seed: int,
+    drawings: DrawingsSource,
+    rescale: bool,
+    point_temperature: float,
 ) -> Sheet:
     r"""Shows drawings, what the decoder draws calmly at their mean codes, and draws at :math:`z \sim q(z | x)`."""
-    x = chosen(model, data, n, seed, drawings, rescale)
-    with still(model, seed):
+    x = chosen_drawings(model, data, n, seed, drawings, rescale)
+    with evaluating(model, seed):
         means = {name: mean_of(g) for name, g in model(x).latents.items()}
         rows = [
             of_data(x, data),
-            drawn(model(size=len(x), given=means), data, CALM),
-            *(drawn(model(x), data, point_temperature) for _ in range(2)),
+            sample_drawings(model(size=len(x), given=means), data, CALM),
+            *(sample_drawings(model(x), data, point_temperature) for _ in range(2)),
         ]
     whose = "test" if drawings is None else "given"
     how = f"at the mean code, τ = {CALM:g}; z ~ q(z|x), τ = {point_temperature:g}, seed {seed}"
@@ -110,7 +118,9 @@ def reconstructions(
     return Sheet("Reconstructions", note, rows, ["drawing", "mean", "drawn", "drawn"])
 
 
-def chosen(model: Model, data: Data, n: int, seed: int, given: Given, rescale: bool) -> Tensor:
+def chosen_drawings(
+    model: Model, data: Data, n: int, seed: int, given: DrawingsSource, rescale: bool
+) -> Tensor:
     """Takes the first of the drawings that are given, or test drawings in random order.
 
     Raises:
@@ -118,7 +128,7 @@ def chosen(model: Model, data: Data, n: int, seed: int, given: Given, rescale: b
     """
     if given is not None:
         x = given if isinstance(given, Tensor) else read_drawings(data, given, rescale)
-        return moved(model, x[:n], None)[0]
+        return to_model(model, x[:n], None)[0]
     if rescale:
         raise LatenteError("--rescale is of drawings of yours: name them with --drawings")
     if not len(data.test):
@@ -141,19 +151,19 @@ def interpolations(
     steps: int,
     seed: int,
     corners: bool,
-    drawings: Given,
+    drawings: DrawingsSource,
     rescale: bool,
     point_temperature: float,
 ) -> Sheet:
     """Draws what lies between the codes of two drawings, on arcs; or between those of four, in a square."""
     if corners and rows < 2:
         raise LatenteError(f"rows is {rows}: a square between four drawings takes 2 or more")
-    x = chosen(model, data, 4 if corners else 2 * rows, seed, drawings, rescale)
+    x = chosen_drawings(model, data, 4 if corners else 2 * rows, seed, drawings, rescale)
     if len(x) < 4 if corners else len(x) < 2 or len(x) % 2:
         raise LatenteError(
             f"drawings are {len(x)}: give {'four, one a corner' if corners else 'two, or more pairs'}"
         )
-    with still(model, seed):
+    with evaluating(model, seed):
         z = mean_of(model(x).latents[GROUP])
         t = torch.linspace(0, 1, steps, device=z.device, dtype=z.dtype).view(1, -1, 1)
         left, right = z[::2], z[1::2]
@@ -162,7 +172,7 @@ def interpolations(
             left, right = (slerp(side[:1], side[1:], down) for side in (left, right))
         path = slerp(left.unsqueeze(1), right.unsqueeze(1), t)
         found = grid(
-            drawn(
+            sample_drawings(
                 model(size=path[..., 0].numel(), given={GROUP: path.flatten(0, 1)}), data, point_temperature
             ),
             steps,
@@ -183,9 +193,9 @@ def interpolations(
 def temperatures(model: Model, data: Data, rows: int, steps: int, seed: int) -> Sheet:
     """Draws the same codes at temperatures from 0.1 to 1."""
     taus = np.linspace(0.1, 1.0, steps)
-    with still(model, seed):
+    with evaluating(model, seed):
         z = {name: g.z for name, g in model(size=rows).latents.items()}
-        columns = [drawn(model(size=rows, given=z), data, float(tau)) for tau in taus]
+        columns = [sample_drawings(model(size=rows, given=z), data, float(tau)) for tau in taus]
     note = f"{data.benchmark} · {'one code a row, ' if z else ''}points at growing τ, seed {seed}"
     return Sheet("Temperatures", note, list(zip(*columns)), columns=[f"τ = {tau:.2g}" for tau in taus])
 
@@ -193,7 +203,7 @@ def temperatures(model: Model, data: Data, rows: int, steps: int, seed: int) -> 
 def completions(
     model: Model,
     data: Data,
-    drawings: Given,
+    drawings: DrawingsSource,
     rescale: bool,
     n: int,
     endings: int,
@@ -204,16 +214,16 @@ def completions(
     """Goes on with drawings that somebody began, with several endings each; a code is drawn from the prior for each ending."""
     whole = drawings is not None and keep is None
     keep = 1.0 if whole else 0.5 if keep is None else keep
-    x = chosen(model, data, n, seed, drawings, rescale)
+    x = chosen_drawings(model, data, n, seed, drawings, rescale)
     found = []
-    with still(model, seed):
+    with evaluating(model, seed):
         for drawing, length in zip(x, lengths_of(x).tolist()):
             given = max(1, round(keep * length))
             if given >= drawing.shape[0] - 1:
                 raise LatenteError(
                     f"a drawing has {given} points already, as many as the longest that the model draws: keep fewer (--keep 0.5)"
                 )
-            ends = drawn(model(size=endings), data, point_temperature, drawing[:given])
+            ends = sample_drawings(model(size=endings), data, point_temperature, drawing[:given])
             first = [] if whole else of_data(drawing[None], data)
             found.append([*first, *of_data(drawing[None, :given], data, given), *ends])
     labels = [*([] if whole else ["drawing"]), "begun", *(f"ending {i + 1}" for i in range(endings))]
@@ -222,16 +232,22 @@ def completions(
 
 
 def analogy(
-    model: Model, data: Data, drawings: Given, rescale: bool, rows: int, seed: int, point_temperature: float
+    model: Model,
+    data: Data,
+    drawings: DrawingsSource,
+    rescale: bool,
+    rows: int,
+    seed: int,
+    point_temperature: float,
 ) -> Sheet:
     """Draws :math:`z_a + z_b - z_c` of three drawings: what makes :math:`b` of :math:`c` is done to :math:`a`."""
-    x = chosen(model, data, 3 * rows, seed, drawings, rescale)
+    x = chosen_drawings(model, data, 3 * rows, seed, drawings, rescale)
     if len(x) < 3 or len(x) % 3:
         raise LatenteError(f"drawings are {len(x)}: give three, a, b and c, or more threes")
-    with still(model, seed):
+    with evaluating(model, seed):
         z = mean_of(model(x).latents[GROUP]).unflatten(0, (-1, 3))
         moved_codes = z[:, 0] + z[:, 1] - z[:, 2]
-        answers = drawn(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)
+        answers = sample_drawings(model(size=len(z), given={GROUP: moved_codes}), data, point_temperature)
     shown = [[*row, answer] for row, answer in zip(grid(of_data(x, data), 3), answers)]
     whose = "test" if drawings is None else "given"
     note = f"{data.benchmark} · at the mean codes of {whose} drawings, τ = {point_temperature:g}, seed {seed}"

@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from ...data import Data
 from ...distributions.traits import spread
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...trace import Model
 from . import rows as tables
 from .canvas import Picture, colours, lay_out
@@ -22,12 +22,12 @@ from .codes import (
     cold,
     conditions,
     examples,
-    images,
     labels_of,
     means_of,
+    shown_images,
     shows,
 )
-from .images import filled, pixels
+from .images import filled, to_rgb
 
 __all__ = ["grid", "reconstructions", "reconstructions_of_columns", "samples", "samples_of_columns", "some"]
 
@@ -65,18 +65,18 @@ def drawn_how(
     choose = cold(temperature)
     takes, chosen = conditions(model, data, label)
     like = next(model.parameters())
-    with still(model, seed):
+    with evaluating(model, seed):
         groups = model(y=classes_of(data, 1, chosen, like) if takes else None, size=1).latents
-    told = " ".join(f"{t:g}" for t in by_group)
-    if told != "1" and not groups:
+    given = " ".join(f"{t:g}" for t in by_group)
+    if given != "1" and not groups:
         raise LatenteError(
-            f"temperature is {told}, which is of the prior, and this model has no latent code: leave it out"
+            f"temperature is {given}, which is of the prior, and this model has no latent code: leave it out"
         )
-    if told != "1" and len(by_group) not in (1, len(groups)):
+    if given != "1" and len(by_group) not in (1, len(groups)):
         raise LatenteError(
-            f"temperature is {told}, and this model has {len(groups)} latent groups: give one number, or one for each"
+            f"temperature is {given}, and this model has {len(groups)} latent groups: give one number, or one for each"
         )
-    says = f", temperature {told}" if told != "1" else ""
+    says = f", temperature {given}" if given != "1" else ""
     return Drawn(choose, says, chosen, takes, bool(groups))
 
 
@@ -101,9 +101,9 @@ def samples(
         n = len(context)
     elif how.takes:
         context = classes_of(data, n, how.chosen, like)
-    with still(model, seed):
+    with evaluating(model, seed):
         likelihood = model(y=context, size=n, choose=how.choose).likelihood
-        shown = images(likelihood)
+        shown = shown_images(likelihood)
     what = "" if how.chosen is None else f" of {data.classes[how.chosen]}"
     of = f"p(x|z), z ~ p(z{'|y' if how.takes else ''}){how.says}" if how.has_code else "p(x)"
     note = f"{data.benchmark} · {shows(likelihood)} of {of}, seed {seed}"
@@ -121,7 +121,7 @@ def samples_of_columns(
     """Shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time."""
     how = drawn_how(model, data, seed, label, temperature)
     context = classes_of(data, n, how.chosen, next(model.parameters())) if how.takes else None
-    with still(model, seed):
+    with evaluating(model, seed):
         drawn = model(y=context, size=n, choose=how.choose).likelihood.sample()
     of = f"p(x|z), z ~ p(z){how.says}" if how.has_code else "p(x)"
     return tables.against(data, drawn, f"{of}, seed {seed}")
@@ -135,7 +135,7 @@ def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Restored:
+class Reconstructed:
     """Holds test examples, the likelihood at their mean codes, what is shown of it, and a draw."""
 
     x: Tensor
@@ -144,14 +144,14 @@ class Restored:
     drawn: Tensor
 
 
-def restored(model: Model, data: Data, n: int, seed: int) -> Restored:
+def reconstructed(model: Model, data: Data, n: int, seed: int) -> Reconstructed:
     """Encodes and decodes test examples."""
     x, y = examples(model, data, n, seed)
-    with still(model, seed):
+    with evaluating(model, seed):
         codes = means_of(model, x, y)[1]
         likelihood = model(y=y, size=len(x), given=codes).likelihood
         drawn = model(x, y).likelihood.sample()
-        return Restored(x, likelihood, images(likelihood), drawn)
+        return Reconstructed(x, likelihood, shown_images(likelihood), drawn)
 
 
 def reconstructions(model: Model, data: Data, n: int, seed: int) -> Picture:
@@ -159,14 +159,14 @@ def reconstructions(model: Model, data: Data, n: int, seed: int) -> Picture:
 
     Where the likelihood has a standard deviation for each pixel, a fourth row shows it.
     """
-    found = restored(model, data, n, seed)
+    found = reconstructed(model, data, n, seed)
     what = shows(found.likelihood)[:-1]
     rows = {
         "example": found.x.float().cpu().numpy(),
         what: found.means,
         "sampled": found.drawn.float().cpu().numpy(),
     }
-    tiles = [pixels(r) for r in rows.values()]
+    tiles = [to_rgb(r) for r in rows.values()]
     says = ""
     sigma = sigmas(found.likelihood)
     if sigma is not None:
@@ -181,8 +181,8 @@ def reconstructions(model: Model, data: Data, n: int, seed: int) -> Picture:
 
 def reconstructions_of_columns(model: Model, data: Data, n: int, seed: int) -> Picture:
     """Shows true against reconstructed values by column."""
-    found = restored(model, data, n, seed)
-    return tables.restored(data, found.x, torch.from_numpy(found.means), seed)
+    found = reconstructed(model, data, n, seed)
+    return tables.true_against_reconstructed(data, found.x, torch.from_numpy(found.means), seed)
 
 
 def some(data: Data, n: int = 32) -> Picture:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...data import Data
 from ...errors import LatenteError
-from ...evaluation.bounds import still
+from ...evaluation.bounds import evaluating
 from ...models.looks import shared_weights
 from ...trace import Model, mean
 from .canvas import Picture, lay_out, signed
@@ -36,7 +36,7 @@ def filters(model: Model, data: Data, n: int, shared: bool, seed: int) -> Pictur
     Where one layer leads from the code to the pixels, its weights are shown below: those of the same units in the same places,
     if the encoder is one layer as well. Those of a Boltzmann machine serve both ways.
     """
-    with still(model, seed):
+    with evaluating(model, seed):
         found = wires(model, *examples(model, data, 1, seed))
     order = strongest(found.reads, n)
     shown = {"encoder": found.reads[order]}

@@ -20,18 +20,18 @@ from .scenes import scenes_of
 from .vocabulary import Vocabulary
 
 __all__ = [
-    "Told",
+    "CaptionNumbering",
     "caption_examples",
+    "captions_of_classes",
+    "class_captions",
     "composed_afresh",
     "learn_words",
     "numbered_captions",
-    "spoken",
-    "told_by_class",
 ]
 
 
 @dataclass(frozen=True)
-class Told:
+class CaptionNumbering:
     """Holds how captions are numbered.
 
     Arguments:
@@ -44,10 +44,10 @@ class Told:
     scenes: str = ""
 
 
-def learn_words(raw: Raw, rows: np.ndarray, tokens: str) -> Told:
+def learn_words(raw: Raw, rows: np.ndarray, tokens: str) -> CaptionNumbering:
     """Learns the vocabulary of the captions of some rows."""
     texts = (text for i in rows.tolist() for text in raw.captions[i])
-    return Told(Vocabulary.learn(texts, tokens), raw.scenes)  # type: ignore[arg-type]
+    return CaptionNumbering(Vocabulary.learn(texts, tokens), raw.scenes)  # type: ignore[arg-type]
 
 
 def numbered_captions(raw: Raw, vocabulary: Vocabulary) -> Raw:
@@ -84,7 +84,7 @@ def composed_afresh(data: Data) -> Data:
     return replace(data, train=replace(data.train, look=replace(data.train.look, redraw=redraw)))
 
 
-def spoken(classes: Sequence[str], where: str) -> tuple[str, ...]:
+def class_captions(classes: Sequence[str], where: str) -> tuple[str, ...]:
     """Writes the names of classes as captions, "night_heron" as "night heron".
 
     Raises:
@@ -98,7 +98,7 @@ def spoken(classes: Sequence[str], where: str) -> tuple[str, ...]:
     return texts
 
 
-def told_by_class(data: Data, kind: Kind, vocabulary: Vocabulary | None = None) -> Data:
+def captions_of_classes(data: Data, kind: Kind, vocabulary: Vocabulary | None = None) -> Data:
     """Takes the names of the classes of images for captions.
 
     Arguments:
@@ -114,14 +114,14 @@ def told_by_class(data: Data, kind: Kind, vocabulary: Vocabulary | None = None) 
             f"{data.name} has neither captions nor labels to draw from: give a folder of images with a captions.csv, "
             "or with a sub-folder for each class."
         )
-    texts = spoken(data.classes, data.name)
+    texts = class_captions(data.classes, data.name)
     numbering = Vocabulary.learn(texts, least=1) if vocabulary is None else vocabulary
     table = torch.from_numpy(numbering.encode(texts))
 
-    def told(e: Examples) -> Examples:
+    def captioned(e: Examples) -> Examples:
         return e if e.y is None else replace(e, y=table.to(e.y.device)[e.y], look=Captioned(e.look))
 
-    return replace(data.splits(told), kind=kind, classes=(), learned=Told(numbering))
+    return replace(data.splits(captioned), kind=kind, classes=(), learned=CaptionNumbering(numbering))
 
 
 def check_wordpieces(data: Data) -> None:
