@@ -22,16 +22,19 @@ from latente.data.vocabulary import Vocabulary
 from latente.errors import DataError, LatenteError, RunError
 from latente.evaluation import (
     alternatives,
+    caption_alignment,
     chooser,
     colour_flips,
     evaluate,
-    fidelity,
+    features,
     generate_images,
     generated,
+    measure_samples,
     retrieval,
     stored_samples,
 )
-from latente.evaluation.fidelity import by_chance, hue, ranks
+from latente.evaluation.alignment import by_chance, hue, ranks
+from latente.evaluation.features import feature_net
 from latente.evaluation.reader import SlotReader, train_reader
 from latente.evaluation.similarity import ssim
 from latente.kinds import KINDS
@@ -117,7 +120,7 @@ def test_latents_are_drawn_as_asked_or_refused(made):
     assert generate_images(written, CAPTION, n=4, top_k=1).equal(likeliest)
     assert generate_images(written, CAPTION, n=4, top_p=1e-6).equal(likeliest)
     generate_images(written, CAPTION, n=2, guidance=3.0)
-    with pytest.raises(RunError, match="knows no images without captions"):
+    with pytest.raises(RunError, match="was trained without caption dropout"):
         generate_images(align, CAPTION, guidance=3.0)
     with pytest.raises(LatenteError, match="guidance, top_k and top_p are of codes"):
         generate_images(align, CAPTION, top_k=3)
@@ -222,7 +225,7 @@ class Painter(Model):
 
 def test_pictures_that_show_their_captions_are_found_faithful():
     model = Painter()
-    found = fidelity(model, model.data(), n=200, candidates=20)
+    found = caption_alignment(model, model.data(), n=200, candidates=20)
     assert found.ceiling.all > 0.97 and found.seen.all > 0.97 and found.held_out.all > 0.97
     assert found.flips > 0.95
     assert found.shuffled.all < 0.1 and abs(found.shuffled.all - found.chance.all) < 0.05
@@ -232,11 +235,11 @@ def test_pictures_that_show_their_captions_are_found_faithful():
 
 def test_pictures_of_other_captions_score_no_better_than_chance():
     model = Painter(lambda index: (index + 1234) % 3630)
-    found = fidelity(model, model.data(), n=200, candidates=20)
+    found = caption_alignment(model, model.data(), n=200, candidates=20)
     assert found.ceiling.all > 0.97
     assert abs(found.seen.all - found.chance.all) < 0.1 and found.flips < 0.3
     deaf = Painter(torch.zeros_like)
-    assert fidelity(deaf, deaf.data(), n=100, candidates=20).retrieval.at[1] < 0.3
+    assert caption_alignment(deaf, deaf.data(), n=100, candidates=20).retrieval.at[1] < 0.3
 
 
 def test_ties_rank_in_the_middle_and_equal_captions_raise_what_chance_reaches():
@@ -348,17 +351,29 @@ def test_a_reader_learns_to_read_and_leaves_the_generator_alone():
     assert (SlotReader((1, 12, 12), (3, 2)).eval()(x) == answers).all(1).double().mean() < 0.6
 
 
-def test_fidelity_is_printed_and_stored(made):
-    said = latente_says("fidelity", made / "written", "-n", 20, "--candidates", 5, "--guidance", 2)
+def test_alignment_is_printed_and_stored(made):
+    said = latente_says("alignment", made / "written", "-n", 20, "--candidates", 5, "--guidance", 2)
     assert "held out" in said and "R@1" in said and "guidance 2" in said
     stored = stored_samples(runs.Run.open(made / "written"))["alignment"]
     assert stored.how == "guidance 2" and 0 <= stored.seen.all <= 1
-    assert json.loads(latente_says("fidelity", made / "written", "-n", 20, "--candidates", 5, "--json"))[
+    assert json.loads(latente_says("alignment", made / "written", "-n", 20, "--candidates", 5, "--json"))[
         "figures"
     ]["alignment"]["colours"]
     page = report_of(made / "written")
     assert "caption-to-image retrieval" in page and "images that match their caption" in page
-    assert "fid is no option" in str(latente_says("fidelity", made / "written", "--fid"))
+    with pytest.raises(LatenteError, match="fid is no option of alignment"):
+        measure_samples(runs.Run.open(made / "written"), fid=True)
+
+
+def test_quality_and_alignment_of_a_run_are_both_kept(made, monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 5)
+    monkeypatch.setattr(feature_net, "__kwdefaults__", {**feature_net.__kwdefaults__, "steps": 5})
+    run = runs.Run.open(made / "written")
+    measure_samples(run, figure="quality", n=20)
+    assert list(measure_samples(run, n=20, candidates=5)) == ["alignment"]
+    assert set(stored_samples(run)) == {"quality", "alignment"}
+    with pytest.raises(RunError, match="there is no figure 'beauty'"):
+        measure_samples(run, figure="beauty")
 
 
 # -------------------------------------------------------------------------------------------------------- runs

@@ -900,7 +900,7 @@ def test_side_is_for_folders_of_images_only(tmp_path):
             ["picture,caption", "00.png,a"],
             "does not name its images: give it a column file_name, file",
         ),
-        ("captions.csv", ["file,caption"], "does not name its images|tells of no image"),
+        ("captions.csv", ["file,caption"], "does not name its images|lists no image"),
         ("captions.csv", ["file,caption", ",a"], "no image is named in row 1"),
         ("captions.csv", ["file,colour", "00.png,"], "an empty caption for 00.png"),
         ("captions.jsonl", ['{"file": "00.png", "caption": "a"}', "{nonsense"], "line 2 is no JSON"),

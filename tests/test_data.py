@@ -542,7 +542,7 @@ BAD_IDX = {
         "more data than the header",
     ),
     "lie": (lambda p: p.write_bytes(b"\0\0\x08\x03" + b"\xff" * 12), "ends before"),
-    "labels": (lambda p: write_idx(p, np.zeros(20, np.uint8)), "one number a row.*images file"),
+    "labels": (lambda p: write_idx(p, np.zeros(20, np.uint8)), "one number per row.*images file"),
 }
 
 
@@ -734,7 +734,7 @@ def test_read_takes_columns_by_name_and_the_recorded_scale(tmp_path):
         DataError, match=r"few.csv has no column 'height': the run was trained on 'age', 'height'"
     ):
         read(write_csv(tmp_path / "few.csv", [["age"], [1]]), like=like)
-    with pytest.raises(DataError, match="class 'q', which the run does not know; its classes are f, m, x"):
+    with pytest.raises(DataError, match="class 'q', which is none of the run's classes: f, m, x"):
         read(write_csv(tmp_path / "q.csv", [["age", "height", "sex"], [1, 2, "q"]]), label="sex", like=like)
 
 

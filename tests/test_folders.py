@@ -116,7 +116,7 @@ def test_what_is_found_is_said(folder):
         "stand on white",
         "damaged: dog/bad.png: is not an image",
         "left out",
-        "a model sees 16x16 in colour",
+        "model input: 16x16 in colour",
         "5 are smaller than that",
     ):
         assert words in said

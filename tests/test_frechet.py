@@ -302,16 +302,16 @@ def test_what_a_model_cannot_do_is_said(images, quick):
     assert sample_quality(conditional, data, n=40).samples is not None
 
 
-def test_fidelity_of_a_run(images, quick, tmp_path, monkeypatch):
+def test_quality_of_a_run(images, quick, tmp_path, monkeypatch):
     np.savez(tmp_path / "bars.npz", images=images[0], y=images[1])
     how = {"hidden": [8], "latent": 2, "binarise": "none", "likelihood": "gaussian"}
     run = runs.train("vae", str(tmp_path / "bars.npz"), tmp_path / "run", arguments=how, steps=3, threads=1)
     assert stored_samples(run) is None
-    said = latente_says("fidelity", run.path, "-n", 20)
+    said = latente_says("quality", run.path, "-n", 20)
     assert "FD-lenet-bars" in said and "real (floor)" in said and "samples per second" in said
     assert stored_samples(run)["quality"].n == 20
     assert (
-        json.loads(latente_says("fidelity", run.path, "-n", 20, "--json"))["figures"]["quality"]["name"]
+        json.loads(latente_says("quality", run.path, "-n", 20, "--json"))["figures"]["quality"]["name"]
         == "FD-lenet-bars"
     )
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))

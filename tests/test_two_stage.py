@@ -304,7 +304,7 @@ def other_weights(folder):
 def test_a_record_without_its_base(pair, tmp_path):
     run = runs.train("prior", None, tmp_path / "a", **pair[1])
     record = {name: value for name, value in run.record.items() if name != "of"}
-    with pytest.raises(RunError, match="does not say which run it builds on"):
+    with pytest.raises(RunError, match="does not name the run that it builds on"):
         Run(run.path, record).base()
 
 

@@ -1,7 +1,7 @@
-"""Codes, scores and classes as tables: what `latente encode`, `decode` and `score` read and write.
+"""Codes, scores and classes as tables: the tables of `latente encode`, `decode` and `score`.
 
 A code is the posterior's mean, with its standard deviation beside it: the same for the same example up to rounding,
-whatever the batch. A table has one row an example, see :mod:`latente.data.table_files`.
+whatever the batch. A table has one row per example, see :mod:`latente.data.table_files`.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def classify(
         model: A model that infers labels, or where `draws` is above 0 one that takes them.
         examples: The examples.
         classes: The names of the classes.
-        draws: The draws an example and class of the bounds that Bayes' rule reads; 0 for what the model infers.
+        draws: The importance samples per example and class for Bayes' rule; 0 for what the model infers.
         seed: The seed of the draws.
     """
     from .evaluation import classify_by_bayes, log_probabilities

@@ -1,6 +1,6 @@
 """The doctor at the level of runs: diagnoses, remedies tried on a small budget, and runs side by side.
 
-What a remedy is worth is an empirical question, and a cheap one: the run is trained again for a while, once as it was and
+The worth of a remedy is an empirical question, and a cheap one: the run is trained again for a while, once as it was and
 once with each change, from the same seed and on the same examples. All figures are those of β = 1, so a cure that costs
 likelihood shows.
 """
@@ -41,7 +41,7 @@ class Row:
         information: The lower bound of the mutual information.
         active: The active dimensions, and how many there are.
         shuffled: The drop in log p(x|z) with shuffled codes.
-        auc: How well codes are told from prior samples: ½ is not at all.
+        auc: The AUC of a classifier of codes against prior samples: ½ is best.
         problem: The first problem found; empty where there is none.
     """
 
@@ -67,7 +67,7 @@ class Row:
 
 
 def diagnose(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Evaluation:
-    """Evaluates a run, if that was not done, and measures why its code is as it is; the figures are stored in the run.
+    """Evaluates a run, if that was not done, and diagnoses its code; the figures are stored in the run.
 
     Raises:
         RunError: If the run has no code, or has no weights.
@@ -92,7 +92,7 @@ def at_hand(run: Run, finding: Finding) -> Finding:
 
 
 def is_new(run: Run, change: Mapping[str, Any]) -> bool:
-    """Tells whether a change is one that the run's recipe takes beside its other arguments, and that the run has not made."""
+    """Returns whether a change is one that the run's recipe takes beside its other arguments, and that the run has not made."""
     recipe, arguments = run.record["recipe"], run.record["arguments"]
     own = recipes.parameters(recipe)
     if not change.keys() <= own.keys() or any(arguments.get(n) == v for n, v in change.items()):

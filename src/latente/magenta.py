@@ -91,7 +91,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
 
 
 def read_weights(file: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Reads what a file says of its model, and its tensors."""
+    """Reads the description of a model, and its tensors."""
     try:
         info, shapes, blobs = json.loads(file.read_bytes())
         weights = [

@@ -27,7 +27,8 @@ def commands() -> dict[str, Callable[..., None]]:
         "decode": tables.decode,
         "score": tables.score,
         "classify": tables.tell_classes,
-        "fidelity": judge.fidelity,
+        "quality": judge.quality,
+        "alignment": judge.alignment,
         **of_drawings.COMMANDS,
         "demo": train.demo,
     }

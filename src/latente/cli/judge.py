@@ -1,11 +1,11 @@
-"""Judges runs from the command line: evaluation, diagnosis, comparison, fidelity and report."""
+"""Judges runs from the command line: evaluation, diagnosis, comparison, sample quality, caption alignment and report."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -154,7 +154,7 @@ def show_rows(rows: list[Row]) -> None:
         out.print(f"different measurements, whose figures do not compare: {each}", markup=False)
 
 
-def fidelity(
+def quality(
     run: RunPath,
     n: Annotated[
         int | None,
@@ -162,48 +162,59 @@ def fidelity(
             "-n",
             "--n",
             min=10,
-            help="number of generated images; 1000 with captions, else 2000, or the size of the test split",
+            help="number of generated images; 2000, or the size of the test split",
             show_default=False,
         ),
     ] = None,
-    candidates: Annotated[
+    seed: Seed = 0,
+    fid: Annotated[
+        bool, typer.Option("--fid", help="also FID and KID by Inception, with weights of your own")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measures sample quality: Fréchet and kernel distances of generated images to real ones, precision and recall."""
+    print_samples(run, "quality", n, seed, as_json, fid=fid)
+
+
+def alignment(
+    run: RunPath,
+    n: Annotated[
         int | None,
-        typer.Option(
-            min=2,
-            help="captions: number of images to retrieve from; 100",
-            show_default=False,
-        ),
+        typer.Option("-n", "--n", min=10, help="number of generated images; 1000", show_default=False),
+    ] = None,
+    candidates: Annotated[
+        int | None, typer.Option(min=2, help="number of images to retrieve from; 100", show_default=False)
     ] = None,
     seed: Seed = 0,
     guidance: Guidance = None,
     temperature: LatentTemperature = 1.0,
     top_k: TopK = 0,
     top_p: TopP = 1.0,
-    fid: Annotated[
-        bool, typer.Option("--fid", help="also FID and KID by Inception, with weights of your own")
-    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measures sample quality: distances of generated images to real ones; with captions, caption alignment."""
+    """Measures caption alignment: whether generated images match their captions."""
+    how = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    print_samples(run, "alignment", n, seed, as_json, candidates=candidates, **how)
+
+
+def print_samples(run: Path, figure: str, n: int | None, seed: int, as_json: bool, **given: Any) -> None:
+    """Measures a figure of samples, and prints it as JSON or as a table."""
     from ..evaluation import measure_samples
     from ..evaluation.measurement import measurements
     from ..runs import Run
 
-    opened = Run.open(run)
     say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    given |= {"candidates": candidates, "fid": fid}
     chosen = {name: value for name, value in given.items() if value != PLAIN[name]}
-    found = measure_samples(opened, n=n, seed=seed, say=say, **chosen)
+    found = measure_samples(Run.open(run), figure=figure, n=n, seed=seed, say=say, **chosen)
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return
-    for name, value in found.items():
-        if table := measurements()[name].table(value):
-            if table.rows:
-                print_table(table.rows, table.header, left=table.header[:1])
-            for line in table.lines:
-                out.print(line, markup=False)
+    table = measurements()[figure].table(found[figure])
+    assert table is not None
+    if table.rows:
+        print_table(table.rows, table.header, left=table.header[:1])
+    for line in table.lines:
+        out.print(line, markup=False)
 
 
 def report(

@@ -1,4 +1,4 @@
-r"""What changes drawings at random while a model learns from them, so that it learns no drawing by heart.
+r"""Augmentation of drawings and images, so that a model does not memorise them.
 
 Sketch-rnn stretches each drawing by a factor of its own in either direction, and drops points: within a stroke the fourth point
 and those after it, but not the last one, each with a probability. Who drops a point joins its neighbours, so its move is added to
@@ -23,7 +23,7 @@ FIRST = 3  # the points of a stroke that are always kept
 
 
 def droppable(x: Tensor) -> Tensor:
-    """Tells which points of drawings (B, L, 3) may be dropped, with shape (B, L).
+    """Returns which points of drawings (B, L, 3) may be dropped, with shape (B, L).
 
     Example:
         >>> droppable(torch.tensor([[[1.0, 0.0, 0.0]] * 4 + [[1.0, 0.0, 1.0], [0.0, 0.0, 2.0]]]))

@@ -1,8 +1,8 @@
-"""The user's pictures with captions: a folder, and a file that tells what each picture shows.
+"""The user's pictures with captions: a folder, and a file with the captions of each picture.
 
 The file is one of
 
-* captions.csv or .tsv, metadata.csv: a row an image, with its file name in a column file_name, file, filename or image, and the
+* captions.csv or .tsv, metadata.csv: a row per image, with its file name in a column file_name, file, filename or image, and the
   caption in a column caption, text or title. Several rows of one file are several captions. Where no column is called so, every
   other column is an attribute, and the caption of a row is "column value column value …";
 * captions.jsonl or metadata.jsonl: the same with an object a line; a caption, or `captions`, may be a list of them;
@@ -128,7 +128,7 @@ def objects_in(path: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{path}: line {number} is no JSON ({error}): write one object a line."
+                f"{path}: line {number} is no JSON ({error}): write one object per line."
             ) from error
         if not isinstance(row, dict):
             raise DataError(
@@ -146,7 +146,7 @@ def coco_in(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in COCO):
         raise DataError(
             f"{path} is no file of captions: a .json has the lists images and annotations of COCO; "
-            "a .jsonl has an object a line."
+            "a .jsonl has one object per line."
         )
     return content
 
@@ -208,7 +208,7 @@ def captions_of_coco(path: Path) -> dict[str, list[str]]:
 
 def check_captions(by_file: Mapping[str, Sequence[str]], path: Path) -> None:
     if not by_file:
-        raise DataError(f"{path} tells of no image: write a row for each.")
+        raise DataError(f"{path} lists no image: write a row for each.")
     silent = [file for file, captions in by_file.items() if not captions]
     if silent:
         raise DataError(
@@ -220,7 +220,7 @@ def check_captions(by_file: Mapping[str, Sequence[str]], path: Path) -> None:
 
 
 def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
-    """Finds the images of a file of captions, and tells which ones of its folder it leaves out."""
+    """Finds the images of a file of captions, and those of its folder that it leaves out."""
     here = folders.files(path.parent)
     named: dict[str, list[Path]] = {}
     for p in here:
@@ -246,7 +246,7 @@ def located(files: Sequence[str], path: Path) -> tuple[list[Path], list[Path]]:
         else:
             missing.append(file)
     if missing:
-        raise DataError(f"{path} tells of {first_few(missing)}, not to be found in {path.parent} or below.")
+        raise DataError(f"{path} lists {first_few(missing)}, not to be found in {path.parent} or below.")
     found = {p.resolve() for p in out}
     return out, [p for p in here if p.resolve() not in found]
 

@@ -29,7 +29,7 @@ class Examples:
 
     Arguments:
         x: The data, shape (N, *shape), as its look reads it.
-        y: The labels, int64 of shape (N,), -1 where one is not known; or the captions, int32 of shape (N, L) or, several an
+        y: The labels, int64 of shape (N,), -1 where one is not known; or the captions, int32 of shape (N, L) or, several per
             image, (N, K, L), filled up with zeros; or None.
         look: What a model sees of a row; by default numbers as they are, and bytes as numbers in [0, 1].
         augment: Changes the rows of each batch at random, as they are stored, as for training; `fixed` leaves it out.
@@ -87,7 +87,7 @@ class Examples:
 
     @cached_property
     def labelled(self) -> Tensor | None:
-        """Which labels are known, on the CPU, where not all are; else None."""
+        """The mask of known labels, on the CPU, where not all are; else None."""
         if self.y is None or bool((self.y >= 0).all()):
             return None
         return (self.y >= 0).cpu()

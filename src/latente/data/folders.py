@@ -168,7 +168,7 @@ def prepared_image(path: Path, side: int | None, grey: bool = False) -> np.ndarr
 
 
 def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, list[int], str]:
-    """Reads images as a model will see them, (n, H, W, C); tells which files they are of, and what was done."""
+    """Reads images as the model's input, (n, H, W, C); returns the files that they are of, and what was done, too."""
     x, widened = np.empty((0, 1, 1, 1), np.uint8), 0
     kept: list[int] = []
     damaged: list[str] = []
@@ -262,7 +262,7 @@ def need_pillow(folder: Path) -> None:
 
 
 def split_folders(parts: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
-    """Tells the rows of each split where all paths begin with train, test or the like; else nothing."""
+    """Returns the rows of each split where all paths begin with train, test or the like; else nothing."""
     tops = {p[0].lower() for p in parts if len(p) > 1}
     if not (
         "train" in tops and len(tops) > 1 and tops <= SPLIT_FOLDERS.keys() and all(len(p) > 1 for p in parts)
@@ -345,7 +345,7 @@ class FolderSurvey:
     splits: dict[str, int]
 
     def lines(self, side: int | None = None, grey: bool = False) -> list[str]:
-        """Says what was found, and what becomes of it."""
+        """Lists what was found, and what becomes of it."""
         found = [f"{len(self.paths):,} images in {self.folder}"]
         if self.splits:
             found.append("splits: " + ", ".join(f"{name} {n:,}" for name, n in self.splits.items()))
@@ -382,7 +382,7 @@ class FolderSurvey:
         return f"{len(self.sizes):,} different ones, {min(wide)} to {max(wide)} wide and {min(high)} to {max(high)} high"
 
     def becomes(self, side: int | None, grey: bool) -> list[str]:
-        """Says what a model will see."""
+        """Describes the model's input."""
         if side is None:
             if len(self.sizes) > 1:
                 return [
@@ -390,7 +390,7 @@ class FolderSurvey:
                 ]
             ((w, h),) = self.sizes
             large = "; that is large: choose a --side, as in --side 64" if max(w, h) > 128 else ""
-            return [f"a model sees them as they are, {w}x{h}{large}"]
+            return [f"model input: as they are, {w}x{h}{large}"]
         total = sum(self.sizes.values())
         lost = sum(n * (1 - min(s) / max(s)) for s, n in self.sizes.items()) / total
         cropped = sum(n for (w, h), n in self.sizes.items() if w != h)
@@ -400,13 +400,13 @@ class FolderSurvey:
             if grey or not any("grey" not in m and m != "black and white" for m in self.modes)
             else "colour"
         )
-        found = [f"a model sees {side}x{side} in {colour}"]
+        found = [f"model input: {side}x{side} in {colour}"]
         if cropped:
             found.append(
-                f"{cropped:,} are cropped to the square in their middle; {100 * lost:.0f} % of the pixels are lost on average"
+                f"{cropped:,} are cropped to the central square; {100 * lost:.0f} % of the pixels are lost on average"
             )
         if smaller:
-            found.append(f"{smaller:,} are smaller than that and are enlarged, which makes no detail")
+            found.append(f"{smaller:,} are smaller than that and are enlarged, which adds no detail")
         return found
 
 

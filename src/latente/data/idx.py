@@ -29,7 +29,7 @@ SPLIT_PREFIXES = {
 
 
 def is_idx(path: Path) -> bool:
-    """Tells by its name whether a file is an idx file."""
+    """Recognises an idx file by its name."""
     name = path.name.removesuffix(".gz")
     return name.endswith(("-ubyte", ".idx", ".ubyte")) or any(
         f"{s}idx{d}" in name for s in "-." for d in "1234"
@@ -102,7 +102,7 @@ def read_idx_images(path: Path) -> Raw:
     """Reads one idx file of images or vectors, and the labels file beside it where there is one."""
     x = read_idx(path)
     if x.ndim == 1:
-        raise DataError(f"{path} holds one number a row, as labels do; give the images file beside it.")
+        raise DataError(f"{path} holds one number per row, as labels do; give the images file beside it.")
     beside = find_labels(path)
     return interpret(x, None if beside is None else read_idx(beside), str(path))
 

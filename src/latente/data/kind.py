@@ -52,7 +52,7 @@ def kinds() -> Mapping[str, Kind]:
 
 @dataclass(frozen=True)
 class Source:
-    """Holds what is to be known of a data set with a name.
+    """Holds the description of a named data set.
 
     Arguments:
         line: What it is, in a line.
@@ -113,13 +113,13 @@ class Kind(ABC):
 
     @property
     def summary(self) -> str:
-        """Says in a line what it is."""
+        """Describes it in a line."""
         return (type(self).__doc__ or "").strip().partition("\n")[0]
 
     # ------------------------------------------------------------------------------------------- reading
 
     def recognise(self, path: Path) -> bool:
-        """Tells whether a file or folder is read by this kind; those that come later in the list are asked first."""
+        """Returns whether a file or folder is read by this kind; those that come later in the list are asked first."""
         name = path.name.lower()
         for packed in (".gz", ".xz"):
             name = name.removesuffix(packed)
@@ -161,7 +161,7 @@ class Kind(ABC):
         return DataError(f"{source} holds no {self.nouns}: leave {option} (--{option}) out.")
 
     def clean(self, raw: Raw, where: str, options: Any) -> Raw:
-        """Leaves out or mends what is no good, and says so in the note of the source.
+        """Leaves out or mends degenerate examples, and notes it in the source.
 
         Arguments:
             raw: The source.
@@ -173,7 +173,7 @@ class Kind(ABC):
     # ------------------------------------------------------------------------------------------ learning
 
     def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Any:
-        """Returns what examples are read by, from the training rows: words, a scale; None where there is nothing to learn."""
+        """Learns from the training rows how examples are read: words, a scale; None where there is nothing to learn."""
         return None
 
     def learn_alone(self, raw: Raw, where: str) -> Any:
@@ -258,7 +258,7 @@ class Kind(ABC):
         return data
 
     def is_read_alike(self, data: Data, about: Mapping[str, Any]) -> bool:
-        """Tells whether a number means in data what it meant in that of a run, which is other data."""
+        """Returns whether numbers mean the same in data as in that of a run, which is other data."""
         return True
 
     def read_columns(self, about: Mapping[str, Any]) -> Sequence[str]:
@@ -308,7 +308,7 @@ class Kind(ABC):
         return ""
 
     def remarks(self, data: Data) -> list[str]:
-        """Returns what is to be said of the data after training."""
+        """Returns remarks on the data after training."""
         return []
 
     def inverse(self, x: Tensor, learned: Any) -> Tensor:
@@ -448,7 +448,7 @@ def labels_like(raw: Raw, classes: Sequence[str], source: str) -> np.ndarray | N
     """Returns the labels of a source by the numbers that a run gave its classes.
 
     Raises:
-        DataError: If the run does not know one.
+        DataError: If one is none of the run's classes.
     """
     import numpy as np
 
@@ -457,8 +457,7 @@ def labels_like(raw: Raw, classes: Sequence[str], source: str) -> np.ndarray | N
     new = [name for name in raw.classes if name not in classes]
     if new:
         raise DataError(
-            f"{source} has the class {new[0]!r}, which the run does not know; "
-            f"its classes are {', '.join(classes)}."
+            f"{source} has the class {new[0]!r}, which is none of the run's classes: {', '.join(classes)}."
         )
     return np.array([classes.index(name) for name in raw.classes], dtype=np.int64)[raw.y]
 

@@ -1,4 +1,4 @@
-"""From a name or a path to `Data`: find the kind that reads it, split, learn from the training rows.
+"""From a name or a path to `Data`: find its kind, split, learn from the training rows.
 
 What is special about a kind of data is asked of the kind, see :mod:`latente.data.kind`. A source that fixes its own split keeps
 it. A run records the indices and the fingerprint of its data, and with them gets the same split again or an error that says that
@@ -223,12 +223,12 @@ def options_of(kind: Kind, options: Mapping[str, Any]) -> Any:
 def check_options(
     options: Mapping[str, Any], source: str, reader: Kind, kind: Kind, wanted: Kind | None
 ) -> None:
-    """Refuses options that say nothing about a source."""
+    """Refuses options that do not apply to a source."""
     readers = [reader, kind] if wanted is None else [reader, kind, wanted]
     for name, value in options.items():
         others = owners(name)
         if not others:
-            raise DataError(f"{name} is no option by which data is loaded.")
+            raise DataError(f"{name} is no option of loading data.")
         if not owners(name, readers) and value != default(others[0], name):
             raise reader.refusal(source, name, others[0])
 
@@ -236,11 +236,7 @@ def check_options(
 def unknown_source(source: str) -> DataError:
     names = sources()
     near = difflib.get_close_matches(source.lower(), names, n=1, cutoff=0.5)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else f"check the path; the sets with a name are {', '.join(names)}."
-    )
+    hint = f"did you mean {near[0]}?" if near else f"check the path; the named sets are {', '.join(names)}."
     return DataError(f"there is no file, folder or data set {source!r}: {hint}")
 
 

@@ -1,4 +1,4 @@
-"""How examples look to a model: what becomes of the rows of a batch, and what a batch is made of.
+"""How rows become the model's input, batch by batch.
 
 A kind of data gives its examples a look, so that those who hand them out ask neither a type nor a shape. A look takes bits from
 torch's global generator where it is random; made `fixed`, it is not.
@@ -60,7 +60,7 @@ class Pixels(Look):
     """Shows grey levels, kept as bytes or as numbers in [0, 1], or draws of them.
 
     Arguments:
-        binarise: `dynamic` draws x ~ Bernoulli(x) whenever rows are shown; `static` says that they are such draws already.
+        binarise: `dynamic` draws x ~ Bernoulli(x) whenever rows are shown; `static` marks them as such draws already.
     """
 
     binarise: Binarise = "none"

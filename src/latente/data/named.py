@@ -72,7 +72,7 @@ def frey() -> Raw:
 
 
 def cut_sheets(folder: Path, pattern: str, side: int) -> np.ndarray:
-    """Cuts sheets of 25 pictures a row into pictures."""
+    """Cuts sheets of 25 pictures per row into pictures."""
     from PIL import Image
 
     tiles = []
@@ -132,7 +132,7 @@ def utkface64(folder: Path | None = None) -> Raw:
 
 
 def sheets_of(folder: Path) -> Callable[[], Raw] | None:
-    """Tells how a folder of sheets is read that holds one of these sets; None where it holds no such thing."""
+    """Returns the reader of a folder of sheets that holds one of these sets; None where it holds no such thing."""
     if not (folder / "labels.npz").is_file():
         return None
     if (folder / "train_00.webp").is_file():

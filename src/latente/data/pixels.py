@@ -30,7 +30,7 @@ def pixel_examples(raw: Raw, rows: np.ndarray | slice) -> Examples:
 
 
 def how_binarised(examples: Examples) -> Binarise:
-    """Tells in which of the three ways images are read."""
+    """Returns in which of the three ways images are read."""
     look = examples.look.pixels if isinstance(examples.look, Captioned) else examples.look
     return look.binarise if isinstance(look, Pixels) else "none"
 

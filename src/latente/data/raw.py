@@ -101,7 +101,7 @@ def numbered_labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, .
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
-        raise DataError(f"{where}: the labels have shape {y.shape}; give one label a row, shape (N,).")
+        raise DataError(f"{where}: the labels have shape {y.shape}; give one label per row, shape (N,).")
     if y.dtype.kind == "f":
         whole = np.isfinite(y)
         whole[whole] = y[whole] == np.round(y[whole])

@@ -1,4 +1,4 @@
-"""Location and scale of the training rows: what features are standardised by, and given back in the user's units.
+"""Location and scale of the training rows, to standardise features and to return them in the user's units.
 
 Both are computed in float64 before anything becomes float32, so that a column of dates keeps its digits.
 """
@@ -84,7 +84,7 @@ def standardised(x: np.ndarray, location: np.ndarray, scale: np.ndarray) -> np.n
 
 
 def lies_in_unit(x: np.ndarray) -> bool:
-    """Tells whether all values lie in [0, 1]."""
+    """Returns whether all values lie in [0, 1]."""
     return bool(x.min() >= 0 and x.max() <= 1)
 
 

@@ -1,7 +1,7 @@
-"""Composed pictures, whose captions are known exactly: what a model of text to image can be scored on.
+"""Composed pictures with exact captions, to score models of text to image.
 
 A grammar has finitely many captions and a picture for each, drawn anew every time. Some combinations never occur in training:
-their captions are held out, and tell whether a model has learnt the words or the sentences.
+their captions are held out, to test whether a model has learnt the words or the sentences.
 
 * `captions-mnist-60`: one or two digits of MNIST on 60x60 pixels, "the digit seven is on the left of the digit three .", in eight
   forms. Place and form are those of the original, in which a digit that comes later overwrites the one before where they overlap.
@@ -91,7 +91,7 @@ class Scenes(ABC):
 
     @property
     def note(self) -> str:
-        """Says what is held out: for a run's record."""
+        """Describes the held-out captions: for a run's record."""
         return f"{len(self.language) - self.seen:,} of {len(self.language):,} captions are held out: {self.never}"
 
     @cached_property
@@ -216,14 +216,14 @@ def digit_language(shares: Sequence[float]) -> list[SceneCaption]:
 
 
 def digits_never() -> str:
-    """Says the table of held-out digits, form by form."""
+    """Words the table of held-out digits, form by form."""
     two = (f"{form} {a} or {b}" for form, a, b in zip(FORMS, BANNED[:8:2], BANNED[1:8:2], strict=True))
     one = (f"{place} {digit}" for place, digit in zip(LAYOUTS[2:], BANNED[8:], strict=True))
     return ", ".join([*two, *one])
 
 
 class DigitScenes(Scenes):
-    """Composes one or two digits, as the captions of alignDRAW tell.
+    """Composes one or two digits, with the captions of alignDRAW.
 
     The slots are the layout, the digit that is alone, on the left or at the top, and the one on the right or at the bottom, if
     any.

@@ -165,7 +165,7 @@ def padded(rows: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
     """Makes a source of drawings, each of rows (dx, dy, p).
 
-    A first row of no length whose pen stays down says nothing and is left out: the density of what is always 0 has no bound.
+    A first row of no length whose pen stays down is left out: the density of what is always 0 has no bound.
 
     Raises:
         DataError: If there are none, or their third column says anything but 0 and 1.
@@ -198,7 +198,7 @@ def raw_of(drawings: Sequence[np.ndarray], where: str, **about: Any) -> Raw:
 
 
 def faults(x: np.ndarray, longest: int, simplify: bool) -> dict[str, np.ndarray]:
-    """Returns what is wrong with drawings (N, L, 3), and the rows of which it is."""
+    """Returns the defects of drawings (N, L, 3), and the rows that have them."""
     lengths = (x[..., 2] < FINISHED).sum(1)
     return {
         "a number that is missing or not finite": ~np.isfinite(x).all((1, 2)),
@@ -273,7 +273,7 @@ def widened(raw: Raw, width: int) -> Raw:
 
 
 def is_strokes(path: Path) -> bool:
-    """Tells an .npz of drawings: with offsets, or with arrays of arrays."""
+    """Recognises an .npz of drawings: with offsets, or with arrays of arrays."""
     try:
         with zipfile.ZipFile(path) as z:
             names = {name.removesuffix(".npy") for name in z.namelist()}
@@ -342,7 +342,7 @@ def cut(rows: np.ndarray, offsets: np.ndarray, name: str) -> list[np.ndarray]:
 
 
 def read_one_array(z: dict[str, np.ndarray], where: str) -> Raw:
-    """Reads drawings that lie in one array, whose split and classes may be told by number."""
+    """Reads drawings that lie in one array, whose split and classes may be given by number."""
     drawings = cut(z["strokes"], z["offsets"], "strokes")
     for name in ("label", "split"):
         if name in z and z[name].shape != (len(drawings),):

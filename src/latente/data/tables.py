@@ -147,12 +147,12 @@ def parse_csv(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
             :2
         ]
     if not first:
-        raise DataError(f"{path} is empty: give a table with one row an example.")
+        raise DataError(f"{path} is empty: give a table with one row per example.")
     header = has_header(first, second)
     names = [cell.strip() or f"column {i}" for i, cell in enumerate(first, 1)] if header else []
     names = names or [f"column {i}" for i in range(1, len(first) + 1)]
     if header and not second:
-        raise DataError(f"{path} has a header but no rows: give a table with one row an example.")
+        raise DataError(f"{path} has a header but no rows: give a table with one row per example.")
     features, at = choose_columns(names, label, wanted, str(path))
     partial = bool(wanted) or len(features) < len(names)
     cells = label_cells(path, delimiter, header, names, at) if partial else None
@@ -226,7 +226,7 @@ def read_parquet(path: Path, label: str | None = None, wanted: Sequence[str] = (
     if words:
         raise not_numeric(words, str(path))
     if not table.num_rows:
-        raise DataError(f"{path} has no rows: give a table with one row an example.")
+        raise DataError(f"{path} has no rows: give a table with one row per example.")
     x = np.empty((table.num_rows, len(features)))
     for j, i in enumerate(features):
         x[:, j] = table.column(i).to_numpy()

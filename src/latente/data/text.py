@@ -258,7 +258,7 @@ def count_cut(data: Data) -> int:
 
 
 def census(data: Data) -> str:
-    """Says how many words of a text the vocabulary does not know, and how many sentences are cut."""
+    """Counts the words of a text that are out of vocabulary, and the sentences that are cut."""
     words = torch.cat([e.x[e.x > END] for e in (data.train, data.validation, data.test)])
     unknown = (words == UNKNOWN).double().mean().item()
     cut = count_cut(data)

@@ -1,5 +1,14 @@
 """Evaluation: bounds on the likelihood, figures of the codes, and what they mean."""
 
+from .alignment import (
+    CaptionAlignment,
+    Colours,
+    ReadingAccuracy,
+    Retrieval,
+    caption_alignment,
+    colour_flips,
+    retrieval,
+)
 from .bayes import classify_by_bayes, log_joint
 from .bounds import (
     Curve,
@@ -16,7 +25,6 @@ from .bounds import (
 )
 from .codecs import lossless_bits
 from .diagnosis import diagnose
-from .fidelity import Colours, Fidelity, ReadingAccuracy, Retrieval, colour_flips, fidelity, retrieval
 from .figures import FIGURES
 from .figures.labels import Classification, classify, log_probabilities
 from .finding import Absent, Figure, Finding
@@ -41,6 +49,7 @@ from .verdicts import findings, judged, verdict
 __all__ = [
     "FIGURES",
     "Absent",
+    "CaptionAlignment",
     "Classification",
     "Colours",
     "Curve",
@@ -48,7 +57,6 @@ __all__ = [
     "Draws",
     "Estimate",
     "Evaluation",
-    "Fidelity",
     "Figure",
     "Finding",
     "InformationBounds",
@@ -61,6 +69,7 @@ __all__ = [
     "Scores",
     "Subject",
     "alternatives",
+    "caption_alignment",
     "chooser",
     "chooser_of",
     "classify",
@@ -74,7 +83,6 @@ __all__ = [
     "evaluate",
     "evaluating",
     "evaluation_of",
-    "fidelity",
     "findings",
     "frechet_distance",
     "generate",

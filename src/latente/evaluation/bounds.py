@@ -65,7 +65,7 @@ class Estimate:
 
     @staticmethod
     def of(values: Tensor) -> Estimate:
-        """Averages one figure an example, with shape :math:`(N)`."""
+        """Averages one figure per example, with shape :math:`(N)`."""
         values = values.double()
         se = values.std().item() / math.sqrt(len(values)) if len(values) > 1 else math.inf
         return Estimate(values.mean().item(), se)
@@ -76,7 +76,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Draws:
-    r"""Holds what `k` draws of the posterior tell of each example, in nats and float64.
+    r"""Holds the bounds of each example from `k` draws of the posterior, in nats and float64.
 
     Arguments:
         weights: The log-weights, with shape :math:`(k, B)`; None for a point mass, which has no density, and for a diffusion,
@@ -127,7 +127,7 @@ class Scores:
 
 
 def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Tells where a model lives and in which dtype it computes."""
+    """Returns a model's device and dtype."""
     tensors = chain(model.parameters(), model.buffers())
     first = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
     return first.device, first.dtype
@@ -173,10 +173,10 @@ def chunk_size(model: Model, x: Tensor, y: Tensor | None) -> int:
 
 
 def default_draws(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:
-    """Returns how many draws an example a default evaluation takes.
+    """Returns the default number of draws per example.
 
     It is `most`, fewer where the networks are wide, and 10 where there are no weights, where the prior is scored by solving an
-    equation, or the posterior is exact: there all weights are equal, and one draw tells as much as a thousand.
+    equation, or the posterior is exact: there all weights are equal, and one draw is as good as a thousand.
     """
     with evaluating(model, 0):
         x, y = to_model(model, x, y)
@@ -189,7 +189,7 @@ def default_draws(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -
 
 
 def unweighed(trace: Trace) -> str:
-    """Says why a pass has no importance weights; nothing where it has."""
+    """Returns why a pass has no importance weights; nothing where it has."""
     for g in trace.latents.values():
         if g.q is not None and not has_density(g.q):
             return "the posterior is a point mass: it has no density, so it has no importance weights"
@@ -212,7 +212,7 @@ def pieces(whole: int, most: int) -> list[int]:
 
 
 def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iterator[tuple[Trace, Tensor]]:
-    r"""Yields traces of :math:`k` draws an example in all, each with the data it is to score.
+    r"""Yields traces of :math:`k` draws per example in all, each with the data it is to score.
 
     The posterior of a single group is computed once and handed to the decoder. Where a later group depends on
     an earlier one, the whole model walks on repeated data instead. Of points and certain codes, and of no group
@@ -232,7 +232,7 @@ def passes(model: Model, x: Tensor, y: Tensor | None, k: int, most: int) -> Iter
 
 
 def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None = None) -> Draws:
-    """Draws the posterior of each example `k` times and scores each draw; one draw tells all of a point mass.
+    """Draws the posterior of each example `k` times and scores each draw; one draw is enough for a point mass.
 
     It takes the generators and the mode of the model as they are: call it inside `evaluating`.
 
@@ -240,7 +240,7 @@ def draw(model: Model, x: Tensor, y: Tensor | None, k: int, *, chunk: int | None
         model: The model.
         x: The data, with shape :math:`(B, *)`.
         y: What the model is conditioned on, with shape :math:`(B, *)`, or None.
-        k: The draws an example.
+        k: The draws per example.
         chunk: The most decodes of one pass; measured from the model's widest activation by default.
     """
     x, y = to_model(model, x, y)
@@ -295,7 +295,7 @@ def log_weights(
         model: The model.
         x: The data, with shape :math:`(B, *)`.
         y: What the model is conditioned on, with shape :math:`(B, *)`, or None.
-        k: The draws an example.
+        k: The draws per example.
         chunk: The most decodes of one pass; measured from the model's widest activation by default.
         seed: The seed of the draws.
 
@@ -306,7 +306,7 @@ def log_weights(
         weights = draw(model, x, y, k, chunk=chunk).weights
     if weights is None:
         raise ValueError(
-            "a point mass has no density, and what denoising leads to no known one, so there are no importance weights: "
+            "a point mass has no density, and denoising leads to none in closed form, so there are no importance weights: "
             "use a posterior with a density, e.g. Diagonal"
         )
     return weights
@@ -322,7 +322,7 @@ def elbo_terms(
 
 
 def importance_weighted(weights: Tensor) -> Curve:
-    r"""Estimates :math:`\mathcal{L}_k` for :math:`k = 1, 10, 100, \dots, K` from :math:`K` log-weights an example.
+    r"""Estimates :math:`\mathcal{L}_k` for :math:`k = 1, 10, 100, \dots, K` from :math:`K` log-weights per example.
 
     For each :math:`k` the draws are split into :math:`K / k` groups whose bounds are averaged, so all of them
     serve every :math:`k`.

@@ -1,4 +1,4 @@
-r"""What general codecs need for the same images, in bits a dimension.
+r"""General codecs on the same images, in bits per dimension.
 
 A likelihood of discrete levels is the length of a lossless code. PNG filters rows and packs them, WebP in its lossless mode
 predicts pixels and codes them by Huffman; neither has seen the training data. A model that does not beat them has learnt little.
@@ -17,9 +17,9 @@ __all__ = ["lossless_bits"]
 
 
 def lossless_bits(images: Tensor) -> dict[str, float]:
-    """Returns the bits a dimension of the images as PNG and as lossless WebP files.
+    """Returns the bits per dimension of the images as PNG and as lossless WebP files.
 
-    Images of two values are written with one bit a pixel as PNG.
+    Images of two values are written with one bit per pixel as PNG.
 
     Arguments:
         images: Images in [0, 1] of 256 levels, with shape (n, C, H, W), one channel or three.

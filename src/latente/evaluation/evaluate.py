@@ -39,7 +39,7 @@ def evaluate_model(
         model: The model; its mode and the global random generators are left as they were.
         data: The data.
         split: The split to report.
-        k: The draws an example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
+        k: The draws per example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
         examples: The number of examples, a fixed subset of the split; by default 1,000, and all for a classifier.
         seed: The seed of the subset and of all draws.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.

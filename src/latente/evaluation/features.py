@@ -42,8 +42,8 @@ __all__ = ["FeatureNet", "Task", "feature_net", "task_of", "train_features"]
 
 STEPS, BATCH, WIDTHS, FEATURES = 1200, 64, (16, 32, 32, 32), 64
 HELD = 2000  # images that tell the accuracy
-SMALLEST = 7  # pixels a side from which on nothing is pooled
-LARGE = 48  # pixels a side from which on the first convolution takes strides of 2
+SMALLEST = 7  # pixels per side from which on nothing is pooled
+LARGE = 48  # pixels per side from which on the first convolution takes strides of 2
 
 
 class FeatureNet(nn.Module):
@@ -51,7 +51,7 @@ class FeatureNet(nn.Module):
 
     Arguments:
         shape: The shape of an image, (C, H, W).
-        classes: The number of classes it is trained to tell.
+        classes: The number of classes.
 
     Example:
         >>> FeatureNet((1, 28, 28), 10)(torch.rand(5, 1, 28, 28)).shape
@@ -94,7 +94,7 @@ class FeatureNet(nn.Module):
 
 @dataclass(frozen=True)
 class Task:
-    """Names what a network learns to tell, in how many classes."""
+    """Names the classification task of a network, and the number of classes."""
 
     network: str
     classes: int
@@ -117,7 +117,7 @@ def task_of(data: Data) -> Task:
 
 
 def questions(task: Task, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Returns images and what is to be told of them; rows turn in a fixed order, so a shuffled batch has all answers."""
+    """Returns images and their classes; rows turn in a fixed order, so a shuffled batch has all answers."""
     if task.network == "lenet":
         assert y is not None
         return x, y
@@ -134,7 +134,7 @@ def train_features(data: Data, task: Task, *, steps: int = STEPS, seed: int = 0)
 
     Arguments:
         data: Images; those that are binarised anew at every look are so here.
-        task: What it learns to tell.
+        task: The classification task.
         steps: The number of steps.
         seed: The seed of weights, order and draws.
     """
@@ -170,13 +170,13 @@ def train_features(data: Data, task: Task, *, steps: int = STEPS, seed: int = 0)
 def feature_net(
     data: Data, *, steps: int = STEPS, seed: int = 0, say: Callable[[str], object] = str
 ) -> tuple[FeatureNet, Task, str]:
-    """Returns the network of a data set, from the cache or trained now, what it tells, and the name of figures by it.
+    """Returns the network of a data set, from the cache or trained now, its task, and the name of figures by it.
 
     Arguments:
         data: Images, binarised as the model's are.
         steps: The steps of training.
         seed: The seed of training.
-        say: Is told when a network has to be trained, which takes half a minute.
+        say: Is called with a message when a network has to be trained, which takes half a minute.
 
     Raises:
         LatenteError: If the data is not images.

@@ -1,4 +1,4 @@
-"""What evaluations say: figures as rows and tables, findings, and why a figure is absent."""
+"""The results of evaluations: figures as rows and tables, findings, and why a figure is absent."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class FigureTable(NamedTuple):
 
 
 class Absent(Exception):
-    """Says why a figure cannot be had.
+    """Gives the reason why a figure cannot be had.
 
     Arguments:
         why: The reason, a sentence without a full stop.
-        expected: Whether a reader would look for it; else nobody is told but who asks.
+        expected: Whether a reader would look for it; else it is not listed.
     """
 
     def __init__(self, why: str, expected: bool = True) -> None:

@@ -250,7 +250,7 @@ class SampleQuality:
 def images_of(likelihood: Distribution, binary: bool) -> tuple[Tensor, bool]:
     """Returns images in [0, 1] of a likelihood, and whether they are draws: of binary data, and where it has no mean.
 
-    Where a likelihood of binary data knows grey levels too, a pixel is drawn with its mean as the probability of white.
+    Where a likelihood of binary data has grey levels too, a pixel is drawn with its mean as the probability of white.
     """
     if binary and is_real(likelihood) and has_mean(likelihood):
         return likelihood.mean.float().clamp(0, 1).bernoulli().cpu(), True
@@ -345,7 +345,7 @@ def sample_quality(
         n: The images of each set: 2,000 by default, or as many as the test split has.
         seed: The seed of all draws and subsets.
         fid: Whether FID and KID by Inception are computed too.
-        say: Is told when the network of the data is not in the cache, and has to be trained.
+        say: Is called with a message when the network of the data is not in the cache, and has to be trained.
 
     Raises:
         LatenteError: If the data is not images, Inception's weights are missing where they are asked for, or n is more than
@@ -384,7 +384,7 @@ def sample_quality(
     return SampleQuality(
         name=f"FD-{name}",
         benchmark=data.benchmark,
-        network=f"{task.network}, which tells {task.what}",
+        network=f"{task.network}, which classifies {task.what}",
         accuracy=own.accuracy.item(),
         n=n,
         dimension=FEATURES,
@@ -400,7 +400,7 @@ def sample_quality(
 
 
 def notes_on(n: int, blind: bool) -> tuple[str, ...]:
-    """Says what makes figures of so many images hard to read."""
+    """Returns caveats on figures of so many images."""
     found = []
     if n <= FEATURES:
         found.append(
@@ -411,5 +411,5 @@ def notes_on(n: int, blind: bool) -> tuple[str, ...]:
             f"{n} images are few for {FEATURES} features: distances are too large, by about the floor's own"
         )
     if blind:
-        found.append("the network hardly tells what it was trained to: distances by it say little")
+        found.append("the network hardly classifies: distances by it mean little")
     return tuple(found)

@@ -56,13 +56,13 @@ def alternatives(caption: str) -> list[str]:
 def chooser(
     guidance: float = 1.0, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> Callable[[Distribution], Tensor]:
-    """Says how latents are drawn from the prior.
+    """Returns how latents are drawn from the prior.
 
     Arguments:
-        guidance: How far written codes are pushed towards the caption; 1 is the model's own distribution.
+        guidance: The scale of classifier-free guidance; 1 is the model's own distribution.
         temperature: Of codes, what log-odds are divided by; of latents, what deviations from the mean are multiplied by.
-        top_k: How many of the likeliest codes are left in; 0 for all.
-        top_p: The mass of the likeliest codes that are left in.
+        top_k: The number of likeliest codes to sample from; 0 for all.
+        top_p: The probability mass of the likeliest codes to sample from.
 
     Raises:
         LatenteError: If a number makes no sense; on a draw, if the prior is none that it could mean something for.
@@ -79,7 +79,7 @@ def chooser(
             return chosen.sample()
         if guidance != 1 or top_k or top_p != 1:
             raise LatenteError(
-                "guidance, top_k and top_p are of codes that are written one by one, as by latente train text-to-image"
+                "guidance, top_k and top_p are for an autoregressive prior over codes, as in latente train text-to-image"
             )
         if temperature == 1:
             return rsample(d)
@@ -146,14 +146,14 @@ def generated(
 def chooser_of(
     run: Run, guidance: float | None = None, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
 ) -> Callable[[Distribution], Tensor]:
-    """Says how a run's images are drawn.
+    """Returns how a run's images are drawn.
 
     Arguments:
         run: The run.
         guidance: The scale of classifier-free guidance; by default 2 where the model can be guided.
-        temperature: The spread of what is drawn; 1 is the model's own.
-        top_k: How many of the likeliest codes are left in; 0 for all.
-        top_p: The mass of the likeliest codes that are left in.
+        temperature: The sampling temperature; 1 is the model's own.
+        top_k: The number of likeliest codes to sample from; 0 for all.
+        top_p: The probability mass of the likeliest codes to sample from.
 
     Raises:
         RunError: If the model cannot be guided and should be.
@@ -162,14 +162,14 @@ def chooser_of(
     own = usual_guidance(run.model)
     if own == 1 and guidance not in (None, 1):
         raise RunError(
-            f"guidance is {guidance:g}, and {run.path} knows no images without captions to be guided away from: it takes "
+            f"guidance is {guidance:g}, and {run.path} was trained without caption dropout, so it cannot be guided: it takes "
             "text-to-image with a --caption-dropout above 0"
         )
     return chooser(own if guidance is None else guidance, temperature, top_k, top_p)
 
 
 def in_words(run: Run, **how: float) -> list[str]:
-    """Says how a run's images are drawn, of the arguments of `chooser_of`, where that is not the model's own way."""
+    """Words how a run's images are drawn, of the arguments of `chooser_of`, where that is not the model's own way."""
     given = {"guidance": usual_guidance(run.model), **{n: v for n, v in how.items() if v is not None}}
     return [f"{n.replace('_', ' ')} {v:g}" for n, v in given.items() if v != STEERING[n]]
 
@@ -195,7 +195,7 @@ def generate_images(
         guidance: As for `chooser_of`, like what follows.
         temperature: The spread of what is drawn.
         top_k: How many of the likeliest codes are left in.
-        top_p: The mass of the likeliest codes that are left in.
+        top_p: The probability mass of the likeliest codes to sample from.
 
     Returns:
         Images in [0, 1], with shape (captions times n, C, H, W), those of a caption one after the other.

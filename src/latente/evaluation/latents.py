@@ -1,11 +1,11 @@
-r"""What a model does with its latent variables.
+r"""The use that a model makes of its latent variables.
 
 Averaged over the data, a posterior gives the *aggregate* posterior :math:`q(z) = \frac{1}{N} \sum_n q(z |
 x_n)`, and the rate splits in two:
 
 .. math:: R = \mathbb{E}_x \, \mathrm{KL}(q(z | x) \,\|\, p(z)) = I_q(x; z) + \mathrm{KL}(q(z) \,\|\, p(z)) .
 
-The first part is what a code says about its example. The second is a mismatch, and pays for nothing: where it
+The first part is the information of a code about its example. The second is a mismatch, and pays for nothing: where it
 is large, the prior puts mass where no code lies, and the decoder is asked there for what it never learnt.
 These are the holes in the prior that make samples worse than reconstructions.
 
@@ -75,7 +75,7 @@ class InformationBounds:
         lower: The bound with each example among the others.
         upper: The bound with each example left out.
         ceiling: :math:`\log N`, which `lower` cannot pass.
-        saturated: Whether `lower` is so near the ceiling that it only says "at least".
+        saturated: Whether `lower` is so near the ceiling that it is a lower bound alone.
     """
 
     lower: Estimate
@@ -227,12 +227,12 @@ def auc(positive: Tensor, negative: Tensor) -> Estimate:
 
 
 def two_sample(codes: Tensor, samples: Tensor, *, epochs: int = 40) -> Estimate:
-    """Learns to tell codes from prior samples on every other row, and returns the AUC on the rest.
+    """Trains a classifier of codes against prior samples on every other row, and returns the AUC on the rest.
 
     It draws from the global generator: seed it, or call it inside `evaluating`.
 
     Arguments:
-        codes: Draws of :math:`q(z)`, one an example, with shape :math:`(N, d)`.
+        codes: Draws of :math:`q(z)`, one per example, with shape :math:`(N, d)`.
         samples: Draws of :math:`p(z)`, with shape :math:`(N, d)`.
         epochs: The passes over the rows to learn from.
     """

@@ -1,4 +1,4 @@
-"""What a figure is to those who list figures: how it is measured, what it means, and what it shows to be wrong.
+"""The interface of a figure: its measurement, its meaning, and its findings.
 
 A measurement is one file of :mod:`latente.evaluation.figures`. Who evaluates, prints or reports walks over their list and knows
 none by name.
@@ -66,7 +66,7 @@ class Measurement(ABC):
         return ()
 
     def praise(self, value: Any, e: Evaluation) -> str:
-        """Says by which figures nothing is wrong; nothing where others say so."""
+        """Words the figures by which nothing is wrong; None where others do."""
         return ""
 
     def table(self, value: Any) -> FigureTable | None:

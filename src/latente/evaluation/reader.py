@@ -1,4 +1,4 @@
-r"""A network that reads off an image what its caption must have said.
+r"""A classifier of images that infers the slots of their captions.
 
 Whether a picture shows its caption can be asked of a network that was trained on real pictures alone, to answer a few questions
 (*slots*): which digit is on the left, which layout. It reads held-out real pictures first: what it gets right there is the
@@ -101,7 +101,7 @@ def reader_of(
     Arguments:
         scenes: The grammar, with the pictures of the training split.
         steps: The steps of training.
-        say: Is told when a network has to be trained, which takes minutes.
+        say: Is called with a message when a network has to be trained, which takes minutes.
     """
     if isinstance(scenes, ShapeScenes):
         return lambda x: oracle((x.clamp(0, 1) * 255).round().to(torch.uint8))
@@ -123,7 +123,7 @@ def reader_of(
 
 
 def drawn_scenes(scenes: Scenes, n: int) -> tuple[Tensor, Tensor]:
-    """Draws pictures in [0, 1] with their answers, held-out captions among them: a reader must know what it may meet."""
+    """Draws pictures in [0, 1] with their answers, held-out captions among them: a reader must have learnt what it may meet."""
     some = n // 4
     parts = [scenes.draw(n - some), scenes.draw(some, held_out=True)]
     x, index = (torch.cat(both) for both in zip(*parts))

@@ -56,7 +56,7 @@ def evaluate(
         of: The model, or the run, in whose folder the figures are stored.
         data: The data of a model; a run has its own.
         split: The split to report.
-        k: The draws an example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
+        k: The draws per example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
         examples: The number of examples, a fixed subset of the split; by default 1,000, and all for a classifier.
         seed: The seed of the subset and of all draws; by default 0, and that of training for a run.
         training: Of a model, how it was trained: `beta`, the weights of the rate at the last step and at the end of its
@@ -78,7 +78,7 @@ def evaluate(
         if of.abilities.scores or of.abilities.infers_labels:
             raise
         raise RunError(
-            f"{of.path}: {error}. See latente sample, and latente fidelity for how far samples are from data"
+            f"{of.path}: {error}. See latente sample, and latente quality for the distance of samples to data"
         ) from None
     keep(of.path, EVALUATION, how, found.to_json())
     return found
@@ -100,7 +100,7 @@ def asked_of(e: Evaluation) -> tuple[str, int, int | None]:
 
 
 def diagnose_run(run: Run, *, examples: int = 200, steps: int = 100, baseline_steps: int = 300) -> Evaluation:
-    """Evaluates a run, if that was not done, and measures why its code is as it is; the figures are stored in the run.
+    """Evaluates a run, if that was not done, and diagnoses its code; the figures are stored in the run.
 
     Raises:
         RunError: If the run has no code, or no weights.
@@ -131,44 +131,52 @@ def stored_diagnosis(run: Run) -> Evaluation | None:
 def measure_samples(
     run: Run,
     *,
+    figure: str | None = None,
     n: int | None = None,
     seed: int = 0,
     say: Callable[[str], object] = str,
     **options: Any,
 ) -> Evaluation:
-    """Measures how good a run's images are, and how they follow captions if it reads any; stores the figures in the run.
+    """Measures the quality of a run's images, or how they match their captions; stores the figure in the run, beside others.
 
     Arguments:
         run: The run.
+        figure: `quality` or `alignment`, or another figure of samples; by default the first that applies, which for captions
+            is `alignment`.
         n: The images of each set; by default 1,000 of captions, else 2,000, or as many as the test split has.
         seed: The seed of all draws.
-        say: Is told when a network has to be trained, which takes up to some minutes.
-        options: Of captions, `candidates`, the images among which each caption is to find its own, and the arguments of
-            `chooser_of`; of others, `fid`, whether FID and KID by Inception are computed too.
+        say: Is called with a message when a network has to be trained, which takes up to some minutes.
+        options: For `alignment`, `candidates`, the number of images to retrieve from, and the arguments of `chooser_of`; for
+            `quality`, `fid`, whether FID and KID by Inception are computed too.
 
     Raises:
-        LatenteError: If the run has no images, an option is not one of its figures, or n is out of range.
+        LatenteError: If the run has no such images, an option is not one of its figures, or n is out of range.
     """
     run.needs_examples()
     whole = run.whole_data()  # with all labels, so that runs compare
     subject = Subject(run.model, whole, seed=seed)
-    entry = applicable(run, subject)
+    entry = applicable(run, subject, figure)
     if foreign := options.keys() - set(entry.options):
         raise RunError(
-            f"{sorted(foreign)[0]} is no option of {run.path}, of whose images {entry.name} is measured: leave it out"
+            f"{sorted(foreign)[0]} is no option of {entry.name}, which is measured of {run.path}: leave it out"
         )
     asked = {"n": n, "say": say, **with_chooser(run, entry, options)}
     subject = Subject(run.model, whole, seed=seed, asked=asked)
     e = Evaluation(whole.benchmark, "test", len(whole.test), {})
     e = e.having(**{entry.name: entry.compute(subject, e)})
-    keep(run.path, SAMPLES, {"n": n, "seed": seed, **options}, e.to_json())
+    before, stored = stored_samples(run), kept(run.path, SAMPLES)
+    earlier = {} if before is None or stored is None else stored.asked
+    together = e if before is None else before.having(**{entry.name: e[entry.name]})
+    keep(run.path, SAMPLES, {**earlier, entry.name: {"n": n, "seed": seed, **options}}, together.to_json())
     return e
 
 
-def applicable(run: Run, subject: Subject) -> Measurement:
-    """Returns the first measurement of samples that the model and its data have what it needs for."""
-    refused = ""
+def applicable(run: Run, subject: Subject, figure: str | None) -> Measurement:
+    """Returns the measurement of samples of a name, or the first whose needs the model and its data meet."""
+    refused = f"there is no figure {figure!r}"
     for entry in listed("samples"):
+        if figure not in (None, entry.name):
+            continue
         unmet = next(filter(None, map(subject.unmet, entry.needs)), "")
         if not unmet:
             return entry
@@ -191,7 +199,7 @@ def stored_samples(run: Run) -> Evaluation | None:
 
 
 def read_figures(run: Run, name: str) -> Evaluation | None:
-    """Reads figures of a run; what cannot be read is said, and is as if it were not there."""
+    """Reads figures of a run; a file that cannot be read is as if it were not there, with a warning."""
     stored = kept(run.path, name)
     if stored is None:
         return None

@@ -1,4 +1,4 @@
-"""What is evaluated: a model and its data, with the passes that several figures read, each made once and only if it is asked for.
+"""The subject of an evaluation: a model, its data, and the passes that several figures share, each made once, on demand.
 
 All draws come from seeded forks of the generators, so the same subject gives the same figures, in whichever order they are asked.
 """
@@ -62,7 +62,7 @@ class Subject:
         model: The model; its mode and the global random generators are left as they were.
         data: The data.
         split: The split to report.
-        k: The draws an example of the importance-weighted bound; by default 1,000, fewer where decoding is expensive.
+        k: The draws per example of the importance-weighted bound; by default 1,000, fewer where decoding is expensive.
         examples: The number of examples, a fixed subset of the split; 1,000 by default, all of a model without likelihood.
         seed: The seed of the subset and of all draws.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.
@@ -94,7 +94,7 @@ class Subject:
             return abilities_of(self.model, x, y)
 
     def unmet(self, need: str) -> str:
-        """Says why a need is not met; nothing where it is."""
+        """Returns why a need is not met; nothing where it is."""
         if need in ("generates", "decodes", "encodes", "scores", "infers_labels"):
             return self.abilities.no.get(need, "")
         if need == "reads_captions":
@@ -132,7 +132,7 @@ class Subject:
 
     @cached_property
     def terms(self) -> Draws:
-        """What draws of the posterior tell of the examples."""
+        """The bounds of the examples, from draws of the posterior."""
         with evaluating(self.model, self.seed):
             found = draw(self.model, *self.batch, self.draws)
         check(found, self.split)
@@ -228,7 +228,7 @@ def decode_examples(
 
 
 def errors(likelihood: Distribution, x: Tensor) -> Tensor | None:
-    """Returns the mean squared error of each example, where the likelihood knows its mean."""
+    """Returns the mean squared error of each example, where the likelihood has a mean."""
     if not has_mean(likelihood):
         return None
     return (x - likelihood.mean).double().square().flatten(1).mean(1)

@@ -77,7 +77,7 @@ def wanted(
 
 
 def defaults(recipe: str) -> dict[str, Any]:
-    """Returns what a recipe and its trainer do where nothing is said, as JSON holds it."""
+    """Returns the defaults of a recipe and its trainer, as JSON holds them."""
     own = {n: p.default for n, p in recipes.parameters(recipe).items()}
     return own | {f.name: f.default for f in fields(Settings)} | dict(recipes.find(recipe).settings)
 

@@ -1,4 +1,4 @@
-"""Gathers what a report says, and writes the page."""
+"""Gathers the content of a report, and writes the page."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def grade(problems: list[Finding]) -> str:
 
 
 def headline(problems: list[Finding]) -> str:
-    """Says in a few words what was found."""
+    """Words the headline of what was found."""
     if not problems:
         return "Nothing is wrong"
     if len(problems) > 1:
@@ -157,7 +157,7 @@ def wanted(case: Case) -> Iterator[tuple[Entry[...], Mapping[str, Any]]]:
 
 
 def drawn_sections(case: Case) -> tuple[list[Section], list[str]]:
-    """Draws the pictures that are asked of a case, and says why there are no others."""
+    """Draws the pictures that are asked of a case, and the reasons where there are none."""
     shown, omitted = [], []
     for i, (picture, options) in enumerate(wanted(case)):
         try:
@@ -173,7 +173,7 @@ def drawn_sections(case: Case) -> tuple[list[Section], list[str]]:
 
 
 def facts(run: Run) -> Iterator[tuple[str, str]]:
-    """Lists what is needed to make a run again, and to know that it is the same."""
+    """Lists what is needed to reproduce a run and to check it."""
     data, versions = run.record["data"], run.record["versions"]
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
     yield "data", f"{data['source']}, SHA-256 {data['fingerprint']}"

@@ -25,7 +25,7 @@ def kind_of(recipe: Recipe[...]) -> Kind | None:
 
 
 def is_read(kind: Kind, recipe: Recipe[...]) -> bool:
-    """Tells whether a recipe reads a kind of data: its own, or any that is general, or is also one of those."""
+    """Returns whether a recipe reads a kind of data: its own, or any that is general, or is also one of those."""
     wanted = kind_of(recipe)
     if wanted is not None:
         return kind is wanted

@@ -34,7 +34,7 @@ RECORD, SPLIT = "run.json", "split.npz"
 
 @dataclass(frozen=True)
 class Asked:
-    """Holds how a run was asked for, beside its recipe and its settings: with these, `train` makes it again.
+    """Holds a run's data and options, beside its recipe and its settings: with these, `train` reproduces it.
 
     Arguments:
         source: The name or path of its data; None where its weights were imported.
@@ -161,7 +161,7 @@ class Run:
             path, weights = (self.record["of"][name] for name in ("path", "weights"))
         except (KeyError, TypeError):
             raise RunError(
-                f"{self.path / RECORD} is damaged: it does not say which run it builds on"
+                f"{self.path / RECORD} is damaged: it does not name the run that it builds on"
             ) from None
         remedy = f"{self.path} builds on it and has no checkpoint yet: put it back, or start a new run"
         try:

@@ -63,7 +63,7 @@ def kept(folder: Path, name: str) -> Stored | None:
 
 
 def damaged(file: Path, error: Exception) -> None:
-    """Says that a file of figures cannot be read."""
+    """Warns that a file of figures cannot be read."""
     warnings.warn(f"{file} is damaged, or of another version ({error}): it is not used", stacklevel=3)
 
 

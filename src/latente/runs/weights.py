@@ -1,4 +1,4 @@
-"""Saves and loads a model's weights: a file says which recipe made it, and is read only where it fits the model."""
+"""Saves and loads a model's weights: a file names the recipe that made it, and is read only where it fits the model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def load(path: Path | str, into: Model | None = None) -> Model:
     if into is None:
         if "recipe" not in made_by:
             raise RunError(
-                f"{file} does not say which recipe made it: give the model, load(path, into=model)"
+                f"{file} does not name the recipe that made it: give the model, load(path, into=model)"
             )
         try:
             with torch.device("meta"):

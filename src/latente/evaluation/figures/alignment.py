@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...trace import rsample
-from ..fidelity import Fidelity, ReadingAccuracy, fidelity
+from ..alignment import CaptionAlignment, ReadingAccuracy, caption_alignment
 from ..finding import Figure, FigureTable
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -20,16 +20,16 @@ N = 1000
 class MeasureAlignment(Measurement):
     """Measures caption alignment: how images follow captions."""
 
-    name, holds, occasion = "alignment", Fidelity, "samples"
+    name, holds, occasion = "alignment", CaptionAlignment, "samples"
     needs = ("pixels", "decodes", "reads_captions")
     options = ("candidates", "guidance", "temperature", "top_k", "top_p")
 
-    def compute(self, subject: Subject, found: Mapping[str, Any]) -> Fidelity:
+    def compute(self, subject: Subject, found: Mapping[str, Any]) -> CaptionAlignment:
         asked = {"n": N, "choose": rsample, **subject.asked}
         asked["n"] = asked["n"] or N
-        return fidelity(subject.model, subject.data, seed=subject.seed, **asked)
+        return caption_alignment(subject.model, subject.data, seed=subject.seed, **asked)
 
-    def rows(self, value: Fidelity, e: Evaluation) -> Iterator[Figure]:
+    def rows(self, value: CaptionAlignment, e: Evaluation) -> Iterator[Figure]:
         found = readings_of(value)
         if found:
             shown = ", ".join(f"{per_cent(reading.all)} {name}" for name, reading in found.items())
@@ -58,7 +58,7 @@ class MeasureAlignment(Measurement):
                 "For comparison with the literature: it hardly separates models.",
             )
 
-    def table(self, value: Fidelity) -> FigureTable:
+    def table(self, value: CaptionAlignment) -> FigureTable:
         found = readings_of(value)
         slots = list(value.seen.slots) if value.seen else []
         rows = [[slot, *(per_cent(r.slots[slot]) for r in found.values())] for slot in slots]
@@ -67,7 +67,7 @@ class MeasureAlignment(Measurement):
         return FigureTable(["slot", *found], rows, lines_of(value))
 
 
-def readings_of(f: Fidelity) -> dict[str, ReadingAccuracy]:
+def readings_of(f: CaptionAlignment) -> dict[str, ReadingAccuracy]:
     """Names the readings there are."""
     named = {
         "real (ceiling)": f.ceiling,
@@ -80,7 +80,7 @@ def readings_of(f: Fidelity) -> dict[str, ReadingAccuracy]:
     return {name: reading for name, reading in named.items() if reading is not None}
 
 
-def lines_of(f: Fidelity) -> list[str]:
+def lines_of(f: CaptionAlignment) -> list[str]:
     """Returns the notes on how the figures are read, and further figures."""
     lines = []
     if f.seen:

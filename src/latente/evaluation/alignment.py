@@ -1,4 +1,4 @@
-r"""Whether pictures show what their captions say.
+r"""Caption alignment: whether pictures match their captions.
 
 *Reading.* A reader that knows real pictures (:mod:`latente.evaluation.reader`) answers a few questions about generated ones. Its
 score is worth something only beside four others: the reader's own on real pictures, which is the ceiling; that of captions dealt
@@ -41,7 +41,15 @@ from .generation import generate
 from .reader import read_scenes, reader_of
 from .similarity import ssim
 
-__all__ = ["Colours", "Fidelity", "ReadingAccuracy", "Retrieval", "colour_flips", "fidelity", "retrieval"]
+__all__ = [
+    "CaptionAlignment",
+    "Colours",
+    "ReadingAccuracy",
+    "Retrieval",
+    "caption_alignment",
+    "colour_flips",
+    "retrieval",
+]
 
 COLOURS = {
     "red": (1.0, 0.0, 0.0),
@@ -61,7 +69,7 @@ ROUNDING = 1e-3  # nats by which scores of one thing may differ
 
 @dataclass(frozen=True)
 class ReadingAccuracy:
-    """Holds the share of pictures that are read as their captions say.
+    """Holds the share of pictures that are read as their captions.
 
     Arguments:
         slots: The share by slot.
@@ -101,13 +109,13 @@ class Retrieval:
 
 @dataclass(frozen=True)
 class Colours:
-    """Holds how often another colour in a caption moves the mean hue towards it.
+    """Holds how often another colour in a caption shifts the mean hue towards it.
 
     Arguments:
         right: The share of pairs of captions.
         se: Its standard error.
         pairs: The number of pairs.
-        by: The share by the colour that is said.
+        by: The share by the new colour.
     """
 
     right: float
@@ -117,8 +125,8 @@ class Colours:
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """Holds all figures of how pictures follow captions; None where the data cannot tell.
+class CaptionAlignment:
+    """Holds all figures of caption alignment; None where the data has no answer.
 
     Arguments:
         benchmark: The data.
@@ -151,7 +159,7 @@ class Fidelity:
     colours: Colours | None
 
 
-def fidelity(
+def caption_alignment(
     model: Model,
     data: Data,
     *,
@@ -162,8 +170,8 @@ def fidelity(
     seed: int = 0,
     reader: Callable[[Tensor], Tensor] | None = None,
     say: Callable[[str], object] = str,
-) -> Fidelity:
-    """Measures how pictures follow captions; the same call gives the same figures.
+) -> CaptionAlignment:
+    """Measures caption alignment; the same call gives the same figures.
 
     Arguments:
         model: A model that reads captions.
@@ -174,13 +182,13 @@ def fidelity(
         how: The same in words.
         seed: The seed of all draws.
         reader: Reads answers off pictures; by default a rule or a network of the grammar, trained where it is not in the cache.
-        say: Is told when that network has to be trained, which takes minutes.
+        say: Is called with a message when that network has to be trained, which takes minutes.
 
     Raises:
         LatenteError: If the data has no captions.
     """
     if "captions" not in data.kind.has:
-        raise LatenteError(f"{data.name} has no captions, so there is nothing for pictures to follow")
+        raise LatenteError(f"{data.name} has no captions to compare images with")
     x, y = to_model(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None
     readings: dict[str, Any] = dict.fromkeys(READINGS)
@@ -193,7 +201,7 @@ def fidelity(
     if min(data.shape[1:]) > 10:
         with_noise = [generate(model, y, seed=seed + i, choose=choose).cpu() for i in range(VARIANTS)]
         similar = Estimate.of(torch.stack([ssim(x.cpu().float(), drawn) for drawn in with_noise]).mean(0))
-    return Fidelity(
+    return CaptionAlignment(
         data.benchmark,
         how,
         **readings,
@@ -330,7 +338,7 @@ def hue(images: Tensor) -> Tensor:
 def colour_flips(
     model: Model, data: Data, *, n: int = 200, noises: int = 4, choose: Choose = rsample, seed: int = 0
 ) -> Colours | None:
-    """Says another colour in test captions, with the same noise, and asks whether the mean hue moves towards it.
+    """Replaces the colour in test captions, with the same noise, and tests whether the mean hue shifts towards it.
 
     Arguments:
         model: A model that reads captions.
