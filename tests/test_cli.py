@@ -1,17 +1,25 @@
 """The command line as a user meets it: each command on a real run, and each mistake answered in a sentence."""
 
+import inspect
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
+from pydantic import Field
+from typer.testing import CliRunner
 
 from latente import cli
+from latente.cli.options import option
 from latente.cli.train import free_folder
 from latente.data.table_files import read_table
+from latente.report.commands import option as as_words
 from latente.runs import Run
 
 SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]
@@ -64,6 +72,36 @@ def new_digits(tmp_path_factory):
         file.with_name("binary.npz"), x=255 * (digits.x.numpy() > 127).astype(np.uint8), y=digits.y.numpy()
     )
     return file
+
+
+@pytest.mark.parametrize(
+    ("default", "typed", "taken"), [(True, "--no-deep-net", False), (False, "--deep-net", True)]
+)
+def test_a_flag_can_be_switched_against_its_default(default, typed, taken):
+    seen = []
+    parameter = option("deep_net", Annotated[bool, Field(description="deep")], default)
+
+    def command(**given):
+        seen.append(given["deep_net"])
+
+    command.__signature__ = inspect.Signature([parameter])
+    app = typer.Typer()
+    app.command()(command)
+    assert CliRunner().invoke(app, [typed]).exit_code == 0 and seen == [taken]
+    assert as_words("deep_net", taken) == [typed]
+
+
+def test_a_run_with_a_validation_that_is_not_finite_ends_in_a_sentence(latente, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    first = next(line for line in lines if line["split"] == "validation")
+    first["loss"] = first["distortion"] = None
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    status, out, _ = latente("resume", copy)
+    assert status == 0 and "best validation loss" in out
+    status, out, err = latente("report", copy)
+    assert status == 0, err
 
 
 def test_help_and_mistakes_do_not_import_torch():

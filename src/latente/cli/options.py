@@ -43,7 +43,8 @@ def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     about = next(note for note in typing.get_args(annotation) if isinstance(note, FieldInfo))
     shown = as_typed(default)
     help_text = f"{about.description}" + (f" [default: {shown}]" if shown else "")
-    flag = f"--{name.replace('_', '-')}"
+    dashed = name.replace("_", "-")
+    flag = f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}"
     return keyword(
         name, typed_as(annotation) | None, typer.Option(flag, help=help_text, show_default=False), None
     )

@@ -209,7 +209,4 @@ class Captions(Kind):
     def preview(self, data: Data) -> Callable[[Path], Path] | None:
         from ..pictures.drawing import views
 
-        if data.shape[0] not in (1, 3):
-            return None
-        shown = data.train.fixed().subset(32).batch(slice(None))[0]
-        return lambda picture: views.grid(shown, f"Images of {data.name}", data.benchmark).save(picture)
+        return None if data.shape[0] not in (1, 3) else lambda picture: views.some(data).save(picture)

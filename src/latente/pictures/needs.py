@@ -61,7 +61,9 @@ def lacking(need: str, case: Case, what: str) -> str:
     """Asks for what examples have: words, strokes, or whatever else some kind of data has."""
     data = case.data
     return (
-        "" if need in data.kind.has else f"{what} take {need}, and {data.name} is a set of {data.kind.nouns}"
+        ""
+        if need in data.kind.has
+        else f"{what}: this needs data with {need}, and {data.name} is a set of {data.kind.nouns}"
     )
 
 

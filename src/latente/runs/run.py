@@ -6,7 +6,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,12 @@ class Run:
     Arguments:
         path: The folder.
         record: What `run.json` holds.
+        loaded: Its data, where it is at hand; it is loaded when it is needed elsewhere.
     """
 
     path: Path
     record: Mapping[str, Any]
+    loaded: Data | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
     def open(path: Path | str) -> Run:
@@ -93,6 +95,8 @@ class Run:
     @cached_property
     def data(self) -> Data:
         """The data of the run, split as it was when the run started; without examples where its weights were imported."""
+        if self.loaded is not None:
+            return self.loaded
         about = self.record["data"]
         if about["source"] is None:
             return kinds()[about["kind"]].empty(about)

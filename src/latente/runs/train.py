@@ -27,7 +27,7 @@ from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from .build import kind_of, plan_for, seed, try_on
 from .labels import balanced_subset, hide_labels, restricted
-from .run import RECORD, SPLIT, Run
+from .run import RECORD, SPLIT, Asked, Run
 
 EVENTS, PRETRAINING = "events.jsonl", "pretraining"
 
@@ -73,68 +73,86 @@ def train(
         )
     entry = recipes.find(recipe)
     chosen = settings(**{**entry.settings, **given})
-    asked = dict(arguments or {})
-    recipes.check(recipe, asked)
+    picked = dict(arguments or {})
+    recipes.check(recipe, picked)
     check_values(options or {}, kinds().values())
     base = opened_base(entry, of)
-    made = None if base is None else recipes.base_of(base.record)
-    wanted, of_recipe = kind_of(entry), recipes.loading_of(recipe, asked)
-    if source is None:
-        if base is None:
-            needed = (
-                "the folder of a run, of" if entry.builds else "data: name a data set, a file or a folder"
-            )
-            raise RunError(f"{recipe} needs {needed}")
-        kept = base.asked()
-        source, validation, test = kept.source, kept.validation, kept.test
-        label, how = label or kept.label, dict(kept.options)
-        loaded = base.load_data(label)
-    else:
-        path = Path(source).expanduser()
-        if source not in data.SOURCES and path.exists():
-            source = str(path.resolve())
-        own = {} if base is None else inherited(base.asked().options, source)
-        how = {**own, **(options or {}), **of_recipe}
-        shares: dict[str, Any] = {"validation": validation, "test": test, "seed": chosen.seed}
-        loaded = data.load(source, label=label, reads=entry.reads, **shares, **how)
-        if base is not None:
-            loaded = same_data(loaded, base)
-    if base is not None and wanted is not None:
-        loaded = wanted.taken(loaded, options_of(wanted, {**how, **of_recipe}))
-    plan = plan_for(entry, loaded, asked, made, chosen)
-    loaded = loaded.kind.prepared(loaded, plan)
-    if plan.labels is not None:
-        choose = hide_labels if plan.unlabelled else restricted
-        loaded = choose(loaded, balanced_subset(loaded.train, plan.labels, chosen.seed))
+    asked = Asked(source or "", label, validation, test, options or {}, None if of is None else str(of))
+    asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed)
+    plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
+    loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed)
     if base is None:
         try_on(plan, loaded.train, recipe)
-    assert plan.model.made_by is not None
-    some = loaded.train.fixed().subset(1, chosen.seed).batch(slice(None))
     record = {
-        **plan.model.made_by,
-        "abilities": abilities_of(plan.model, *some).to_json(),
-        **({} if base is None else {"of": base.named()}),
-        "data": {
-            "source": source,
-            "label": label,
-            "validation": validation,
-            "test": test,
-            "options": how,
-            **loaded.describe(),
-            "benchmark": loaded.benchmark,
-        },
+        **recorded(plan, base, asked, loaded),
         "settings": {**entry.settings, **given},
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     trainer = trainer_of(plan, out, chosen, progress)  # refuses a device before anything is written
     if processes.is_first():
         record_run(out, record, loaded)
-    run = Run(out, record)
-    run.__dict__["data"] = loaded
+    run = Run(out, record, loaded)
     if begun is not None and processes.is_first():
         begun(run)
     carry_out(run, plan, trainer)
     return run
+
+
+def loaded_for(
+    recipe: Recipe[...], base: Run | None, asked: Asked, arguments: Mapping[str, Any], seed: int
+) -> tuple[Asked, Data]:
+    """Loads the data of a run to come, or takes that of the run that it builds on; returns what was asked for in full, too.
+
+    Raises:
+        RunError: If there is neither data nor such a run.
+    """
+    of_recipe = recipes.loading_of(recipe.name, arguments)
+    if not asked.source and base is None:
+        needed = "the folder of a run, of" if recipe.builds else "data: name a data set, a file or a folder"
+        raise RunError(f"{recipe.name} needs {needed}")
+    if not asked.source:
+        assert base is not None
+        kept = base.asked()
+        asked = replace(kept, label=asked.label or kept.label, of=asked.of)
+        loaded = base.load_data(asked.label)
+    else:
+        source = named_or_found(asked.source)
+        own = {} if base is None else inherited(base.asked().options, source)
+        asked = replace(asked, source=source, options={**own, **asked.options, **of_recipe})
+        shares: dict[str, Any] = {"validation": asked.validation, "test": asked.test, "seed": seed}
+        loaded = data.load(source, label=asked.label, reads=recipe.reads, **shares, **asked.options)
+        loaded = loaded if base is None else same_data(loaded, base)
+    wanted = kind_of(recipe)
+    if base is not None and wanted is not None:
+        loaded = wanted.taken(loaded, options_of(wanted, {**asked.options, **of_recipe}))
+    return asked, loaded
+
+
+def named_or_found(source: str) -> str:
+    """Returns the name of a data set as it is, and where a file or folder is, wherever the run is opened from."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if source not in data.SOURCES and path.exists() else source
+
+
+def labelled_for(plan: Plan, loaded: Data, seed: int) -> Data:
+    """Leaves the labels in training that a plan may use, where not all."""
+    if plan.labels is None:
+        return loaded
+    choose = hide_labels if plan.unlabelled else restricted
+    return choose(loaded, balanced_subset(loaded.train, plan.labels, seed))
+
+
+def recorded(plan: Plan, base: Run | None, asked: Asked, loaded: Data) -> dict[str, Any]:
+    """Returns what a run records of its model, its base and its data."""
+    assert plan.model.made_by is not None
+    one = loaded.train.fixed().subset(1).batch(slice(None))
+    about = {n: vars(asked)[n] for n in ("source", "label", "validation", "test", "options")}
+    return {
+        **plan.model.made_by,
+        "abilities": abilities_of(plan.model, *one).to_json(),
+        **({} if base is None else {"of": base.named()}),
+        "data": {**about, **loaded.describe(), "benchmark": loaded.benchmark},
+    }
 
 
 def opened_base(recipe: Recipe[...], of: Path | str | None) -> Run | None:

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -32,6 +33,8 @@ __all__ = [
     "world",
 ]
 
+PAUSE = 0.5  # seconds
+
 
 def join_processes(device: torch.device) -> None:
     """Joins the processes that `torchrun` started, if it did and nobody has joined them yet."""
@@ -41,10 +44,15 @@ def join_processes(device: torch.device) -> None:
 
 
 def leave_processes() -> None:
-    """Ends the threads that join the processes: an interpreter that ends before they do may abort."""
+    """Ends what joined the processes, and waits for its threads.
+
+    A thread of gloo may still hold the tensor of the last message, and takes the lock of the interpreter to let it go. Where the
+    interpreter is ending by then, the thread aborts the process; a moment's sleep lets it come first.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
         gc.collect()  # a sharded model holds its group in a circle
+        time.sleep(PAUSE)
 
 
 def is_first() -> bool:

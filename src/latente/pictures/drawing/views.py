@@ -29,7 +29,7 @@ from .codes import (
 )
 from .images import filled, to_rgb
 
-__all__ = ["grid", "reconstructions", "reconstructions_of_columns", "samples", "samples_of_columns"]
+__all__ = ["grid", "reconstructions", "reconstructions_of_columns", "samples", "samples_of_columns", "some"]
 
 CLASSES = 20  # rows of a grid of samples
 
@@ -183,6 +183,12 @@ def reconstructions_of_columns(model: Model, data: Data, n: int, seed: int) -> P
     """Shows true against reconstructed values by column."""
     found = reconstructed(model, data, n, seed)
     return tables.true_against_reconstructed(data, found.x, torch.from_numpy(found.means), seed)
+
+
+def some(data: Data, n: int = 32) -> Picture:
+    """Shows some training images as a model sees them."""
+    shown = data.train.fixed().subset(n).batch(slice(None))[0]
+    return grid(shown, f"Images of {data.name}", data.benchmark)
 
 
 def grid(x: Tensor | np.ndarray, title: str = "Decoded codes", note: str = "") -> Picture:
