@@ -122,7 +122,7 @@ def test_latents_are_drawn_as_asked_or_refused(made):
     generate_images(written, CAPTION, n=2, guidance=3.0)
     with pytest.raises(RunError, match="was trained without caption dropout"):
         generate_images(align, CAPTION, guidance=3.0)
-    with pytest.raises(LatenteError, match="guidance, top_k and top_p are of codes"):
+    with pytest.raises(LatenteError, match="guidance, top_k and top_p are for an autoregressive prior"):
         generate_images(align, CAPTION, top_k=3)
     assert generate_images(written, CAPTION, n=2).equal(generate_images(written, CAPTION, n=2, guidance=2.0))
     for odd, says in (

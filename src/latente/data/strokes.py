@@ -209,7 +209,7 @@ def faults(x: np.ndarray, longest: int, simplify: bool) -> dict[str, np.ndarray]
 
 
 def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = True) -> Raw:
-    """Simplifies drawings that are too long, and leaves out those from which nothing can be learnt.
+    """Simplifies drawings that are too long, and leaves out degenerate ones.
 
     Arguments:
         raw: The drawings.
@@ -389,7 +389,7 @@ def write_strokes(path: Path, raw: Raw) -> None:
 
 
 def is_ndjson(path: Path) -> bool:
-    """Tells a file of Quick, Draw! by its name: .ndjson, packed by gzip or not."""
+    """Recognises a file of Quick, Draw! by its name: .ndjson, packed by gzip or not."""
     return path.name.removesuffix(".gz").endswith(".ndjson")
 
 

@@ -47,7 +47,7 @@ HELD_OUT = {"test": 5, "valid": 10}  # per cent up to which the hash of a charac
 
 
 def is_svg_folder(folder: Path) -> bool:
-    """Tells a folder with SVG files, in it or in its folders, and no images of pixels."""
+    """Recognises a folder with SVG files, in it or in its folders, and no images of pixels."""
     files = [*folder.glob("*"), *folder.glob("*/*")]
     return any(map(is_svg, files)) and not any(path.suffix.lower() in SUFFIXES for path in files)
 
@@ -82,7 +82,7 @@ def painted(path: Path) -> bytes:
     """Returns a file without what it does not paint itself: masks, and symbols where they are defined.
 
     Raises:
-        ValueError: If what it uses again and again makes more than a hundred thousand elements of it.
+        ValueError: If its <use> elements expand to more than a hundred thousand elements of it.
     """
     root = ElementTree.parse(path).getroot()
     for parent in list(root.iter()):
@@ -104,7 +104,7 @@ def painted(path: Path) -> bytes:
         return counts[id(e)]
 
     if count(root) > ELEMENTS:
-        raise ValueError(f"what it uses again and again makes more than {ELEMENTS:,} elements")
+        raise ValueError(f"its <use> elements expand to more than {ELEMENTS:,} elements")
     return ElementTree.tostring(root)
 
 

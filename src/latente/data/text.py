@@ -1,4 +1,4 @@
-"""The user's sentences: text files with one sentence a line, and the sets of sentences that have a name.
+"""The user's sentences: text files with one sentence per line, and the sets of sentences that have a name.
 
 A word is what white space separates; nothing else is split, joined or lowered, so a text that needs it is tokenised
 first. A line is a sentence, blank lines are none. A sentence becomes a row of numbers (:mod:`latente.distributions.words`):
@@ -61,7 +61,7 @@ DROPPED = {"<pad>", "<s>", "</s>"}
 
 
 def is_text(path: Path) -> bool:
-    """Tells a text file by its name: .txt, packed by gzip or xz or not."""
+    """Recognises a text file by its name: .txt, packed by gzip or xz or not."""
     return path.name.removesuffix(".gz").removesuffix(".xz").endswith(".txt")
 
 
@@ -79,7 +79,7 @@ def text_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def is_text_folder(folder: Path) -> bool:
-    """Tells a folder with a text file of a training split, and no folder in it."""
+    """Recognises a folder with a text file of a training split, and no folder in it."""
     return "train" in text_files(folder) and not any(path.is_dir() for path in folder.iterdir())
 
 
@@ -105,7 +105,7 @@ def padded_rows(sentences: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def numbered_raw(parts: Iterable[tuple[str, Path]], where: str) -> tuple[Raw, dict[str, np.ndarray]]:
-    """Numbers the words of files as they come, and tells which rows are of which part."""
+    """Numbers the words of files as they come, and returns the rows of each part, too."""
     index = {mark: i for i, mark in enumerate(MARKS)}
     sentences: list[list[int]] = []
     rows: dict[str, list[np.ndarray]] = {}
@@ -132,7 +132,7 @@ def read_text(path: Path) -> Raw:
 
 
 def read_texts(folder: Path) -> Raw:
-    """Reads the text files of a folder as the splits that their names say: train, valid (dev) and test.
+    """Reads the text files of a folder as the splits of their names: train, valid (dev) and test.
 
     Raises:
         DataError: If a file is empty, damaged, or not UTF-8.
@@ -214,7 +214,7 @@ class Lexicon:
     """Holds the words of a text and the length of its rows.
 
     Arguments:
-        words: The words by number, three marks before them.
+        words: The words by number, three special tokens before them.
         longest: The length of a row: what is longer is cut.
     """
 

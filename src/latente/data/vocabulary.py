@@ -1,4 +1,4 @@
-"""Captions as rows of numbers: what a model that draws from words reads.
+"""Captions as rows of numbers, as models of text to image read them.
 
 A caption is a row of numbers from 2 up, then zeros: 0 is `<pad>`, 1 is `<unk>`. There are four ways to cut it, the first three
 after NFKC normalisation, in lower case and with single spaces:

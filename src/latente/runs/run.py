@@ -216,7 +216,7 @@ class Run:
 
     @cached_property
     def abilities(self) -> Abilities:
-        """What the run's model can do."""
+        """The abilities of the run's model."""
         return Abilities.of_json(self.record["abilities"])
 
     @cached_property
@@ -225,7 +225,7 @@ class Run:
 
     @cached_property
     def objective(self) -> Objective:
-        """What the model was trained by."""
+        """The objective that the model was trained by."""
         return recipes.remake(self.record).objective
 
     @property

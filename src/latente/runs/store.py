@@ -49,7 +49,7 @@ def keep(folder: Path, name: str, asked: Mapping[str, Any], found: Mapping[str, 
 
 
 def kept(folder: Path, name: str) -> Stored | None:
-    """Reads what was measured of the weights that are there; None where nothing was, or the file is damaged, which is said."""
+    """Reads what was measured of the weights that are there; None where nothing was, or the file is damaged, with a warning."""
     file = folder / name
     if not file.exists():
         return None
