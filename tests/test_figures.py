@@ -197,9 +197,9 @@ def test_figures_that_were_measured_otherwise_are_not_compared_unsaid(run, copie
     evaluate(run, k=2, examples=20)
     evaluate(copied, **other)
     said = says("compare", run.path, copied.path)
-    assert "were not measured alike" in said and what in said and "20 test examples, k = 2" in said
+    assert "different measurements" in said and what in said and "20 test examples, k = 2" in said
     evaluate(copied, k=2, examples=20)
-    assert "measured alike" not in says("compare", run.path, copied.path)
+    assert "different measurements" not in says("compare", run.path, copied.path)
     assert [row.asked for row in doctor.compare([run])] == ["20 test examples, k = 2"]
 
 

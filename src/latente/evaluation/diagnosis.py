@@ -5,8 +5,8 @@ An evaluation says *that* a code collapsed. Several illnesses look like it, and 
 =======================  ==========================================================  =====================================
 illness                  sign                                                        first remedy
 =======================  ==========================================================  =====================================
-no information           a decoder without any code has the same likelihood as the   another goal: a rate target
-                         model, and refined codes do not help either
+no information to        a decoder without any code has the same likelihood as the   another goal: a rate target
+encode                   model, and refined codes do not help either
 the encoder lags         the bound rises when each posterior is refined by           aggressive encoder training
                          gradient steps, the model fixed
 the decoder is too       refining does not help, and the likelihood models the       skip connections, a weaker decoder
