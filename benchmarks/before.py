@@ -133,7 +133,9 @@ if __name__ == "__main__":
         for what in MEASURED:
             both = ((asked.before, then), (OWN, now))
             for i in range(asked.rounds):
-                for source, found in both if i % 2 else both[::-1]:  # the second of a pair may find a warmer machine
+                for source, found in (
+                    both if i % 2 else both[::-1]
+                ):  # the second of a pair may find a warmer machine
                     for name, seconds in beside(source, what).items():
                         found.setdefault(name, []).append(seconds)
         figures = {
