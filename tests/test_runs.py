@@ -18,6 +18,7 @@ from torch.distributions import Independent, Normal
 from latente import Model, load, make, runs, save
 from latente.errors import RunError
 from latente.runs import Run
+from latente.runs.store import kept
 from latente.training import machine
 
 
@@ -164,6 +165,18 @@ def test_damaged_records(tmp_path, text):
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         Run.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("{}", "it has no 'recipe'"), ("[]", "it holds no fields by name")]
+)
+def test_damaged_records_say_in_words_what_they_lack(tmp_path, text, reason):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match=rf"run\.json is damaged \({reason}\)"):
+        Run.open(tmp_path)
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.warns(UserWarning, match=r"evaluation\.json is damaged, or of another version \(it h"):
+        assert kept(tmp_path, "evaluation.json") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(20), b"PK\x05\x06", b"rows"], ids=range(4))

@@ -26,7 +26,7 @@ from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, read_metrics
 from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted
-from .store import weights_of
+from .store import reason, weights_of
 from .weights import load
 
 RECORD, SPLIT = "run.json", "split.npz"
@@ -84,7 +84,7 @@ class Run:
                 f"{path} is not a run: it has no {RECORD}; name the folder that --out named"
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} is damaged ({error}): the run cannot be opened") from None
+            raise RunError(f"{file} is damaged ({reason(error)}): the run cannot be opened") from None
         return Run(Path(path), record)
 
     @property

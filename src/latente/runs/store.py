@@ -17,7 +17,7 @@ from typing import Any
 
 from ..training.checkpoint import WEIGHTS, write_whole
 
-__all__ = ["Stored", "keep", "kept", "unused", "weights_of"]
+__all__ = ["Stored", "keep", "kept", "reason", "unused", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,17 @@ def kept(folder: Path, name: str) -> Stored | None:
 
 def damaged(file: Path, error: Exception) -> None:
     """Warns that a file of figures cannot be read."""
-    warnings.warn(f"{file} is damaged, or of another version ({error}): it is not used", stacklevel=3)
+    warnings.warn(f"{file} is damaged, or of another version ({reason(error)}): it is not used", stacklevel=3)
+
+
+def reason(error: Exception) -> str:
+    """Says in words why a file of JSON cannot be used; the errors of a lookup say only a name or a type."""
+    match error:
+        case KeyError():
+            return f"it has no {error}"
+        case TypeError():
+            return "it holds no fields by name"
+    return str(error)
 
 
 def unused(folder: Path) -> Path:
