@@ -172,7 +172,7 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
     assert read(folder, like=run.record["data"]).x.shape == (32, 3, 12, 12)
     evaluate(run, k=5, examples=5)
     page = report.write(run).read_text()
-    assert "What is the model's input?" in page
+    assert "What is the input of the model?" in page
     assert json.loads((out / "run.json").read_text())["data"]["note"].startswith("2 grey images")
 
 

@@ -26,7 +26,7 @@ def commands() -> dict[str, Callable[..., None]]:
         "encode": tables.encode,
         "decode": tables.decode,
         "score": tables.score,
-        "classify": tables.tell_classes,
+        "classify": tables.classify,
         "quality": judge.quality,
         "alignment": judge.alignment,
         **of_drawings.COMMANDS,

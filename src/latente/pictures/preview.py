@@ -18,7 +18,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
 
 
 @picture(
-    question="What is the model's input?",
+    question="What is the input of the model?",
     reading="Files of the folder, and the model's input made of them: cropped margins are not modelled.",
     of="run",
     needs=("files",),
