@@ -176,3 +176,9 @@ def test_columns_of_unequal_length_are_refused(points, model, tmp_path):
     np.savez(tmp_path / "codes.npz", z_0=np.ones(3), z_1=np.ones(2), z_2=np.ones(3))
     with pytest.raises(DataError):
         codes.decode(model, read_table(tmp_path / "codes.npz"), points)
+
+
+def test_an_empty_table_is_said_to_have_no_rows(tmp_path):
+    (tmp_path / "codes.csv").touch()
+    with pytest.raises(DataError, match=r"codes\.csv has no rows"):
+        read_table(tmp_path / "codes.csv")

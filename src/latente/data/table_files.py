@@ -82,7 +82,7 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
             }
         elif path.suffix == ".csv":
             with path.open(newline="") as lines:
-                header, *rows = csv.reader(lines)
+                header, *rows = [*csv.reader(lines)] or [[]]
             table = {name: np.array([float(row[j]) for row in rows]) for j, name in enumerate(header)}
         else:
             raise DataError(f"{path} is no table of codes: latente encode writes .parquet, .csv and .npz")

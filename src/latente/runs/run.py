@@ -122,8 +122,8 @@ class Run:
         try:
             with (self.path / SPLIT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-            raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
+        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error):
+            raise RunError(f"{self.path / SPLIT} is missing or damaged: start a new run") from None
 
     def asked(self) -> Asked:
         """Returns how the run was asked for: its data, how it was loaded, and the run that it builds on."""
