@@ -506,7 +506,7 @@ def test_pictures_of_a_spherical_vae(trained):
     walked = traversals(model, digits, rows=8, steps=5)
     walks = walked.values["z"].reshape(8, 5, 2, 4)
     np.testing.assert_allclose(np.linalg.norm(walks, axis=3), 1, rtol=1e-6)
-    assert "brought back" in walked.note
+    assert "projected back" in walked.note
     for row, j in zip(walks, walked.values["order"]):
         assert (np.diff(row.reshape(5, 8)[:, j]) > 0).all()
     arcs = interpolations(model, digits, rows=2, steps=5)
