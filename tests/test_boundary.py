@@ -27,7 +27,9 @@ def model_of(loaded, name="m2", **given):
 def test_both_sides_are_those_of_the_model(name, given, tmp_path):
     loaded = table(tmp_path)
     model = model_of(loaded, name, **given)
-    values = pictures.boundary(model, loaded, n=10, side=7, draws=5, seed=3).values
+    picture = pictures.boundary(model, loaded, n=10, side=7, draws=5, seed=3)
+    values = picture.values
+    assert picture.title == "Decision boundary P(y|x) and class densities P(x, y)"
     assert values["p"].shape == values["density"].shape == (7, 7, 2) and values["samples"].shape == (10, 2)
     assert np.allclose(values["p"].sum(-1), 1)
     bayes = values["density"] / values["density"].sum(-1, keepdims=True)

@@ -83,9 +83,9 @@ def boundary(model: Model, data: Data, n: int, side: int, draws: int, seed: int)
                 linewidths=0.25,
                 label=short(data.classes[k]),
             )
-    for ax, title in zip(panels, ("P(y|x)", "P(x, y)")):
+    for ax, heading in zip(panels, ("P(y|x)", "P(x, y)")):
         ax.set(xlim=ends[[0, -1], 0], ylim=ends[[0, -1], 1])
-        ax.set_title(title, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans")
+        ax.set_title(heading, fontsize=8.5, loc="left", color=INK, fontfamily="DejaVu Sans")
         ax.locator_params(nbins=5)
     panels[1].tick_params(labelleft=False)
     legend(panels[1], loc="upper left", handletextpad=0.2)
