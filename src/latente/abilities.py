@@ -53,6 +53,11 @@ class Abilities:
     infers_labels: bool
     no: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def reads_captions(self) -> bool:
+        """Whether the model is conditioned on captions."""
+        return self.takes == "captions"
+
     def to_json(self) -> dict[str, Any]:
         """Returns what `json.dumps` takes."""
         return asdict(self)

@@ -75,7 +75,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
     first = next(iter(table.values()))
     y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
     words = [name for name in table if re.fullmatch(r"caption_\d+", name)]
-    if words and "captions" in data.kind.has:
+    if words and "caption" in data.kind.has:
         for name in words:
             in_range(name, table[name], len(data.learned.vocabulary))
         words.sort(key=lambda name: int(name.removeprefix("caption_")))

@@ -187,7 +187,7 @@ def caption_alignment(
     Raises:
         LatenteError: If the data has no captions.
     """
-    if "captions" not in data.kind.has:
+    if "caption" not in data.kind.has:
         raise LatenteError(f"{data.name} has no captions to compare images with")
     x, y = to_model(model, *data.test.fixed().subset(candidates, seed).batch(slice(None)))
     assert y is not None

@@ -98,7 +98,7 @@ class Subject:
         if need in ("generates", "decodes", "encodes", "scores", "infers_labels"):
             return self.abilities.no.get(need, "")
         if need == "reads_captions":
-            return "" if self.abilities.takes == "captions" else "the model reads no captions"
+            return "" if self.abilities.reads_captions else "the model reads no captions"
         return "" if need in self.data.kind.has else f"an example has no {need}"
 
     @property

@@ -45,7 +45,7 @@ class Captions(Kind):
     """Images with captions."""
 
     name, noun, nouns = "captions", "image with captions", "images with captions"
-    has = frozenset({"pixels", "captions"})
+    has = frozenset({"pixels", "caption"})
     pictures = of_captions.PICTURES
     parent = "images"
     stands_for = frozenset({"images"})

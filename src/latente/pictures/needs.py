@@ -113,7 +113,7 @@ def labels(case: Case, what: str) -> str:
 
 def captions(case: Case, what: str) -> str:
     """Asks for a model that reads captions."""
-    if case.abilities.takes == "captions":
+    if case.abilities.reads_captions:
         return ""
     return "this model reads no captions: train one by latente train text-to-image, caption-vae, or align-draw with an --align"
 

@@ -58,11 +58,11 @@ def fit(
         if (out / name).exists():
             what = "a run" if name == RECORD else name
             raise RunError(f"{out} holds {what} already: choose another folder")
-    kind = next(kind for kind in kinds().values() if "captions" in kind.has)
+    kind = next(kind for kind in kinds().values() if "caption" in kind.has)
     recipe = recipe or kind.usual["recipe"]
     entry = recipes.find(recipe)
     read = None if entry.reads is None else kinds()[entry.reads]
-    if read is None or "captions" not in read.has or entry.builds:
+    if read is None or "caption" not in read.has or entry.builds:
         raise RunError(f"recipe {recipe!r} reads no captions: use text-to-image, align-draw or caption-vae")
     own = {n: v for n, v in given.items() if n in entry.options}
     options = {n: v for n, v in given.items() if owners(n, [read])}

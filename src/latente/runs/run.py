@@ -202,7 +202,7 @@ class Run:
         """
         about = self.record["data"]
         found = kinds()[about["kind"]].vocabulary(about["learned"])
-        if found is None or self.abilities.takes != "captions":
+        if found is None or not self.abilities.reads_captions:
             raise RunError(
                 f"{self.path} reads no captions: train text-to-image, align-draw or caption-vae on images with captions"
             )
