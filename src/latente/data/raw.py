@@ -16,7 +16,7 @@ Nothing here makes a second copy of the data as floats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ from ..errors import DataError
 __all__ = [
     "CHANNELS",
     "Raw",
+    "Rows",
     "blocks",
     "checked_images",
     "first_few",
@@ -36,6 +37,27 @@ __all__ = [
 ]
 
 CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Says which rows of a source its examples are, so that what is written of an example can be traced back to it.
+
+    Arguments:
+        column: What a row is called by in tables and messages: "row", its number from 1 on, or "file".
+        names: What each example is called by; empty for 1 … N.
+        left_out: Of each row that holds no example: how many examples come before it, what it is called by, and why.
+        ids: Columns of the source that were asked for and are passed through, by name, one value for each example.
+    """
+
+    column: str = "row"
+    names: tuple[str | int, ...] = ()
+    left_out: tuple[tuple[int, str | int, str], ...] = ()
+    ids: Mapping[str, Sequence[object]] = field(default_factory=dict)
+
+    def name(self, i: int) -> str:
+        """Returns what an example is called by in messages."""
+        return str(self.names[i]) if self.names else f"number {i + 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +73,7 @@ class Raw:
         splits: The rows of the splits that the source itself fixes, by name.
         binary: Whether x are images of two values only.
         words: The words of a text, by number.
-        names: What the examples are called in messages; empty for their numbers.
+        rows: Which rows of the source the examples are.
         captions: One or more captions of each image; empty without. They take the place of labels.
         scenes: The name of the grammar the images were composed by; empty otherwise.
         note: What was done to the examples when they were read or cleaned; empty otherwise.
@@ -65,7 +87,7 @@ class Raw:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     binary: bool = False
     words: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    rows: Rows = Rows()
     captions: tuple[tuple[str, ...], ...] = ()
     scenes: str = ""
     note: str = ""

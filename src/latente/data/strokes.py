@@ -241,11 +241,9 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
         found = np.flatnonzero(rows & ~wrong)
         wrong |= rows
         if len(found):
-            which = ", ".join(raw.names[i] if raw.names else str(i + 1) for i in found[:5])
+            which = ", ".join(raw.rows.name(i) for i in found[:5])
             which += ", …" if len(found) > 5 else ""
-            notes.append(
-                f"{len(found):,} with {what} ({'' if raw.names else 'number '}{which}) {'are' if len(found) > 1 else 'is'} {fate}"
-            )
+            notes.append(f"{len(found):,} with {what} ({which}) {'are' if len(found) > 1 else 'is'} {fate}")
     if wrong.any() and bad == "refuse":
         tools = (
             "" if simplify else f" (latente drawings {where} --longest {longest} simplifies and leaves out)"

@@ -26,7 +26,7 @@ import numpy as np
 from ..errors import DataError
 from .download import cache_folder
 from .folders import SUFFIXES
-from .raw import Raw, numbered_labels
+from .raw import Raw, Rows, numbered_labels
 from .strokes import (
     TOLERANCE,
     drawing_of,
@@ -148,8 +148,8 @@ def read_svgs(folder: Path) -> Raw:
     y, classes = (
         (None, ()) if any(path.parent == folder for path in paths) else numbered_labels(names, str(folder))
     )
-    called = tuple(str(path.relative_to(folder)) for path in paths)
-    return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes, names=called)
+    rows = Rows("file", tuple(str(path.relative_to(folder)) for path in paths))
+    return raw_of([drawing(path) for path in paths], str(folder), y=y, classes=classes, rows=rows)
 
 
 def kanji() -> Raw:
