@@ -176,9 +176,9 @@ class Waveforms(Kind):
     def remarks(self, data: Data) -> list[str]:
         return [f"the loudest training clip is at {data.learned.value:.3f}"]
 
-    def write(self, path: Path, x: Any, data: Data, note: str) -> None:
+    def write(self, path: Path, x: Any, data: Data, note: str, rows: Any = None) -> None:
         if path.suffix != ".wav":
-            super().write(path, x, data, note)
+            super().write(path, x, data, note, rows)
             return
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, RATE, 0, "NONE", ""))

@@ -297,11 +297,17 @@ def test_a_run_on_class_names_reads_labels_and_captions(tmp_path):
     run = captioned(from_arrays(grey(), np.array(["red_cat", "dog"] * 10)))
     np.savez(tmp_path / "new.npz", images=grey(2), labels=np.array(["dog", "red_cat"]))
     like = json.loads(json.dumps(run.describe()))
-    assert run.learned.vocabulary.decode(read(tmp_path / "new.npz", like=like).y) == ["dog", "red cat"]
+    assert run.learned.vocabulary.decode(read(tmp_path / "new.npz", like=like).examples.y) == [
+        "dog",
+        "red cat",
+    ]
     np.savez(tmp_path / "told.npz", images=grey(2), captions=np.array(["a Dog", "red"]))
-    assert run.learned.vocabulary.decode(read(tmp_path / "told.npz", like=like).y) == ["<unk> dog", "red"]
+    assert run.learned.vocabulary.decode(read(tmp_path / "told.npz", like=like).examples.y) == [
+        "<unk> dog",
+        "red",
+    ]
     np.save(tmp_path / "bare.npy", grey(2))
-    assert read(tmp_path / "bare.npy", like=like).y is None
+    assert read(tmp_path / "bare.npy", like=like).examples.y is None
 
 
 # --- scenes of digits -------------------------------------------------------------------------------------
@@ -836,7 +842,7 @@ def test_reading_with_the_recorded_vocabulary(tmp_path):
     like = json.loads(json.dumps(load(tmp_path / "x.npz").describe()))
     np.savez(tmp_path / "y.npz", images=grey(2), captions=np.array([["a dog", "dog"], ["the cat", ""]]))
     v = Vocabulary(like["learned"]["captions"])
-    y = read(tmp_path / "y.npz", like=like).y
+    y = read(tmp_path / "y.npz", like=like).examples.y
     assert (
         y.shape == (2, 2, 2)
         and v.decode(y[:, 0]) == ["a dog", "<unk> cat"]
@@ -866,9 +872,9 @@ def test_side_crops_and_shrinks(tmp_path):
     expected[:2, :2] = 100
     assert (rows[:10] == expected).all() and (rows[10] == 40).all(), "box means, and grey as colour"
     assert load(tmp_path, side=16).shape == (3, 16, 16)
-    assert read(tmp_path, side=4).x.shape == (11, 3, 4, 4)
+    assert read(tmp_path, side=4).examples.x.shape == (11, 3, 4, 4)
     like = json.loads(json.dumps(data.describe()))
-    assert read(tmp_path, like=like, side=4).y.shape == (11, 2)
+    assert read(tmp_path, like=like, side=4).examples.y.shape == (11, 2)
     with pytest.raises(DataError, match="at least 1, not 0"):
         load(tmp_path, side=0)
 

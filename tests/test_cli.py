@@ -199,7 +199,7 @@ def test_codes_go_out_and_come_back(latente, run, new_digits, tmp_path, ending):
     codes, decoded = tmp_path / f"codes.{ending}", tmp_path / "decoded.npz"
     assert latente("encode", run, "--data", new_digits, "--out", codes)[0] == 0
     table = read_table(codes)
-    assert list(table) == [f"{name}_{j}" for name in ("z", "sd") for j in range(3)] + ["label"]
+    assert list(table) == ["row", *(f"{name}_{j}" for name in ("z", "sd") for j in range(3)), "label"]
     assert len(table["z_0"]) == 12
     assert latente("decode", run, "--codes", codes, "--out", decoded)[0] == 0
     x = np.load(decoded)["x"]
@@ -221,7 +221,8 @@ def test_scores_are_the_same_twice_and_for_each_example_alone(latente, run, new_
         == 0
     )
     all_of_them, one = read_table(files[0]), read_table(tmp_path / "one.csv")
-    assert list(one) == ["elbo", "distortion", "rate", "log_likelihood_bound"]
+    assert list(one) == ["row", "elbo", "distortion", "rate", "log_likelihood_bound", "label"]
+    assert all_of_them.pop("row")[5] == 6 and one.pop("row")[0] == 1
     assert (one["log_likelihood_bound"] >= one["elbo"] - 20).all()
     for name, column in one.items():
         assert all_of_them[name][5] == pytest.approx(column[0], rel=1e-5), name
@@ -270,7 +271,7 @@ def test_a_table_from_training_to_samples_in_its_own_units(latente, tmp_path):
         latente("decode", folder, "--codes", tmp_path / "codes.csv", "--out", tmp_path / "back.csv")[0] == 0
     )
     back = read_table(tmp_path / "back.csv")
-    assert list(back) == ["height", "weight"]
+    assert list(back) == ["row", "height", "weight"]
     assert np.corrcoef(back["height"], rows[:, 0])[0, 1] > 0.8
     assert abs(back["height"].mean() - 170) < 5
 

@@ -1,6 +1,7 @@
 """Codes and scores: the same for the same example, and back again through every kind of file."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from torch.testing import assert_close
 
 from latente import codes, make
-from latente.data import Examples, from_arrays
+from latente.data import Examples, Reading, from_arrays
+from latente.data.raw import Rows
 from latente.data.table_files import read_table, write_table
 from latente.errors import DataError, LatenteError
 from latente.trace import mean
@@ -35,7 +37,7 @@ def model(points):
 
 
 def test_codes_are_the_posterior(points, model):
-    table = codes.encode(model, points.test)
+    table = codes.encode(model, points.test, points.classes)
     x, y = points.test.batch(slice(None))
     assert list(table) == ["z_0", "z_1", "z_2", "sd_0", "sd_1", "sd_2", "label"]
     q = model.posterior(x)
@@ -56,7 +58,7 @@ def test_codes_of_many_blocks_keep_their_order(points, model):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_tables_come_back_bit_for_bit(points, model, tmp_path, ending):
     skip_without(ending)
-    table, file = codes.encode(model, points.test), tmp_path / f"deep/codes{ending}"
+    table, file = codes.encode(model, points.test, points.classes), tmp_path / f"deep/codes{ending}"
     write_table(file, table)
     back = read_table(file)
     assert list(back) == list(table)
@@ -79,7 +81,7 @@ def test_decoding_gives_the_likelihoods_mean_in_the_datas_units(points, model, t
 def test_other_models_encode_and_decode(points, name):
     known = {"shape": points.shape, "classes": 2, "latent": 2, "hidden": [8]}
     model = make(name, **known).model.eval()
-    table = codes.encode(model, points.test)
+    table = codes.encode(model, points.test, points.classes)
     x, y = points.test.batch(slice(None))
     expected = points.inverse(model(x, y, choose=mean).likelihood.mean.detach())
     assert_close(codes.decode(model, table, points), expected)
@@ -134,7 +136,6 @@ DAMAGED = {
     "empty": b"",
     "text": b"hello",
     "no rows": b"z_0,z_1\n",
-    "words": b"z_0\nhigh\n",
     "ragged": b"z_0,z_1\n1\n",
     "binary": b"\xff\xfe\x00\x01",
     "truncated": b"PK\x03\x04" + b"\x00" * 20,
@@ -153,6 +154,110 @@ def test_damaged_tables_are_refused(tmp_path, ending, damage):
     file.write_bytes(DAMAGED[damage])
     with pytest.raises(DataError, match=rf"codes\{ending}"):
         read_table(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffrow,z_0,z_1,z_2,label\n1,0.5,1,-2.25,0\n\n2,0.5,1,-2.25,1\n",  # saved by a spreadsheet
+        "row;z_0;z_1;z_2;label\r\n1;0,5;1;-2,25;0\r\n2;0,5;1;-2,25;1\r\n",
+        "file\tz_0\tz_1\tz_2\tlabel\na.png\t0.5\t1\t-2.25\t0\nb.png\t5e-1\t1.0\t-2.25\t1.0\n",
+    ],
+)
+def test_codes_come_back_from_spreadsheets(points, model, tmp_path, text):
+    (tmp_path / "codes.csv").write_text(text, newline="", encoding="utf-8")
+    table = read_table(tmp_path / "codes.csv")
+    expected = codes.decode(model, {f"z_{j}": np.full(2, v) for j, v in enumerate((0.5, 1, -2.25))}, points)
+    assert_close(codes.decode(model, table, points), expected)
+    first = next(iter(table))
+    assert list(codes.passed_through(table, ["z"])) == [first, "label"]
+    assert table[first].tolist() == ([1, 2] if first == "row" else ["a.png", "b.png"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("high", r"'z_1' holds 'high' in row 2.*no number"),
+        ("", r"hold nan in the column 'z_1', row 2"),
+        ("inf", "inf"),
+    ],
+)
+def test_codes_that_are_no_numbers_are_named(points, model, tmp_path, cell, said):
+    (tmp_path / "codes.csv").write_text(f"z_0,z_1,z_2\n1,1,1\n1,{cell},1\n")
+    with pytest.raises(DataError, match=said):
+        codes.decode(model, read_table(tmp_path / "codes.csv"), points)
+
+
+def test_a_row_of_another_length_is_named(tmp_path):
+    (tmp_path / "codes.csv").write_text("z_0,z_1\n1,2\n1\n")
+    with pytest.raises(DataError, match=r"codes\.csv: row 2 has 1 cells where there are 2 columns"):
+        read_table(tmp_path / "codes.csv")
+
+
+@pytest.mark.parametrize("names", [["1", "2", "3"], ["007", "7", "9007199254740993"], ["b", "a", "é"]])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_go_out_and_come_in_by_the_names_they_have(names, tmp_path, ending):
+    skip_without(ending)
+    y = np.array([2, 0, 1, 0] * 5)
+    x = np.eye(3)[y] * 8 + np.arange(20)[:, None] / 100
+    data = from_arrays(np.repeat(x, 2, 0), np.repeat(np.array(names)[y], 2))
+    model = make("conditional-vae", shape=data.shape, classes=3, latent=2, hidden=[8]).model.eval()
+    table = codes.encode(model, data.test, data.classes)
+    expected = [data.classes[i] for i in data.test.y]
+    assert [str(name) for name in table["label"].tolist()] == expected
+    write_table(tmp_path / f"codes{ending}", table)
+    back = read_table(tmp_path / f"codes{ending}")
+    assert [f"{n:.0f}" if isinstance(n, float) else str(n) for n in back["label"].tolist()] == expected
+    x, y = data.test.batch(slice(None))
+    assert_close(
+        codes.decode(model, back, data), data.inverse(model(x, y, choose=mean).likelihood.mean.detach())
+    )
+    with pytest.raises(DataError, match=r"label 'nobody' in row 1, which is none of the run's classes"):
+        codes.decode(model, table | {"label": np.array(["nobody"] * len(expected))}, data)
+
+
+def test_rows_that_hold_no_example_keep_their_place(points, model):
+    rows = Rows("file", ("a.png", "c.png"), ((0, "0.png", "is damaged"), (1, "b.png", "is empty")))
+    rows = replace(rows, ids={"patient": ["p7", "p9"]})
+    reading = Reading(Examples(points.test.x[:2]), rows, ("cat", ""))
+    table = codes.rows_of(reading, codes.encode(model, reading.examples), "codes.csv")
+    assert list(table) == [
+        "file",
+        "patient",
+        *(f"z_{j}" for j in range(3)),
+        *(f"sd_{j}" for j in range(3)),
+        "label",
+        "left_out",
+    ]
+    assert table["file"].tolist() == ["0.png", "a.png", "b.png", "c.png"]
+    assert table["patient"].tolist() == [None, "p7", None, "p9"] and table["label"].tolist() == [
+        None,
+        "cat",
+        None,
+        None,
+    ]
+    assert table["left_out"].tolist() == ["is damaged", "", "is empty", ""]
+    assert table["z_0"][[1, 3]].tolist() == codes.encode(model, reading.examples)["z_0"].tolist()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_rows_that_were_left_out_are_written_and_not_decoded(points, model, tmp_path, ending):
+    skip_without(ending)
+    reading = Reading(Examples(points.test.x[:2]), Rows(left_out=((1, 2, "is empty"),), names=(1, 3)))
+    write_table(
+        tmp_path / f"codes{ending}", codes.rows_of(reading, codes.encode(model, reading.examples), "codes")
+    )
+    table = codes.decodable(read_table(tmp_path / f"codes{ending}"))
+    assert table["row"].tolist() == [1, 3]
+    assert_close(
+        codes.decode(model, table, points), codes.decode(model, codes.encode(model, reading.examples), points)
+    )
+
+
+def test_a_column_of_ids_does_not_hide_one_of_figures(points, model):
+    reading = Reading(Examples(points.test.x[:2]), Rows(ids={"elbo": ["p7", "p9"]}))
+    with pytest.raises(DataError, match=r"scores\.csv would have two columns called 'elbo': rename yours"):
+        codes.rows_of(reading, codes.score(model, reading.examples, 2), "scores.csv")
 
 
 def test_a_truncated_npz_is_refused(tmp_path):

@@ -725,24 +725,31 @@ def test_read_takes_columns_by_name_and_the_recorded_scale(tmp_path):
     new = write_csv(
         tmp_path / "new.csv", [["sex", "id", "height", "age"], *[[s, "k", h, a] for a, h, s in rows[:3]]]
     )
-    examples = read(new, label="sex", like=like)
+    examples = read(new, label="sex", like=like).examples
     assert torch.equal(examples.x, all_rows(run)[:3])
     assert [run.classes[i] for i in examples.y] == [s for *_, s in rows[:3]] and read(
         new, like=like
-    ).y is None
+    ).examples.y is None
     with pytest.raises(
         DataError, match=r"few.csv has no column 'height': the run was trained on 'age', 'height'"
     ):
         read(write_csv(tmp_path / "few.csv", [["age"], [1]]), like=like)
     with pytest.raises(DataError, match="class 'q', which is none of the run's classes: f, m, x"):
-        read(write_csv(tmp_path / "q.csv", [["age", "height", "sex"], [1, 2, "q"]]), label="sex", like=like)
+        read(
+            write_csv(tmp_path / "q.csv", [["age", "height", "sex"], [1, 2, "q"]]),
+            label="sex",
+            like=like,
+            labels="all",
+        )
 
 
 def test_read_checks_shapes_and_ranges_and_binarises_as_the_run_did(tmp_path):
     data = from_arrays(grey(40))
     np.save(tmp_path / "x.npy", grey(3))
-    assert torch.equal(read(tmp_path / "x.npy", like=data.describe()).x[:, 0], torch.from_numpy(grey(3)))
-    drawn = read(tmp_path / "x.npy", like=data.binarised("dynamic").describe())
+    assert torch.equal(
+        read(tmp_path / "x.npy", like=data.describe()).examples.x[:, 0], torch.from_numpy(grey(3))
+    )
+    drawn = read(tmp_path / "x.npy", like=data.binarised("dynamic").describe()).examples
     assert set(drawn.x.unique().tolist()) == {0, 255} and drawn.look.binarise == "static"
     np.save(tmp_path / "y.npy", grey(3, w=7))
     with pytest.raises(

@@ -169,7 +169,7 @@ def test_a_run_on_a_folder_shows_its_preview_and_can_be_opened(folder, tmp_path)
     assert run.record["data"]["options"] == {"side": 12} and run.data.shape == (3, 12, 12)
     assert run.data.kind.preview_of(run.record["data"]) is not None
     assert "--side 12" in report.command(run)
-    assert read(folder, like=run.record["data"]).x.shape == (32, 3, 12, 12)
+    assert read(folder, like=run.record["data"]).examples.x.shape == (32, 3, 12, 12)
     evaluate(run, k=5, examples=5)
     page = report.write(run).read_text()
     assert "What is the input of the model?" in page

@@ -168,7 +168,7 @@ def test_batches(name, made):
 def test_a_run_reads_its_source_as_it_was_loaded(name, made):
     path, _, loaded = made
     about = json.loads(json.dumps(loaded.describe() | {"options": {}}))
-    found = data.read(path, like=about)
+    found = data.read(path, like=about).examples
     assert_close(found.x, in_order(loaded), rtol=1e-6, atol=1e-6)
     again = data.load(
         path, indices=loaded.indices, fingerprint=about["fingerprint"], reads=name, learned=about["learned"]
@@ -186,7 +186,7 @@ def test_what_is_written_can_be_read(name, made, tmp_path):
     some = loaded.test.fixed()
     seen = some.batch(slice(None))[0]
     loaded.kind.write(file, loaded.inverse(seen), loaded, "a note")
-    found = data.read(file, like=json.loads(json.dumps(loaded.describe())))
+    found = data.read(file, like=json.loads(json.dumps(loaded.describe()))).examples
     assert_close(found.batch(slice(None))[0], seen, rtol=1e-4, atol=1e-4)
 
 

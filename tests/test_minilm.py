@@ -270,8 +270,8 @@ def test_captions_of_scenes_and_files_are_cut_into_wordpieces(tmp_path):
     assert data.train.y.shape[1] == 2 and data.learned.vocabulary == v
     again = load(tmp_path / "x.npz", learned=json.loads(json.dumps(data.describe()))["learned"])
     assert again.train.y.equal(data.train.y)
-    assert read(tmp_path / "x.npz", like=data.describe()).y.equal(
-        read(tmp_path / "x.npz", like=again.describe()).y
+    assert read(tmp_path / "x.npz", like=data.describe()).examples.y.equal(
+        read(tmp_path / "x.npz", like=again.describe()).examples.y
     )
 
 

@@ -161,7 +161,7 @@ def test_the_report_has_its_pictures(call, run):
 def test_codes_go_out_and_come_back(call, run, place):
     call("encode", run, "--data", place / "few.npz", "--out", place / "codes.csv")
     header = (place / "codes.csv").read_text().splitlines()[0]
-    assert header == "z_0,z_1,z_2,sd_0,sd_1,sd_2"
+    assert header == "row,z_0,z_1,z_2,sd_0,sd_1,sd_2,label"
     call("decode", run, "--codes", place / "codes.csv", "--out", place / "decoded.wav")
     with wave.open(str(place / "decoded.wav")) as file:
         assert file.getnframes() == 12 * LENGTH
@@ -173,7 +173,7 @@ def test_codes_go_out_and_come_back(call, run, place):
 def test_scores_have_its_column(call, run, place):
     call("score", run, "--data", place / "few.npz", "--out", place / "scores.csv", "--draws", 5)
     header = (place / "scores.csv").read_text().splitlines()[0]
-    assert header == "elbo,distortion,rate,log_likelihood_bound,nats_per_sample"
+    assert header == "row,elbo,distortion,rate,log_likelihood_bound,nats_per_sample,label"
 
 
 def test_it_is_evaluated(call, run, place):

@@ -1,7 +1,8 @@
 """Codes, scores and classes as tables: the tables of `latente encode`, `decode` and `score`.
 
 A code is the posterior's mean, with its standard deviation beside it: the same for the same example up to rounding,
-whatever the batch. A table has one row per example, see :mod:`latente.data.table_files`.
+whatever the batch. A table has one row per example, see :mod:`latente.data.table_files`; `rows_of` says which row or
+file of the source it is, and gives rows that hold no example their reason. Labels and classes are written by their names.
 """
 
 from __future__ import annotations
@@ -13,24 +14,117 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import Data, Examples
+from .abilities import taken
+from .data import Data, Examples, Reading
 from .data.kind import Kind
+from .data.table_files import joined, numbers_of
 from .distributions import onto
 from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
 from .models import label_law
 from .trace import Model, mean
 
-__all__ = ["classify", "decode", "encode", "score"]
+__all__ = [
+    "classify",
+    "decodable",
+    "decode",
+    "encode",
+    "named",
+    "passed_through",
+    "probabilities",
+    "rows_of",
+    "score",
+]
 
 BLOCK = 512
+LEFT_OUT = "left_out"
+
+
+def rows_of(reading: Reading, found: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """Puts what was found of examples beside what their source calls them: the row or file, ids, and the label.
+
+    Where rows of the source hold no example, they stand in their place, with a reason in the column `left_out`.
+
+    Arguments:
+        reading: The examples as they were read.
+        found: Columns, a value for each example.
+        where: The file that is to be written.
+
+    Raises:
+        DataError: If two columns would have one name.
+    """
+    rows = reading.rows
+    called = {rows.column: np.array([rows.called(i) for i in range(len(reading))])}
+    ids = {name: np.asarray(column) for name, column in rows.ids.items()}
+    label = {"label": named(reading.labels)} if reading.labels else {}
+    table = joined(joined(joined(called, ids, where), found, where), label, where)
+    return with_left_out(table, reading) if rows.left_out else table
+
+
+def with_left_out(table: Mapping[str, np.ndarray], reading: Reading) -> dict[str, np.ndarray]:
+    """Puts in the rows that hold no example."""
+    rows = reading.rows
+    places, names, reasons = zip(*rows.left_out, strict=True)
+    kept = np.insert(np.ones(len(reading), bool), places, False)
+    wide: dict[str, np.ndarray] = {name: spread_out(column, kept) for name, column in table.items()}
+    wide[rows.column] = np.insert(table[rows.column].astype(object), places, names)
+    wide[rows.column] = np.array(wide[rows.column].tolist())
+    return {**wide, LEFT_OUT: np.insert(np.full(len(reading), "", object), places, reasons).astype(str)}
+
+
+def decodable(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the rows of a table of codes that are of an example, and not of one that was left out."""
+    reasons = table.get(LEFT_OUT)
+    if reasons is None or reasons.dtype.kind not in "USO":
+        return dict(table)
+    kept = np.array([reason in ("", None) for reason in reasons.tolist()])
+    return {name: column[kept] for name, column in table.items()}
+
+
+def spread_out(column: np.ndarray, kept: np.ndarray) -> np.ma.MaskedArray:
+    """Leaves an empty cell where no example is."""
+    wide = np.ma.masked_all(len(kept), column.dtype)
+    wide[kept] = column
+    return wide
+
+
+def named(names: Sequence[str]) -> np.ndarray:
+    """Returns labels as a column: whole numbers where all are written as such, else text; "" is an empty cell.
+
+    Example:
+        >>> named(["2", "10"]), named(["007", ""])
+        (array([ 2, 10]), masked_array(data=['007', --],
+                     mask=[False,  True],
+               fill_value='N/A',
+                    dtype='<U3'))
+    """
+    column, unknown = np.array(names, dtype=str), np.array([name == "" for name in names])
+    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", name) for name in names if name):
+        column = np.array([int(name or 0) for name in names])
+    return np.ma.masked_array(column, unknown) if unknown.any() else column
+
+
+def passed_through(table: Mapping[str, np.ndarray], groups: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the columns of a table of codes that say which examples they are of: all that are no codes of some groups.
+
+    Example:
+        >>> list(passed_through({"row": np.ones(1), "z_0": np.ones(1), "sd_0": np.ones(1), "label": np.ones(1)}, ["z"]))
+        ['row', 'label']
+    """
+    code = re.compile(rf"(?:{'|'.join(map(re.escape, groups))})(?:_sd)?_\d+|sd_\d+|caption_\d+|{LEFT_OUT}")
+    return {name: column for name, column in table.items() if not code.fullmatch(name)}
 
 
 @torch.no_grad()
-def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
+def encode(model: Model, examples: Examples, classes: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Returns the posterior means, `z_0 … z_d`, their standard deviations, `sd_0 … sd_d`, and the labels or captions.
 
     On a sphere a code is the direction of the mean. Of a flow it is the image of the noise's mean, without deviations.
+
+    Arguments:
+        model: The model.
+        examples: The examples.
+        classes: The names of the classes; without them there is no column `label`.
     """
     examples = examples.fixed()
     means: dict[str, list[Tensor]] = {}
@@ -50,8 +144,10 @@ def encode(model: Model, examples: Examples) -> dict[str, np.ndarray]:
         if name in deviations:
             table |= columns_of(sd_column(name), torch.cat(deviations[name]))
     y = examples.y
-    if y is not None:
-        table |= {"label": y.cpu().numpy()} if y.dim() == 1 else columns_of("caption", y)
+    if y is not None and y.dim() > 1:
+        table |= columns_of("caption", y)
+    elif y is not None and classes:
+        table["label"] = named([[*classes, ""][i] for i in y.tolist()])
     return table
 
 
@@ -73,13 +169,13 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
         DataError: If the table lacks a column of a latent group, or a label that the model needs.
     """
     first = next(iter(table.values()))
-    y = None if "label" not in table else torch.tensor(np.asarray(table["label"])).long()
+    y = numbered(table["label"], data.classes) if "label" in table and takes_labels(model) else None
     words = [name for name in table if re.fullmatch(r"caption_\d+", name)]
     if words and "caption" in data.kind.has:
         for name in words:
-            in_range(name, table[name], len(data.learned.vocabulary))
+            in_range(name, finite(table, name), len(data.learned.vocabulary))
         words.sort(key=lambda name: int(name.removeprefix("caption_")))
-        y = torch.tensor(np.stack([table[name] for name in words], 1)).int()
+        y = torch.tensor(np.stack([finite(table, name) for name in words], 1)).int()
     example = data.test.batch(slice(0, 1))
     groups = (model(*example, choose=mean) if len(data.test) else model(size=1)).latents
     needs_code(groups)
@@ -92,12 +188,12 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             raise DataError(
                 f"the codes have no column {missing[0]!r}: the model's {name} has {len(wanted)} dimensions"
             )
-        values = np.stack([np.asarray(table[column], dtype=np.float32) for column in wanted], 1)
+        values = np.stack([finite(table, column) for column in wanted], 1)
         z = torch.from_numpy(values).unflatten(1, shape)
         many = number_of_names(g.p)
         if many is not None:
             for column in wanted:
-                in_range(column, table[column], many)
+                in_range(column, finite(table, column), many)
             z = z.round().long()
         given[name] = onto(g.p, z)
     parts = []
@@ -110,6 +206,44 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             raise DataError(f"the codes cannot be decoded: {error}") from None
         parts.append(shown(trace.likelihood, seed=0))  # draws are the same each time
     return data.inverse(torch.cat(parts))
+
+
+def takes_labels(model: Model) -> bool:
+    """Tells whether a model is conditioned on labels."""
+    return taken(model) == "labels"
+
+
+def numbered(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
+    """Returns labels by the numbers of their classes; a number may be written otherwise than the class's name, as 3.0.
+
+    Raises:
+        DataError: If one is none of the classes.
+    """
+    numbers = {name: i for i, name in enumerate(classes)}
+    found = []
+    for row, label in enumerate(np.ma.getdata(labels).tolist(), 1):
+        text = f"{label:.0f}" if isinstance(label, float) and label.is_integer() else str(label)
+        if text not in numbers:
+            raise DataError(
+                f"the codes have the label {text!r} in row {row}, which is none of the run's classes: {', '.join(classes)}"
+            )
+        found.append(numbers[text])
+    return torch.tensor(found)
+
+
+def finite(table: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Returns a column of codes.
+
+    Raises:
+        DataError: If a cell is empty, or holds no number.
+    """
+    values = numbers_of(table, name, "the codes")
+    odd = np.flatnonzero(~np.isfinite(values))
+    if len(odd):
+        raise DataError(
+            f"the codes hold {values[odd[0]]:g} in the column {name!r}, row {odd[0] + 1}: fill it in, or drop that row"
+        )
+    return values.astype(np.float32)
 
 
 def in_range(name: str, values: np.ndarray, many: int) -> None:
@@ -152,12 +286,20 @@ def score(
 def classify(
     model: Model, examples: Examples, classes: Sequence[str], draws: int = 0, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Returns the number of the class that each example is taken for, and the probability of every class by its name.
+    """Returns the class that each example is taken for, and the probability of every class by its name; see `probabilities`."""
+    p = probabilities(model, examples, len(classes), draws, seed).numpy()
+    taken_for = named([classes[k] for k in p.argmax(1)])
+    return {"class": taken_for} | {f"p_{name}": column for name, column in zip(classes, p.T)}
+
+
+@torch.no_grad()
+def probabilities(model: Model, examples: Examples, classes: int, draws: int = 0, seed: int = 0) -> Tensor:
+    """Returns the probability of every class for each example, with shape (N, K).
 
     Arguments:
         model: A model that infers labels, or where `draws` is above 0 one that takes them.
         examples: The examples.
-        classes: The names of the classes.
+        classes: The number of classes.
         draws: The importance samples per example and class for Bayes' rule; 0 for what the model infers.
         seed: The seed of the draws.
     """
@@ -166,10 +308,7 @@ def classify(
     held = examples.fixed()
     if draws:
         each = (held.batch(slice(i, i + 1))[0] for i in range(len(held)))  # by itself: its draws are its own
-        found = [classify_by_bayes(model, x, len(classes), draws, seed=seed) for x in each]
-        p = torch.cat(found).exp().numpy()
-    elif label_law(model) is not None:
-        p = log_probabilities(model, held).exp().numpy()
-    else:
+        return torch.cat([classify_by_bayes(model, x, classes, draws, seed=seed) for x in each]).exp()
+    if label_law(model) is None:
         raise LatenteError("the model infers no labels: give the draws of Bayes' rule, e.g. 30")
-    return {"class": p.argmax(1)} | {f"p_{name}": column for name, column in zip(classes, p.T)}
+    return log_probabilities(model, held).exp()

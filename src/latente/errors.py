@@ -4,7 +4,7 @@ Each says in one or two sentences which argument or file is meant, what was foun
 command line prints `str(error)` and no stack trace. Everything else that is raised is a mistake of ours.
 """
 
-__all__ = ["DataError", "Interrupted", "LatenteError", "RunError", "TrainingError"]
+__all__ = ["DataError", "Interrupted", "LatenteError", "MissingLabel", "RunError", "TrainingError"]
 
 
 class LatenteError(Exception):
@@ -13,6 +13,10 @@ class LatenteError(Exception):
 
 class DataError(LatenteError, ValueError):
     """Reports data that is missing, unreadable, or not what the model takes."""
+
+
+class MissingLabel(DataError):
+    """Reports data without the labels that were asked for."""
 
 
 class RunError(LatenteError):

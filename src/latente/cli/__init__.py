@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import typer
 
+from ..kinds import KINDS
 from . import data, draw, judge, of_drawings, tables, train
 from .app import app, list_recipes, main
+from .options import with_options
 
 __all__ = ["add_commands", "app", "commands", "main"]
 
 
 def commands() -> dict[str, Callable[..., None]]:
     """Makes the commands, with one for each picture and the options of all kinds, in the order of the help."""
+    kinds = KINDS.values()
     return {
         "recipes": list_recipes,
         "data": data.show(),
@@ -23,10 +26,10 @@ def commands() -> dict[str, Callable[..., None]]:
         "compare": judge.compare,
         "report": judge.report,
         **draw.commands(),
-        "encode": tables.encode,
+        "encode": with_options(tables.encode, kinds),
         "decode": tables.decode,
-        "score": tables.score,
-        "classify": tables.classify,
+        "score": with_options(tables.score, kinds),
+        "classify": with_options(tables.classify, kinds),
         "quality": judge.quality,
         "alignment": judge.alignment,
         **of_drawings.COMMANDS,

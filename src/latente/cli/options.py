@@ -19,7 +19,10 @@ from ..data.kind import Kind
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(help="random seed")]
 DataFile = Annotated[
-    str, typer.Option("--data", help="file, folder or data set of the same kind as the run's data")
+    str,
+    typer.Option(
+        "--data", help="file, folder or data set of the same kind as the run's data; - for standard input"
+    ),
 ]
 Guidance = Annotated[
     float | None,

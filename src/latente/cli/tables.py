@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -13,9 +17,11 @@ from .app import out
 from .options import DataFile, RunPath, Seed
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
-    from ..data import Examples
+    from ..data import Kind, Reading
+    from ..data.kind import LabelUse
     from ..runs import Run
 
 
@@ -23,17 +29,17 @@ def encode(
     run: RunPath,
     data: DataFile,
     file: Annotated[Path, typer.Option("--out", help=".parquet, .csv or .npz")] = Path("codes.parquet"),
+    **options: Any,
 ) -> None:
     """Writes the posterior mean and standard deviation of each example."""
     from .. import codes
-    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
     needs(opened, "encodes", "codes")
-    examples = read_like(opened, data)
-    write_table(file, codes.encode(opened.model, examples))
-    out.print(f"codes of {len(examples)} examples: {file}")
+    reading = read_like(opened, data, options)
+    write(file, reading, codes.encode(opened.model, reading.examples))
+    out.print(f"codes of {len(reading)} examples: {file}", markup=False)
 
 
 def decode(
@@ -57,9 +63,11 @@ def decode(
 
     opened = Run.open(run)
     needs(opened, "decodes", "decoded codes")
-    x = codes.decode(opened.model, read_table(table), opened.data)
-    opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}")
-    out.print(f"{len(x)} decoded examples: {file}")
+    rows = codes.decodable(read_table(table))
+    x = codes.decode(opened.model, rows, opened.data)
+    named = codes.passed_through(rows, opened.abilities.groups)
+    opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}", named)
+    out.print(f"{len(x)} decoded examples: {file}", markup=False)
 
 
 def score(
@@ -67,19 +75,20 @@ def score(
     data: DataFile,
     file: Annotated[Path, typer.Option("--out", help=".parquet, .csv or .npz")] = Path("scores.csv"),
     draws: Annotated[int, typer.Option(min=1, help="importance samples per example")] = 100,
+    **options: Any,
 ) -> None:
     """Writes the bounds of each example, in nats; of a classifier the probabilities of the classes."""
     from .. import codes
-    from ..data.table_files import write_table
     from ..runs import Run
 
     opened = Run.open(run)
-    examples = read_like(opened, data)
+    reading = read_like(opened, data, options)
     if opened.abilities.infers_labels and not opened.abilities.scores:
-        write_table(file, codes.classify(opened.model, examples, opened.record["data"]["classes"]))
+        found = codes.classify(opened.model, reading.examples, opened.record["data"]["classes"])
     else:
-        write_table(file, codes.score(opened.model, examples, draws, kind=opened.data.kind))
-    out.print(f"scores of {len(examples)} examples: {file}")
+        found = codes.score(opened.model, reading.examples, draws, kind=opened.kind)
+    write(file, reading, found)
+    out.print(f"scores of {len(reading)} examples: {file}", markup=False)
 
 
 def classify(
@@ -106,12 +115,10 @@ def classify(
     ] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="split to classify")] = "test",
     seed: Seed = 0,
+    **options: Any,
 ) -> None:
     """Classifies examples by q(y|x) or Bayes' rule and reports the error on held-out ones."""
-    import torch
-
     from .. import codes
-    from ..data.table_files import write_table
     from ..evaluation.figures.labels import confusion_table, error_of
     from ..evaluation.finding import share
     from ..runs import Run
@@ -119,17 +126,19 @@ def classify(
     opened = Run.open(run)
     classes, draws = opened.record["data"]["classes"], drawn_to_classify(opened, draws)
     if data is not None:
-        table = codes.classify(opened.model, read_like(opened, data), classes, draws, seed)
-        write_table(file, table)
-        out.print(f"classes of {len(table['class'])} examples: {file}")
+        reading = read_like(opened, data, options, labels="none")
+        write(file, reading, codes.classify(opened.model, reading.examples, classes, draws, seed))
+        out.print(f"classes of {len(reading)} examples: {file}", markup=False)
         return
+    if given := [name for name, value in options.items() if value is not None]:
+        raise DataError(f"--{given[0].replace('_', '-')} says how new examples are read: give --data, too")
     opened.needs_examples()
     held = (opened.data.test if split == "test" else opened.data.validation).fixed()
     if held.y is None:
         raise DataError(f"{opened.data.name} has no labels to compare the classes with")
-    held = held.subset(examples or (1000 if draws else len(held)), opened.settings.seed)
+    held = held.known().subset(examples or (1000 if draws else len(held)), opened.settings.seed)
     assert held.y is not None
-    taken = torch.as_tensor(codes.classify(opened.model, held, classes, draws, seed)["class"])
+    taken = codes.probabilities(opened.model, held, len(classes), draws, seed).argmax(1).cpu()
     y = held.y.cpu()
     show_confusion(confusion_table(y, taken, len(classes)), classes)
     how = f"Bayes' rule, {draws} draws per example and class" if draws else "q(y|x)"
@@ -173,14 +182,52 @@ def needs(run: Run, ability: str, what: str) -> None:
         raise RunError(f"{run.path} has no {what}: {why}")
 
 
-def read_like(run: Run, source: str) -> Examples:
-    """Reads examples as the run saw its own, and refuses those that its model cannot take, e.g. without labels."""
+def write(file: Path, reading: Reading, found: Mapping[str, np.ndarray]) -> None:
+    """Writes what was found of examples, a row each that says which one it is."""
+    from .. import codes
+    from ..data.table_files import write_table
+
+    write_table(file, codes.rows_of(reading, found, str(file)))
+    if reading.note:
+        out.print(reading.note, markup=False)
+
+
+def read_like(run: Run, source: str, options: Mapping[str, Any], labels: LabelUse | None = None) -> Reading:
+    """Reads examples as the run saw its own, and refuses those that its model cannot take.
+
+    Arguments:
+        run: The run.
+        source: The examples; "-" for the standard input.
+        options: How they are loaded.
+        labels: The labels that are read; by default those that the model reads.
+    """
     from ..data import read
 
-    about, kind = run.record["data"], run.data.kind
-    examples = read(source, about["label"] if kind.read_columns(about) else None, about)
+    about, reads = run.record["data"], labels_read(run) if labels is None else labels
+    with standard_input(run.kind) if source == "-" else nullcontext(source) as path:
+        reading = read(path, about["label"], about, reads, **options)
     try:
-        run.model(*examples.batch(slice(0, 1)))
+        if labels is None:
+            run.model(*reading.examples.batch(slice(0, 1)))
     except ValueError as error:
         raise DataError(f"{source}: {error}") from None
-    return examples
+    return reading
+
+
+def labels_read(run: Run) -> LabelUse:
+    """Says which labels the model of a run reads when it encodes."""
+    if run.abilities.takes != "labels":
+        return "none"
+    return "known" if run.abilities.infers_labels else "all"
+
+
+@contextmanager
+def standard_input(kind: Kind) -> Iterator[str]:
+    """Keeps what comes by the standard input in a file for a while, named as a kind of data reads it."""
+    content = sys.stdin.buffer.read()
+    if not content:
+        raise DataError("the standard input holds nothing: write examples to it, or name a file with --data")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"standard input{kind.suffix_of(content)}"
+        path.write_bytes(content)
+        yield str(path)

@@ -13,18 +13,31 @@ if TYPE_CHECKING:
     from .conversion import convert
     from .examples import Examples
     from .kind import Data, Kind, Source
-    from .loading import from_arrays, load, read
+    from .loading import Reading, from_arrays, load, read
     from .looks import Look
 
     SOURCES: dict[str, str]
 
-__all__ = ["SOURCES", "Data", "Examples", "Kind", "Look", "Source", "convert", "from_arrays", "load", "read"]
+__all__ = [
+    "SOURCES",
+    "Data",
+    "Examples",
+    "Kind",
+    "Look",
+    "Reading",
+    "Source",
+    "convert",
+    "from_arrays",
+    "load",
+    "read",
+]
 
 HOMES = {
     "Data": "kind",
     "Examples": "examples",
     "Kind": "kind",
     "Look": "looks",
+    "Reading": "loading",
     "Source": "kind",
     "convert": "conversion",
     "from_arrays": "loading",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingLabel
 from .raw import Raw, first_few, interpret, join
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
@@ -146,7 +146,7 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
         names = {name.lower(): name for name in z.files}
         held = ", ".join(z.files) or "nothing"
         if label is not None and label not in z.files:
-            raise DataError(f"{path} has no array {label!r} to take labels from; it holds {held}.")
+            raise MissingLabel(f"{path} has no array {label!r} to take labels from; it holds {held}.")
         whole = None if label else read_splits(z, names, str(path))
         if whole is not None:
             return whole

@@ -92,6 +92,14 @@ class Examples:
             return None
         return (self.y >= 0).cpu()
 
+    def known(self) -> Examples:
+        """Returns those whose label is known; all where there are no labels."""
+        if self.labelled is None:
+            return self
+        rows = self.labelled.to(self.x.device)
+        assert self.y is not None
+        return replace(self, x=self.x[rows], y=self.y[rows])
+
     def shuffled(self, batch: int, generator: torch.Generator) -> Tensor:
         """Returns the rows in random order; where rows have lengths, those of a batch are of nearly one.
 

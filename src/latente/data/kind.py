@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .. import registry
-from ..errors import DataError
+from ..errors import DataError, MissingLabel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Data",
     "Kind",
+    "LabelUse",
     "NoOptions",
     "Source",
     "Survey",
@@ -42,6 +43,9 @@ __all__ = [
     "owners",
     "sources",
 ]
+
+
+LabelUse = Literal["none", "known", "all"]  # which labels of new examples a model reads
 
 
 def kinds() -> Mapping[str, Kind]:
@@ -146,7 +150,9 @@ class Kind(ABC):
     def refuse_label(self, path: Path, label: str | None) -> None:
         """Refuses the name of a column where there are no columns."""
         if label is not None:
-            raise DataError(f"{path} has no columns, so {label!r} cannot name its labels: leave --label out.")
+            raise MissingLabel(
+                f"{path} has no columns, so {label!r} cannot name its labels: leave --label out."
+            )
 
     def read_named(self, name: str, options: Any) -> Raw:
         """Reads one of `sources`."""
@@ -279,16 +285,29 @@ class Kind(ABC):
                 f"of shape {expected}: give data of that shape."
             )
 
+    def labelled_like(self, raw: Raw, about: Mapping[str, Any], source: str, labels: LabelUse) -> Raw:
+        """Numbers the labels of a source as a run of this kind numbered its own.
+
+        Arguments:
+            raw: The source.
+            about: What the run recorded.
+            source: What the source is called in messages.
+            labels: Which of them are asked for.
+
+        Raises:
+            DataError: If all are asked for, and one is unknown, or is none of the run's classes.
+        """
+        return replace(raw, y=labels_like(raw, about["classes"], source, labels))
+
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Returns all rows of a source as examples, the way a run of this kind saw its own.
 
         Arguments:
-            raw: The source, held against the run's data by `check_like`.
+            raw: The source, held against the run's data by `check_like`, its labels numbered by `labelled_like`.
             about: What the run recorded.
             source: What the source is called in messages.
         """
         learned = self.restored(about["learned"])
-        raw = replace(raw, y=labels_like(raw, about["classes"], source))
         return self.examples(self.encoded(raw, learned), slice(None), learned)
 
     def empty(self, about: Mapping[str, Any]) -> Data:
@@ -315,24 +334,38 @@ class Kind(ABC):
         """Takes the model's input back to the user's units."""
         return x
 
-    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
-        """Writes decoded examples: an array as .npz, or a table of their numbers.
+    def write(
+        self, path: Path, x: Tensor, data: Data, note: str, rows: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Writes decoded or drawn examples: an array as .npz, or a table of their numbers.
 
         Arguments:
             path: The file; its ending says what is written.
             x: The examples, in the user's units.
-            data: The data of the model that decoded them.
+            data: The data of the model that they are of.
             note: Where they are from.
+            rows: Columns that say which examples they are, where there are such.
 
         Raises:
             LatenteError: If the ending is unknown, or the file cannot be written.
         """
-        from .table_files import write_table
+        from .table_files import joined, write_table
 
         if path.suffix == ".npz":
-            write_table(path, {"x": x.numpy()})
+            write_table(path, {"x": x.numpy(), **(rows or {})})
         else:
-            write_table(path, dict(zip(self.columns(data, x[0].numel()), x.flatten(1).numpy().T)))
+            numbers = zip(self.columns(data, x[0].numel()), x.flatten(1).numpy().T)
+            write_table(path, joined(rows or {}, dict(numbers), str(path)))
+
+    def suffix_of(self, content: bytes) -> str:
+        """Returns the ending by which a file of such data is known, where new examples come without a name.
+
+        Arguments:
+            content: The file's content.
+        """
+        known = {b"PK": ".npz", b"\x93NUMPY": ".npy", b"PAR1": ".parquet"}
+        found = next((suffix for magic, suffix in known.items() if content.startswith(magic)), None)
+        return found or next(iter(self.suffixes), ".csv")
 
     def columns(self, data: Data, many: int) -> Sequence[str]:
         """Returns the names of the columns of a table of examples."""
@@ -444,22 +477,30 @@ class Data:
         return self.kind.inverse(x, self.learned)
 
 
-def labels_like(raw: Raw, classes: Sequence[str], source: str) -> np.ndarray | None:
-    """Returns the labels of a source by the numbers that a run gave its classes.
+def labels_like(raw: Raw, classes: Sequence[str], source: str, labels: LabelUse) -> np.ndarray | None:
+    """Returns the labels of a source by the numbers that a run gave its classes, -1 where a label is unknown.
 
     Raises:
-        DataError: If one is none of the run's classes.
+        DataError: If all are asked for, and one is unknown, or is none of the run's classes.
     """
     import numpy as np
 
-    if raw.y is None or not classes:
+    if raw.y is None or not classes or labels == "none":
         return None
     new = [name for name in raw.classes if name not in classes]
-    if new:
+    if new and labels == "all":
         raise DataError(
-            f"{source} has the class {new[0]!r}, which is none of the run's classes: {', '.join(classes)}."
+            f"{source} has the class {new[0]!r}, which is none of the run's classes: {', '.join(classes)}; and its model "
+            "reads labels."
         )
-    return np.array([classes.index(name) for name in raw.classes], dtype=np.int64)[raw.y]
+    unknown = np.flatnonzero(raw.y < 0)
+    if len(unknown) and labels == "all":
+        raise DataError(
+            f"{source}: the label of {raw.rows.column} {raw.rows.called(int(unknown[0]))} is unknown, and the model reads "
+            "labels: fill it in, or drop that row."
+        )
+    numbers = {name: i for i, name in enumerate(classes)}
+    return np.array([*(numbers.get(name, -1) for name in raw.classes), -1], dtype=np.int64)[raw.y]
 
 
 def sources() -> dict[str, str]:

@@ -13,19 +13,20 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingLabel
 from .captions import NAMES
 from .examples import Examples
-from .kind import Data, Kind, default, kinds, owners, sources
-from .raw import Raw, interpret
+from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
+from .raw import Raw, Rows, interpret
 from .split import SPLITS, deal, recorded_split
 
-__all__ = ["from_arrays", "load", "read", "read_raw"]
+__all__ = ["Reading", "from_arrays", "load", "read", "read_raw"]
 
 LEAST = 10
 
@@ -127,12 +128,34 @@ def from_arrays(
     return assembled(raw, kind, name, name, split, fingerprint_of(raw), kind.Options())
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Holds all examples of a source, in their order, and what they are called.
+
+    Arguments:
+        examples: The examples, the way a run saw its own.
+        rows: Which rows of the source they are, and which hold no example.
+        labels: Of each example the label that the source gives it, as it is written there, and "" where it is unknown; empty
+            where the source has no labels.
+        note: What was done to the examples when they were read; empty otherwise.
+    """
+
+    examples: Examples
+    rows: Rows
+    labels: tuple[str, ...] = ()
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
 def read(
     source: str | os.PathLike[str],
     label: str | None = None,
     like: Mapping[str, Any] | None = None,
+    labels: LabelUse = "known",
     **options: Any,
-) -> Examples:
+) -> Reading:
     """Reads all rows of a source, in their order and without a split, the way a run saw its data.
 
     Arguments:
@@ -141,6 +164,8 @@ def read(
         like: What the run recorded, `Data.describe()`. Columns are taken by name, whatever else the table
             has; its standardisation, its numbering of classes and of captions, and its binarisation (one seeded draw)
             are applied. Where it has no location, each drawing is scaled by its own moves.
+        labels: Which labels of a source the run's model reads: none, those that are known, or all. The column of labels may be
+            absent unless all are read, and hold other classes than the run's.
         options: As for `load`; those of the run for a folder of files, where they are not given.
 
     Raises:
@@ -152,7 +177,7 @@ def read(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "new.npy"
         ...     np.save(path, np.array([run["learned"]["location"]]))
-        ...     read(path, like=run).x
+        ...     read(path, like=run).examples.x
         tensor([[0., 0., 0.]])
     """
     source = os.fspath(source)
@@ -160,13 +185,25 @@ def read(
         raw = read_raw(source, options, label)
         kind = kinds()[raw.kind]
         learned = kind.learn_alone(raw, source)
-        return kind.examples(kind.encoded(raw, learned), slice(None), learned)
+        return reading(kind.examples(kind.encoded(raw, learned), slice(None), learned), raw)
     kind = kinds()[like["kind"]]
     of_run = inherited(like.get("options", {}), source)
     given = {n: v for n, v in options.items() if v is not None}
-    raw = read_raw(source, {**of_run, **given}, label, kind.read_columns(like), kind)
+    asked, columns = {**of_run, **given}, kind.read_columns(like)
+    try:
+        raw = read_raw(source, asked, label, columns, kind)
+    except MissingLabel:
+        if labels == "all":
+            raise
+        raw = read_raw(source, asked, None, columns, kind)
     kind.check_like(raw, like, source)
-    return kind.read_like(raw, like, source)
+    return reading(kind.read_like(kind.labelled_like(raw, like, source, labels), like, source), raw)
+
+
+def reading(examples: Examples, raw: Raw) -> Reading:
+    """Says of examples which rows of a source they are, and what it labels them."""
+    names = () if raw.y is None or not raw.classes else tuple([*raw.classes, ""][i] for i in raw.y.tolist())
+    return Reading(examples, raw.rows, names, raw.note)
 
 
 def read_raw(

@@ -55,6 +55,10 @@ class Rows:
     left_out: tuple[tuple[int, str | int, str], ...] = ()
     ids: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
+    def called(self, i: int) -> str | int:
+        """Returns what an example is called by in tables."""
+        return self.names[i] if self.names else i + 1
+
     def name(self, i: int) -> str:
         """Returns what an example is called by in messages."""
         return str(self.names[i]) if self.names else f"number {i + 1}"

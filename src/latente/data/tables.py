@@ -18,7 +18,7 @@ from typing import Any, TextIO, cast
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingLabel
 from .raw import Raw, numbered_labels, vectors
 
 __all__ = ["read_csv", "read_parquet"]
@@ -59,7 +59,7 @@ def choose_columns(
     if twice:
         raise DataError(f"{where} has more than one column called {quoted(twice)}: rename them.")
     if label is not None and label not in names:
-        raise DataError(
+        raise MissingLabel(
             f"{where} has no column {label!r} to take labels from; its columns are {quoted(names)}."
         )
     absent = [n for n in wanted if n not in names]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..data.kind import Data, Kind, Source
+from ..data.kind import Data, Kind, LabelUse, Source
 from ..errors import DataError
 from ..pictures import of_captions
 
@@ -181,6 +181,10 @@ class Captions(Kind):
     def reopened(self, data: Data, about: Mapping[str, Any]) -> Data:
         return self.binarised(data, about["learned"]["binarise"])
 
+    def labelled_like(self, raw: Raw, about: Mapping[str, Any], source: str, labels: LabelUse) -> Raw:
+        """Leaves labels as they are: the names of classes are captions where there are no others."""
+        return raw
+
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
         """Numbers captions as a run did; the names of classes are captions where there are no others."""
         from ..data.numbering import class_captions
@@ -197,10 +201,12 @@ class Captions(Kind):
         how = self.record(data)["binarise"]
         return f", {'no' if how == 'none' else how} binarisation"
 
-    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+    def write(
+        self, path: Path, x: Tensor, data: Data, note: str, rows: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Writes a .png of the images, too."""
         if path.suffix != ".png":
-            super().write(path, x, data, note)
+            super().write(path, x, data, note, rows)
             return
         from ..pictures.drawing import views
 

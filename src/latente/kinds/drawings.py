@@ -135,13 +135,15 @@ class Drawings(Kind):
     def inverse(self, x: Tensor, learned: Scaling) -> Tensor:
         return learned.inverse(x)
 
-    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+    def write(
+        self, path: Path, x: Tensor, data: Data, note: str, rows: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Writes them as .svg, .png, .gif or an .npz of strokes."""
         from ..pictures.drawing.ink import Drawing, Sheet
 
         shown = [Drawing(rows) for rows in x.numpy()]
-        rows = [shown[i : i + 10] for i in range(0, len(shown), 10)]
-        Sheet("Decoded", note, rows).save(path)
+        sheet = [shown[i : i + 10] for i in range(0, len(shown), 10)]
+        Sheet("Decoded", note, sheet).save(path)
 
     def columns_of_score(self, x: Tensor, elbo: Tensor) -> dict[str, Tensor]:
         """Adds points, with which the nats of a drawing grow."""

@@ -155,14 +155,27 @@ class Images(Kind):
         how = self.record(data)["binarise"]
         return f", {'no' if how == 'none' else how} binarisation"
 
-    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+    def write(
+        self, path: Path, x: Tensor, data: Data, note: str, rows: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Writes a .png of them all, too."""
         if path.suffix != ".png":
-            super().write(path, x, data, note)
+            super().write(path, x, data, note, rows)
             return
         from ..pictures.drawing import views
 
         views.grid(x).save(path)
+
+    def suffix_of(self, content: bytes) -> str:
+        import io
+
+        try:
+            from PIL import Image
+
+            with Image.open(io.BytesIO(content)) as image:
+                return f".{(image.format or 'png').lower()}"
+        except (ImportError, OSError, ValueError, SyntaxError):  # no image file: arrays, perhaps
+            return super().suffix_of(content)
 
     def survey(self, path: Path, options: ImageOptions) -> Survey | None:
         from ..data.folders import survey

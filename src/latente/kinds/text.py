@@ -102,9 +102,11 @@ class Text(Kind):
 
         return [census(data)]
 
-    def write(self, path: Path, x: Tensor, data: Data, note: str) -> None:
+    def write(
+        self, path: Path, x: Tensor, data: Data, note: str, rows: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Writes a .txt with a sentence a line, too."""
         if path.suffix != ".txt":
-            super().write(path, x, data, note)
+            super().write(path, x, data, note, rows)
             return
         path.write_text("\n".join([*data.learned.sentences(x), ""]))

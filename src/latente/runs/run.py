@@ -16,7 +16,7 @@ import numpy as np
 from .. import data, recipes
 from ..abilities import Abilities
 from ..data import Data
-from ..data.kind import kinds
+from ..data.kind import Kind, kinds
 from ..data.vocabulary import Vocabulary
 from ..errors import RunError
 from ..nn import CaptionEncoder
@@ -86,6 +86,11 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged ({reason(error)}): the run cannot be opened") from None
         return Run(Path(path), record)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of data that the run learned from."""
+        return kinds()[self.record["data"]["kind"]]
 
     @property
     def recipe(self) -> recipes.Recipe[...]:

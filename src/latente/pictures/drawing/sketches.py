@@ -139,9 +139,8 @@ def chosen_drawings(
 def read_drawings(data: Data, source: str | Path, rescale: bool) -> Tensor:
     """Reads drawings as a model saw its own, or scaled by their own moves."""
     about = data.describe()
-    return read(
-        str(source), like={**about, "learned": {"location": None, "scale": None}} if rescale else about
-    ).x
+    like = {**about, "learned": {"location": None, "scale": None}} if rescale else about
+    return read(str(source), like=like, labels="none").examples.x
 
 
 def interpolations(
