@@ -270,6 +270,13 @@ def test_a_table_from_training_to_samples_in_its_own_units(latente, tmp_path):
     assert (
         latente("decode", folder, "--codes", tmp_path / "codes.csv", "--out", tmp_path / "back.csv")[0] == 0
     )
+    for ending in ("csv", "parquet", "npz"):
+        file = tmp_path / f"samples.{ending}"
+        status, said, error = latente("sample", folder, "-n", "2000", "--out", file)
+        assert status == 0 and f"2000 rows: {file}" in said, error
+        drawn = read_table(file) if ending != "npz" else dict(zip(("height", "weight"), np.load(file)["x"].T))
+        assert list(drawn) == ["height", "weight"] and len(drawn["height"]) == 2000
+        assert abs(drawn["height"].mean() - 170) < 4 and 5 < drawn["height"].std() < 15
     back = read_table(tmp_path / "back.csv")
     assert list(back) == ["row", "height", "weight"]
     assert np.corrcoef(back["height"], rows[:, 0])[0, 1] > 0.8

@@ -675,7 +675,7 @@ def test_quick_draw_is_read(tmp_path):
     simple = {"word": "cat", "drawing": [[[0, 10, 10], [0, 0, 5]], [[3, 4], [8, 8]]]}
     raw = {"word": "owl", "drawing": [[[50.0, 150.5, 250.0], [70.0, 70.0, 120.0], [0, 10, 20]]]}
     file = ndjson(tmp_path / "few.ndjson", [simple, raw] * 6)
-    found = data.read(file)
+    found = data.read(file).examples
     assert found.y.tolist() == [0, 1] * 6
     scale = data.load(file).learned.scale[0].item()
     rows = (found.x[0, :4] * torch.tensor([scale, scale, 1.0])).round(decimals=3)
@@ -854,7 +854,7 @@ def test_other_files_are_still_read_as_what_they_are(tmp_path):
     for file in folder.glob("*.png"):
         file.unlink()
     (folder / "README.md").write_text("drawings of mine")
-    assert data.read(folder).x.dim() == 3
+    assert data.read(folder).examples.x.dim() == 3
 
 
 def test_what_has_no_size_or_no_deviation_is_an_error(tmp_path):
@@ -1024,7 +1024,7 @@ def test_official_weights_compute_what_they_did(official, shared_data):
         for t, s in zip(blobs, shapes)
     )
     run = official["monkey"]
-    x = data.read(shared_data / "sketches" / "monkey.ndjson", like=run.record["data"]).x[:3]
+    x = data.read(shared_data / "sketches" / "monkey.ndjson", like=run.record["data"]).examples.x[:3]
     for drawing in x:
         n, c, h, before, total = int(lengths_of(drawing)), np.zeros(512), np.zeros(512), np.zeros(5), 0.0
         for dx, dy, pen in drawing[: n + 1].double().numpy():
@@ -1045,7 +1045,9 @@ def test_official_weights_compute_what_they_did(official, shared_data):
 
 
 def test_real_monkeys_are_likelier_than_sheep_to_a_model_of_monkeys(official, shared_data):
-    x = data.read(shared_data / "sketches" / "monkey.ndjson", like=official["monkey"].record["data"]).x[:100]
+    x = data.read(
+        shared_data / "sketches" / "monkey.ndjson", like=official["monkey"].record["data"]
+    ).examples.x[:100]
 
     def nats(name, start=None):
         model = official[name].model

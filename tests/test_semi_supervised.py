@@ -420,7 +420,7 @@ def test_classes_are_told_on_the_command_line(folder, capsys, tmp_path):
     status, said = command(capsys, "classify", folder / "m2", "--data", tmp_path / "x.npy", "--out", file)
     assert status == 0 and "classes of 5 examples" in said
     table = read_table(file)
-    assert list(table)[:2] == ["class", "p_0"]
+    assert list(table)[:3] == ["row", "class", "p_0"]
     assert sum(table[f"p_{k}"] for k in range(10)) == pytest.approx(np.ones(5), abs=1e-6)
     status, said = command(capsys, "classify", folder / "m1")
     assert status == 1 and "neither infers labels nor takes them" in said

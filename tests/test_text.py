@@ -202,7 +202,7 @@ def test_new_text_is_read_with_the_words_of_the_run(rhyme, tmp_path):
     about = abridged(data.load(rhyme), 30, 12).describe()
     file = tmp_path / "new.txt"
     file.write_text("the rat that ate the zeppelin\n\n" + RHYME[-1])
-    x = data.read(file, like=json.loads(json.dumps(about))).x
+    x = data.read(file, like=json.loads(json.dumps(about))).examples.x
     words = about["learned"]["words"]
     assert [words[i] for i in x[0] if i > END] == ["the", "rat", "that", "ate", "the", "<unk>"]
     assert x.shape == (2, 12) and int(x[1, -1]) > END
@@ -409,7 +409,7 @@ def test_a_run_is_opened_again(run, tmp_path):
     assert log_weights(opened.model, x, None, 3).equal(log_weights(run.model, x, None, 3))
     file = tmp_path / "again.txt"
     file.write_text("\n".join(opened.data.learned.sentences(x)).replace(" …", " farmer"))
-    same = read_like(opened, str(file))
+    same = read_like(opened, str(file), {}).examples
     kept = x[:, -1] <= END
     assert same.x[kept].equal(x[kept])
     scores, again = codes.score(opened.model, same, 5), codes.score(run.model, data.Examples(x), 5)

@@ -608,9 +608,9 @@ def test_a_classifier_on_the_command_line(latente, bases, classifier, tmp_path):
     np.savez(tmp_path / "new.npz", x=digits.x.numpy())
     assert latente("score", run, "--data", "new.npz", "--out", "p.csv")[0] == 0
     header, *lines = (tmp_path / "p.csv").read_text().splitlines()
-    assert header.split(",") == ["class", *(f"p_{k}" for k in range(10))] and len(lines) == 20
+    assert header.split(",") == ["row", "class", *(f"p_{k}" for k in range(10))] and len(lines) == 20
     first = [float(value) for value in lines[0].split(",")]
-    assert sum(first[1:]) == pytest.approx(1) and max(first[1:]) == first[1 + int(first[0])]
+    assert sum(first[2:]) == pytest.approx(1) and max(first[2:]) == first[2 + int(first[1])]
     assert latente("encode", run, "--data", "new.npz", "--out", "z.npz")[0] == 0
     status, _, error = latente("decode", run, "--codes", "z.npz")
     assert status == 1 and "no decoder" in error

@@ -17,7 +17,7 @@ from torch import Tensor
 from .abilities import taken
 from .data import Data, Examples, Reading
 from .data.kind import Kind
-from .data.table_files import joined, numbers_of
+from .data.table_files import joined, named, numbers_of
 from .distributions import onto
 from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
@@ -29,7 +29,6 @@ __all__ = [
     "decodable",
     "decode",
     "encode",
-    "named",
     "passed_through",
     "probabilities",
     "rows_of",
@@ -86,22 +85,6 @@ def spread_out(column: np.ndarray, kept: np.ndarray) -> np.ma.MaskedArray:
     wide = np.ma.masked_all(len(kept), column.dtype)
     wide[kept] = column
     return wide
-
-
-def named(names: Sequence[str]) -> np.ndarray:
-    """Returns labels as a column: whole numbers where all are written as such, else text; "" is an empty cell.
-
-    Example:
-        >>> named(["2", "10"]), named(["007", ""])
-        (array([ 2, 10]), masked_array(data=['007', --],
-                     mask=[False,  True],
-               fill_value='N/A',
-                    dtype='<U3'))
-    """
-    column, unknown = np.array(names, dtype=str), np.array([name == "" for name in names])
-    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", name) for name in names if name):
-        column = np.array([int(name or 0) for name in names])
-    return np.ma.masked_array(column, unknown) if unknown.any() else column
 
 
 def passed_through(table: Mapping[str, np.ndarray], groups: Sequence[str]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from pydantic.fields import FieldInfo
 
+from ..data.kind import TABLES
 from ..errors import LatenteError, RunError
 from ..pictures.entry import Case, Entry, valid
 from ..pictures.options import Positional, Repeated
@@ -53,6 +54,7 @@ def parameters(entry: Entry[...], found: Versions) -> list[inspect.Parameter]:
     run = keyword("run", kind, about, inspect.Parameter.empty)
     animated = any(version.moves for version in found.values())
     formats = ".png, .svg, .pdf, or .npz for its numbers" + ("; .gif for an animation" if animated else "")
+    formats += "; .csv or .parquet for a table" if any(v.drawn for v in found.values()) else ""
     where = typer.Option("--out", help=f"file to write: {formats}")
     file = keyword("picture", Path, where, Path(f"{entry.file or entry.name}.png"))
     text = "animate the .svg stroke by stroke (.gif always is)"
@@ -142,6 +144,10 @@ def draw(
         if not has(version, name):
             raise RunError(f"--{name.replace('_', '-')} is of {owners(name, found)}, and {trained}")
     read = {n: listed_of(version.options[n], v) for n, v in options.items()}
+    if version.drawn is not None and file.suffix in TABLES:
+        many = version.table(case, file, read)
+        out.print(f"{many} {case.data.kind.nouns}: {file}", markup=False)
+        return
     shown = version.draw(case, **read)
     for remark in shown.remarks:
         out.print(remark, markup=False)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .vocabulary import Vocabulary
 
 __all__ = [
+    "TABLES",
     "Data",
     "Kind",
     "LabelUse",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 
+TABLES = (".csv", ".parquet", ".npz")  # as which `Kind.write` writes examples, whatever they are
 LabelUse = Literal["none", "known", "all"]  # which labels of new examples a model reads
 
 

@@ -18,10 +18,9 @@ import numpy as np
 
 from ..errors import DataError, LatenteError
 
-__all__ = ["TABLES", "joined", "numbers_of", "read_table", "write_table"]
+__all__ = ["joined", "named", "numbers_of", "read_table", "write_table"]
 
 CODE = re.compile(r"[+-]?(0\d+|\d{16,})")
-TABLES = (".parquet", ".csv", ".npz")
 
 
 def joined(
@@ -35,6 +34,22 @@ def joined(
     if both := sorted(first.keys() & second.keys()):
         raise DataError(f"{where} would have two columns called {both[0]!r}: rename yours")
     return {**first, **second}
+
+
+def named(names: Sequence[str]) -> np.ndarray:
+    """Returns labels as a column: whole numbers where all are written as such, else text; "" is an empty cell.
+
+    Example:
+        >>> named(["2", "10"]), named(["007", ""])
+        (array([ 2, 10]), masked_array(data=['007', --],
+                     mask=[False,  True],
+               fill_value='N/A',
+                    dtype='<U3'))
+    """
+    column, unknown = np.array(names, dtype=str), np.array([name == "" for name in names])
+    if all(re.fullmatch(r"0|-?[1-9]\d{0,17}", name) for name in names if name):
+        column = np.array([int(name or 0) for name in names])
+    return np.ma.masked_array(column, unknown) if unknown.any() else column
 
 
 def write_table(path: Path, table: Mapping[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec
 
@@ -141,6 +142,7 @@ class Entry(Generic[P]):
         file: The name of the file that its command writes, without the ending; its own name by default.
         report: Returns the options of the report, or None where it is not asked there.
         moves: Whether it can move.
+        drawn: Draws the examples that it shows, with the same options, and columns that say what they are, for a table of them.
     """
 
     function: Callable[P, Shown]
@@ -154,6 +156,7 @@ class Entry(Generic[P]):
     file: str = ""
     report: Report | None = None
     moves: bool = False
+    drawn: Callable[..., tuple[Tensor, Mapping[str, Any]]] | None = None
 
     @property
     def name(self) -> str:
@@ -202,6 +205,19 @@ class Entry(Generic[P]):
             refuse(need, case, chosen.called)
         given = {"model": (case.model, case.data), "run": (case.run,), "evaluation": (case.evaluation,)}
         return chosen.function(*given[chosen.of], **checked)
+
+    def table(self, case: Case, file: Path, options: Mapping[str, Any]) -> int:
+        """Writes the examples that a picture of a model shows as a table, in the user's units; returns how many they are.
+
+        Raises:
+            LatenteError: If an option is not right, or the model or its data lacks what the picture needs.
+        """
+        assert self.drawn is not None
+        for need in self.needs:
+            refuse(need, case, self.called)
+        x, rows = self.drawn(case.model, case.data, **self.checked(options))
+        case.data.kind.write(file, x, case.data, case.data.benchmark, rows)
+        return len(x)
 
     def version(self, case: Case) -> Entry[...]:
         """Returns the version of a case: that of its kind of data, where there is one for such models."""
@@ -265,10 +281,11 @@ def picture(
     file: str = "",
     report: Report | None = None,
     moves: bool = False,
+    drawn: Callable[..., tuple[Tensor, Mapping[str, Any]]] | None = None,
 ) -> Callable[[Callable[P, Shown]], Entry[P]]:
     """Makes an entry of a function: see :class:`Entry` for the arguments."""
 
     def enter(function: Callable[P, Shown]) -> Entry[P]:
-        return Entry(function, question, reading, needs, only, of, what, command, file, report, moves)
+        return Entry(function, question, reading, needs, only, of, what, command, file, report, moves, drawn)
 
     return enter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -11,6 +11,8 @@ from .entry import Case, picture
 from .options import Label, Many, Seed, Temperature
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..data import Data
     from ..trace import Model
     from .shown import Shown
@@ -33,7 +35,21 @@ def of_samples(case: Case) -> Mapping[str, Any] | None:
     return {} if case.abilities.decodes or case.abilities.generates else None
 
 
-@picture(reading=reading_of_samples, needs=("generates",), report=of_samples)
+def drawn(
+    model: Model,
+    data: Data,
+    n: int = 500,
+    seed: int = 0,
+    label: int | str | None = None,
+    temperature: float | Sequence[float] = 1.0,
+) -> tuple[Tensor, Mapping[str, Any]]:
+    """Draws rows from the likelihood, in the user's units, with their labels where the model takes such."""
+    from .drawing import views
+
+    return views.drawn_rows(model, data, n, seed, label, temperature)
+
+
+@picture(reading=reading_of_samples, needs=("generates",), report=of_samples, drawn=drawn)
 def samples(
     model: Model,
     data: Data,

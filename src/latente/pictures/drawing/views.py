@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ...data import Data
+from ...data.table_files import named
 from ...distributions.traits import spread
 from ...errors import LatenteError
 from ...evaluation.bounds import evaluating
@@ -29,8 +30,17 @@ from .codes import (
 )
 from .images import filled, to_rgb
 
-__all__ = ["grid", "reconstructions", "reconstructions_of_columns", "samples", "samples_of_columns", "some"]
+__all__ = [
+    "drawn_rows",
+    "grid",
+    "reconstructions",
+    "reconstructions_of_columns",
+    "samples",
+    "samples_of_columns",
+    "some",
+]
 
+BLOCK = 8192  # drawn at once
 CLASSES = 20  # rows of a grid of samples
 
 
@@ -120,11 +130,33 @@ def samples_of_columns(
 ) -> Picture:
     """Shows draws of :math:`p(x | z)` beside held-out rows, two columns at a time."""
     how = drawn_how(model, data, seed, label, temperature)
-    context = classes_of(data, n, how.chosen, next(model.parameters())) if how.takes else None
-    with evaluating(model, seed):
-        drawn = model(y=context, size=n, choose=how.choose).likelihood.sample()
+    drawn, _ = draws(model, data, n, seed, how)
     of = f"p(x|z), z ~ p(z){how.says}" if how.has_code else "p(x)"
     return tables.against(data, drawn, f"{of}, seed {seed}")
+
+
+def drawn_rows(
+    model: Model,
+    data: Data,
+    n: int,
+    seed: int,
+    label: int | str | None,
+    temperature: float | Sequence[float],
+) -> tuple[Tensor, Mapping[str, np.ndarray]]:
+    """Returns the draws of `samples_of_columns` in the user's units, and their labels where the model takes such."""
+    x, y = draws(model, data, n, seed, drawn_how(model, data, seed, label, temperature))
+    return data.inverse(x), {} if y is None else {"label": named([data.classes[i] for i in y.tolist()])}
+
+
+def draws(model: Model, data: Data, n: int, seed: int, how: Drawn) -> tuple[Tensor, Tensor | None]:
+    r"""Draws :math:`x \sim p(x | z)`, :math:`z \sim p(z)`, block by block, and what they are conditioned on."""
+    context = classes_of(data, n, how.chosen, next(model.parameters())) if how.takes else None
+    found = []
+    with evaluating(model, seed):
+        for start in range(0, n, BLOCK):
+            y = None if context is None else context[start : start + BLOCK]
+            found.append(model(y=y, size=min(BLOCK, n - start), choose=how.choose).likelihood.sample().cpu())
+    return torch.cat(found), context
 
 
 def classes_of(data: Data, n: int, chosen: int | None, like: Tensor) -> Tensor:
