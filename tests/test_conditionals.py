@@ -3,6 +3,7 @@
 import importlib.util
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import integrate
@@ -10,7 +11,8 @@ from torch import nn
 from torch.distributions import Distribution, Independent, Normal
 from torch.testing import assert_close
 
-from latente import conditionals, priors
+from latente import codes, conditionals, distributions, make, priors
+from latente.data import Examples
 from latente.flows import import_zuko
 from latente.models import VAE
 from latente.trace import Model, mean
@@ -40,7 +42,7 @@ def test_diagonal_reads_mean_then_log_deviation(float64):
 def test_full_covariance_uses_every_number_once(float64):
     size = conditionals.FullCovariance.size(4)
     assert size == 14
-    net = Says(torch.randn(3, size))
+    net = Says(torch.rand(3, size))
     q = conditionals.FullCovariance(net, 4)(None)
     factor = q.scale_tril
     assert_close(factor @ factor.mT, q.covariance_matrix)
@@ -284,3 +286,44 @@ def test_log_weight_sums_all_parts(float64):
     expected = Independent(Normal(a + b, 1.0), 1).log_prob(x) + 3
     expected += sum(unit.log_prob(z) - q.log_prob(z) for z in (a, b))
     assert_close(trace.log_weight(x), expected)
+
+
+def test_a_scale_is_the_exponential_within_bounds():
+    a = torch.linspace(-14.9, 2.0, 200, dtype=torch.float64, requires_grad=True)
+    scale = distributions.scale_of(a)
+    assert_close(scale, a.exp(), rtol=1e-8, atol=0)
+    assert_close(torch.autograd.grad(scale.sum(), a)[0], a.exp(), rtol=1e-8, atol=0)
+    far = distributions.scale_of(torch.tensor([-1e30, -20.0, 2.0, 3.0, 1e12]))
+    assert far.isfinite().all() and (far >= math.exp(-15)).all() and (far[2:].diff() > 0).all()
+
+
+def test_a_full_covariance_scores_its_own_draw_as_any_other():
+    torch.manual_seed(0)
+    q = conditionals.FullCovariance(Says(torch.rand(3, 14).double().requires_grad_()), 4)(None)
+    z = q.rsample((5,))
+    assert_close(q.log_prob(z), q.log_prob(z.clone()), rtol=1e-9, atol=1e-9)
+    wide = q.expand((5, 3))
+    drawn = wide.rsample()
+    assert drawn.shape == (5, 3, 4)
+    assert_close(q.log_prob(drawn), q.log_prob(drawn.clone()), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "full", "iaf"])
+@pytest.mark.parametrize("name", ["vae", "ladder", "iwae", "conditional-vae"])
+def test_the_further_an_outlier_is_the_lower_it_scores(name, posterior):
+    if posterior != "diagonal" and name != "vae":
+        pytest.skip("one posterior")
+    torch.manual_seed(0)
+    options = {"posterior": posterior} if name == "vae" else {}
+    options |= {"classes": 2} if name == "conditional-vae" else {}
+    model = make(name, shape=(5,), **options).model
+    with torch.no_grad():
+        for p in model.parameters():  # far outputs, also of log sigma
+            p.mul_(2)
+    x = torch.zeros(6, 5)
+    x[:, 2] = torch.tensor([0, 10, 300, 1e4, 1e6, 1e8])
+    for sign in (1, -1):
+        found = codes.score(model.eval(), Examples(sign * x, torch.zeros(6).long()), 20)
+        for column in ("elbo", "log_likelihood_bound"):
+            assert np.isfinite(found[column]).all(), (column, found[column])
+            assert (np.diff(found[column]) < 0).all(), (column, found[column])

@@ -79,6 +79,7 @@ MAKERS = {
     "Bernoulli": lambda: Bernoulli(torch.rand(N)),
     "Categorical": lambda: Categorical(logits=torch.randn(N, 4)),
     "Laplace": lambda: Independent(Laplace(torch.randn(N, 2), torch.rand(N, 2) + 0.5), 1),
+    "Correlated": lambda: own.Correlated(torch.randn(N, 2), torch.randn(N, 2, 2).exp().tril()),
     "MultivariateNormal": lambda: MultivariateNormal(
         torch.randn(N, 2), scale_tril=torch.tensor([[1.0, 0], [0.5, 0.7]])
     ),
@@ -337,6 +338,7 @@ REBUILT = {
         Categorical(logits=t["mixture.logits"]),
         Independent(Normal(t["component.loc"], t["component.scale"]), 1),
     ),
+    "Correlated": lambda t: own.Correlated(t["loc"], t["scale_tril"]),
     "MultivariateNormal": lambda t: MultivariateNormal(t["loc"], scale_tril=t["scale_tril"]),
     "NoisyLevels": lambda t: own.NoisyLevels(t["loc"], 0.2, levels=3, event_dim=1),
     "Normal": lambda t: Independent(Normal(t["loc"], t["scale"]), 1),

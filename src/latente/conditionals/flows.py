@@ -48,7 +48,7 @@ class Flow(Conditional):
 
     def forward(self, *context: Tensor | None) -> distributions.Flow:
         loc, log_scale, features = self.read(*context).tensor_split((self.features, 2 * self.features), -1)
-        return distributions.Flow(self.transform(features), loc, log_scale.exp())
+        return distributions.Flow(self.transform(features), loc, distributions.scale_of(log_scale))
 
 
 class Dequantised(Conditional):

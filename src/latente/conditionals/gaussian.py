@@ -6,9 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, MultivariateNormal, Normal
+from torch.distributions import Independent, Normal
 
-from ..distributions import OptimalNormal
+from ..distributions import Correlated, OptimalNormal, scale_of
 from .base import Conditional
 
 __all__ = ["Diagonal", "FixedNormal", "FullCovariance", "MinimumRate", "OptimalScale", "SharedScale"]
@@ -40,8 +40,7 @@ class Diagonal(Conditional):
 
     def forward(self, *context: Tensor | None) -> Independent:
         loc, log_scale = self.read(*context).chunk(2, -self.event_dim)
-        scale = log_scale.exp() + self.floor if self.floor else log_scale.exp()
-        return self.independent(Normal(loc, scale, validate_args=False))
+        return self.independent(Normal(loc, scale_of(log_scale, self.floor), validate_args=False))
 
 
 class FullCovariance(Conditional):
@@ -73,12 +72,12 @@ class FullCovariance(Conditional):
         r"""Counts the network's outputs, :math:`d (d + 3) / 2`."""
         return features * (features + 3) // 2
 
-    def forward(self, *context: Tensor | None) -> MultivariateNormal:
+    def forward(self, *context: Tensor | None) -> Correlated:
         d = self.features
         loc, below, log_diagonal = self.read(*context).split([d, d * (d - 1) // 2, d], -1)
-        factor = torch.diag_embed(log_diagonal.exp())
+        factor = torch.diag_embed(scale_of(log_diagonal))
         factor[..., self.rows, self.columns] = below
-        return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+        return Correlated(loc, factor)
 
 
 class MinimumRate(Conditional):

@@ -5,6 +5,7 @@ Both are computed in float64 before anything becomes float32, so that a column o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from .looks import Look
 from .raw import Raw, blocks
 
 __all__ = ["Scaling", "by_own_moves", "column_scaling", "lies_in_unit", "pen_scaling", "scaled"]
+
+FARTHEST = 1e12  # standard deviations: products of a few are still numbers of 32 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +80,17 @@ def moments(x: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standardised(x: np.ndarray, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    out = np.empty(x.shape, dtype=np.float32)
+    """Subtracts a location and divides by a scale, in float64; what is farther away than `FARTHEST` is taken for that far."""
+    out, far = np.empty(x.shape, dtype=np.float32), 0
     for target, block in zip(blocks(out), blocks(x), strict=True):
-        target[...] = (block - location) / scale
+        with np.errstate(over="ignore"):
+            numbers = (block - location) / scale
+        far += int((abs(numbers) > FARTHEST).sum())
+        target[...] = numbers.clip(-FARTHEST, FARTHEST)
+    if far:
+        values = "1 value lies" if far == 1 else f"{far:,} values lie"
+        message = f"{values} more than {FARTHEST:g} standard deviations away: counted as that far"
+        warnings.warn(message, stacklevel=2)
     return out
 
 

@@ -4,6 +4,7 @@ from .autoregressive import Autoregressive
 from .bernoulli import BernoulliEvent
 from .codes import AutoregressiveCodes, Code, Sampling, UniformCodes
 from .continuous_bernoulli import ContinuousBernoulli
+from .correlated import Correlated
 from .delta import Delta, Flat
 from .dequantised import Dequantised
 from .diffused import Diffused, NoisyLevels
@@ -16,6 +17,7 @@ from .optimal import OptimalNormal
 from .power_spherical import PowerSpherical
 from .probability_flow import ProbabilityFlow
 from .reweighted import Reweighted
+from .scales import scale_of
 from .sphere import Spheres, UniformSphere, Zonal, between, onto
 from .standard import StandardNormal
 from .strokes import Strokes
@@ -31,6 +33,7 @@ __all__ = [
     "Categories",
     "Code",
     "ContinuousBernoulli",
+    "Correlated",
     "Delta",
     "Dequantised",
     "Diffused",
@@ -56,4 +59,5 @@ __all__ = [
     "Zonal",
     "between",
     "onto",
+    "scale_of",
 ]

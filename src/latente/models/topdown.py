@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from ..conditionals import Conditional
+from ..distributions import scale_of
 from ..nn.ladder import Ladder
 from ..trace import Model, Trace
 
@@ -54,14 +55,14 @@ class TopDown(Model):
         for i, rung in enumerate(self.ladder.down()):
             s = self.ladder.enlarged(i, s)
             loc, log_scale, extra = rung.prior(s)
-            scale = log_scale.exp()
+            scale = scale_of(log_scale)
             p, q = normal_of_trace(loc, scale, trace), None
             if read is not None:
                 h = read[i]
                 if len(trace.size) > 1:
                     h = h.expand(*trace.size, *h.shape[1:]).flatten(0, len(trace.size) - 1)
                 shift, log_ratio = rung.posterior(s, h)
-                q = normal_of_trace(loc + scale * shift, (log_scale + log_ratio).exp(), trace)
+                q = normal_of_trace(loc + scale * shift, scale_of(log_scale + log_ratio), trace)
             z = trace.latent(f"z{i + 1}", p, q)
             s = rung.pass_by(s, extra, z.reshape(-1, *rung.event).to(s.dtype))
         return self.likelihood(s.unflatten(0, trace.size))

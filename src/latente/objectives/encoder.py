@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from ..distributions import scale_of
 from ..divergences import base
 from ..schedules import Clock
 from ..trace import Latent, Model, Trace, kl, mean
@@ -280,7 +281,9 @@ def start(trace: Trace) -> tuple[str, Tensor, Tensor]:
 
 
 def normal(loc: Tensor, log_scale: Tensor) -> Independent:
-    return Independent(Normal(loc, log_scale.exp(), validate_args=False), loc.dim() - 1, validate_args=False)
+    return Independent(
+        Normal(loc, scale_of(log_scale), validate_args=False), loc.dim() - 1, validate_args=False
+    )
 
 
 def cost(model: Model, x: Tensor, y: Tensor | None, name: str, q: Independent, beta: float) -> Tensor:

@@ -39,6 +39,7 @@ def made(about: About, hidden: Hidden = [500], binarise: BinariseChoice = "auto"
     from torch.distributions import Independent, Normal
 
     from .. import conditionals
+    from ..distributions import scale_of
     from ..nn import MADE
 
     shape = about.shape
@@ -57,7 +58,9 @@ def made(about: About, hidden: Hidden = [500], binarise: BinariseChoice = "auto"
 
     def numbers(parameters: Tensor) -> Distribution:
         loc, log_scale = parameters.chunk(2, -d)
-        return Independent(Normal(loc, log_scale.exp() + FLOOR, validate_args=False), d, validate_args=False)
+        return Independent(
+            Normal(loc, scale_of(log_scale, FLOOR), validate_args=False), d, validate_args=False
+        )
 
     return alone(conditionals.Autoregressive(net, numbers))
 
