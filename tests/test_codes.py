@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from latente import codes, make
 from latente.data import Examples, Reading, from_arrays
-from latente.data.raw import Rows
+from latente.data.rows import Rows
 from latente.data.table_files import read_table, write_table
 from latente.errors import DataError, LatenteError
 from latente.trace import mean

@@ -30,6 +30,7 @@ def commands() -> dict[str, Callable[..., None]]:
         "decode": tables.decode,
         "score": with_options(tables.score, kinds),
         "classify": with_options(tables.classify, kinds),
+        "outliers": judge.outliers,
         "quality": judge.quality,
         "alignment": judge.alignment,
         **of_drawings.COMMANDS,

@@ -225,3 +225,40 @@ def report(
     from ..runs import Run
 
     out.print(f"report: {page.write(Run.open(run), file)}")
+
+
+def outliers(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="number of examples to show")] = 20,
+    folds: Annotated[
+        int,
+        typer.Option(min=2, help="models that are trained, each to score the examples that it has not seen"),
+    ] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="importance samples per example")] = 20,
+    file: Annotated[
+        Path, typer.Option("--out", help="table of all examples, the oddest first: .parquet, .csv or .npz")
+    ] = Path("outliers.csv"),
+    picture: Annotated[
+        Path,
+        typer.Option("--picture", help="picture of the oddest, where the data has one: .png, .svg or .pdf"),
+    ] = Path("outliers.png"),
+) -> None:
+    """Lists the oddest examples of a run's own data, each scored by a model that was not trained on it, and what costs most."""
+    from ..data.table_files import write_table
+    from ..evaluation.outliers import find_outliers, table_of
+    from ..runs import Run
+
+    found = find_outliers(Run.open(run), n, folds, draws, lambda said: out.print(said, markup=False))
+    names = [str(found.rows.called(int(place))) for place in found.places[: len(found.x)]]
+    lines = zip(names, found.nats, found.because(), strict=False)
+    for rank, (name, nats, because) in enumerate(lines, 1):
+        out.print(f"{rank:>4}  {name}  {nats:,.1f} nats{f': {because}' if because else ''}", markup=False)
+    write_table(file, table_of(found))
+    out.print(f"all {len(found.nats):,} examples, the oddest first: {file}", markup=False)
+    labels = [f"{name}\n{nats:,.0f} nats" for name, nats in zip(names, found.nats)]
+    shown = found.data.kind.compared(
+        found.data, found.x, found.expected, found.cost, labels, "The oddest examples"
+    )
+    if shown is not None:
+        shown.save(picture)
+        out.print(f"the oddest {len(names)}: {picture}", markup=False)

@@ -13,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .. import registry
 from ..errors import DataError, MissingLabel
+from .rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -382,6 +383,32 @@ class Kind(ABC):
         """
         return {}
 
+    def costliest(self, cost: Tensor, data: Data) -> str:
+        """Says which parts of an example cost most.
+
+        Arguments:
+            cost: What each costs beyond its mean over all examples, in nats, with the shape of an example.
+            data: The data that it is of.
+        """
+        names, flat = self.columns(data, cost.numel()), cost.flatten()
+        most = [j for j in flat.argsort(descending=True)[:3].tolist() if flat[j] > 0]
+        return ", ".join(f"{names[j]} {flat[j]:+.1f}" for j in most)
+
+    def compared(
+        self, data: Data, x: Tensor, expected: Tensor, cost: Tensor | None, names: Sequence[str], title: str
+    ) -> Any:
+        """Returns a picture of examples beside what a model expected in their place; None where there is none.
+
+        Arguments:
+            data: The data that they are of.
+            x: The examples, as a model reads them.
+            expected: What was expected.
+            cost: What each part costs beyond its mean; None where that is not known.
+            names: What each is called.
+            title: What they are.
+        """
+        return None
+
     def survey(self, path: Path, options: Any) -> Survey | None:
         """Looks at a folder of the user's without loading it; None where it is to be loaded."""
         return None
@@ -411,6 +438,7 @@ class Data:
         fingerprint: The SHA-256 of the content as loaded.
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
         note: What was done to the source's examples before they were split, or what was held out of them; empty otherwise.
+        rows: What the rows of the source are called, to which `indices` point.
     """
 
     name: str
@@ -424,6 +452,7 @@ class Data:
     fingerprint: str
     indices: dict[str, np.ndarray]
     note: str = ""
+    rows: Rows = field(default_factory=Rows)
 
     @property
     def shape(self) -> tuple[int, ...]:

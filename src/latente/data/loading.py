@@ -23,7 +23,8 @@ from ..errors import DataError, MissingLabel
 from .captions import NAMES
 from .examples import Examples
 from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
-from .raw import Raw, Rows, interpret
+from .raw import Raw, interpret
+from .rows import Rows
 from .split import SPLITS, deal, recorded_split
 
 __all__ = ["Reading", "from_arrays", "load", "read", "read_raw"]
@@ -343,5 +344,6 @@ def assembled(
         fingerprint=fingerprint,
         indices=split,
         note=raw.note,
+        rows=raw.rows,
     )
     return kind.finished(data)

@@ -12,6 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from ..errors import DataError
 from .examples import Examples
@@ -68,3 +70,25 @@ def binarised(data: Data, how: str) -> Data:
     train, validation, test = (as_draws(e) for e in (data.train, data.validation, data.test))
     train = train.fixed(0) if how == "static" else train
     return replace(data, train=train, validation=validation.fixed(1), test=test.fixed(2))
+
+
+def costliest_patch(cost: Tensor) -> str:
+    """Names the square of a quarter of the image's side over which the cost is highest, by its middle, with its share.
+
+    Arguments:
+        cost: What each pixel costs, with shape (C, H, W).
+
+    Example:
+        >>> cost = torch.zeros(1, 8, 8)
+        >>> cost[0, 2:4, 6:] = 1.5
+        >>> costliest_patch(cost)
+        'the pixels around row 3, column 7: 100 % of the cost'
+    """
+    flat = cost.sum(0).clamp_min(0)
+    if not flat.sum() > 0:
+        return ""
+    side = max(1, min(flat.shape) // 4)
+    sums = F.avg_pool2d(flat[None, None], side, 1)[0, 0] * side * side
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    share = 100 * float(sums.max() / flat.sum())
+    return f"the pixels around row {row + side // 2}, column {column + side // 2}: {share:.0f} % of the cost"

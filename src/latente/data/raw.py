@@ -16,17 +16,17 @@ Nothing here makes a second copy of the data as floats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import DataError
+from .rows import Rows
 
 __all__ = [
     "CHANNELS",
     "Raw",
-    "Rows",
     "blocks",
     "checked_images",
     "first_few",
@@ -37,31 +37,6 @@ __all__ = [
 ]
 
 CHANNELS = (1, 3, 4)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Says which rows of a source its examples are, so that what is written of an example can be traced back to it.
-
-    Arguments:
-        column: What a row is called by in tables and messages: "row", its number from 1 on, or "file".
-        names: What each example is called by; empty for 1 … N.
-        left_out: Of each row that holds no example: how many examples come before it, what it is called by, and why.
-        ids: Columns of the source that were asked for and are passed through, by name, one value for each example.
-    """
-
-    column: str = "row"
-    names: tuple[str | int, ...] = ()
-    left_out: tuple[tuple[int, str | int, str], ...] = ()
-    ids: Mapping[str, Sequence[object]] = field(default_factory=dict)
-
-    def called(self, i: int) -> str | int:
-        """Returns what an example is called by in tables."""
-        return self.names[i] if self.names else i + 1
-
-    def name(self, i: int) -> str:
-        """Returns what an example is called by in messages."""
-        return str(self.names[i]) if self.names else f"number {i + 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +66,7 @@ class Raw:
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     binary: bool = False
     words: tuple[str, ...] = ()
-    rows: Rows = Rows()
+    rows: Rows = field(default_factory=Rows)
     captions: tuple[tuple[str, ...], ...] = ()
     scenes: str = ""
     note: str = ""

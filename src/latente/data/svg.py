@@ -26,7 +26,8 @@ import numpy as np
 from ..errors import DataError
 from .download import cache_folder
 from .folders import SUFFIXES
-from .raw import Raw, Rows, numbered_labels
+from .raw import Raw, numbered_labels
+from .rows import Rows
 from .strokes import (
     TOLERANCE,
     drawing_of,

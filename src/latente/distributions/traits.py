@@ -54,6 +54,7 @@ __all__ = [
     "MEANS",
     "Normaliser",
     "View",
+    "by_element",
     "can_sample",
     "colder",
     "components_used",
@@ -189,6 +190,17 @@ def spread(d: Distribution) -> Tensor | None:
     r"""Returns :math:`\sigma` of each number, where a law is a place plus a multiple of noise; None elsewhere.
 
     Only such a law can be drawn colder: its deviations from the mean are made smaller, and it stays in its family.
+    """
+    return None
+
+
+@singledispatch
+def by_element(d: Distribution, x: Tensor) -> Tensor | None:
+    """Returns the terms whose sum is the negative log-density of each example, with the shape of x; None where there are none.
+
+    Example:
+        >>> by_element(Independent(Bernoulli(torch.tensor([[0.5, 0.25]])), 1), torch.ones(1, 2))
+        tensor([[0.6931, 1.3863]])
     """
     return None
 
@@ -473,6 +485,12 @@ def _parts_of_transformed(d: TransformedDistribution) -> dict[str, Tensor]:
             own = {"loc": torch.as_tensor(step.loc), "scale": torch.as_tensor(step.scale)}
             found |= prefixed(f"transforms.{i}", own)
     return found
+
+
+@by_element.register
+def _by_element_of_independent(d: Independent, x: Tensor) -> Tensor | None:
+    terms = -d.base_dist.log_prob(x)
+    return terms if terms.shape == x.shape else None
 
 
 @no_bits.register

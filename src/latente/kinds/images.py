@@ -166,6 +166,19 @@ class Images(Kind):
 
         views.grid(x).save(path)
 
+    def costliest(self, cost: Tensor, data: Data) -> str:
+        """Says around which pixel most of the cost is."""
+        from ..data.pixels import costliest_patch
+
+        return costliest_patch(cost)
+
+    def compared(
+        self, data: Data, x: Tensor, expected: Tensor, cost: Tensor | None, names: Sequence[str], title: str
+    ) -> Any:
+        from ..pictures.drawing import views
+
+        return views.compared(data, x, expected, cost, names, title) if data.shape[0] in (1, 3) else None
+
     def suffix_of(self, content: bytes) -> str:
         import io
 

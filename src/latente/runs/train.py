@@ -43,6 +43,7 @@ def train(
     validation: float = 0.1,
     test: float = 0.1,
     options: Mapping[str, Any] | None = None,
+    indices: Mapping[str, np.ndarray] | None = None,
     progress: bool = False,
     begun: Callable[[Run], object] | None = None,
     **given: Any,
@@ -59,6 +60,7 @@ def train(
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
         options: How the data is loaded, such as `side` and `grey` of images: see the `Options` of each kind.
+        indices: The rows of each split, in place of one that the source fixes or that is dealt out.
         progress: Whether to show a progress bar.
         begun: Is called with the run once its folder is made, before the first step.
         given: Fields of :class:`~latente.settings.Settings`.
@@ -78,7 +80,7 @@ def train(
     check_values(options or {}, kinds().values())
     base = opened_base(entry, of)
     asked = Asked(source or "", label, validation, test, options or {}, None if of is None else str(of))
-    asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed)
+    asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed, indices)
     plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
     loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed)
     if base is None:
@@ -99,7 +101,12 @@ def train(
 
 
 def loaded_for(
-    recipe: Recipe[...], base: Run | None, asked: Asked, arguments: Mapping[str, Any], seed: int
+    recipe: Recipe[...],
+    base: Run | None,
+    asked: Asked,
+    arguments: Mapping[str, Any],
+    seed: int,
+    indices: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[Asked, Data]:
     """Loads the data of a run to come, or takes that of the run that it builds on; returns what was asked for in full, too.
 
@@ -120,6 +127,7 @@ def loaded_for(
         own = {} if base is None else inherited(base.asked().options, source)
         asked = replace(asked, source=source, options={**own, **asked.options, **of_recipe})
         shares: dict[str, Any] = {"validation": asked.validation, "test": asked.test, "seed": seed}
+        shares["indices"] = indices
         loaded = data.load(source, label=asked.label, reads=recipe.reads, **shares, **asked.options)
         loaded = loaded if base is None else same_data(loaded, base)
     wanted = kind_of(recipe)

@@ -249,3 +249,17 @@ def sigmas(likelihood: Distribution) -> np.ndarray | None:
         return None
     sigma = found.float().cpu().numpy()
     return sigma if sigma.max() > sigma.min() * (1 + 1e-6) else None
+
+
+def compared(
+    data: Data, x: Tensor, expected: Tensor, cost: Tensor | None, names: Sequence[str], title: str
+) -> Picture:
+    """Shows images, what was expected in their place, and where they cost more than others do, a row each."""
+    columns = ["image", "expected"]
+    shown = [x.clamp(0, 1), expected.clamp(0, 1)]
+    if cost is not None:
+        heat = cost.sum(1, keepdim=True).clamp_min(0).expand_as(x)
+        shown.append(heat / heat.flatten(1).amax(1).clamp_min(1e-9).view(-1, 1, 1, 1))
+        columns.append("cost")
+    tiles = to_rgb(torch.stack(shown, 1).float().numpy())
+    return lay_out(tiles, title, data.benchmark, rows=names, columns=columns, values={"images": x.numpy()})
