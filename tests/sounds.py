@@ -138,7 +138,8 @@ class Waveforms(Kind):
     def read(
         self, path: Path, options: WaveOptions, label: str | None = None, columns: Sequence[str] = ()
     ) -> Any:
-        from latente.data.raw import Raw, numbered_labels
+        from latente.data.labels import numbered_labels
+        from latente.data.raw import Raw
 
         self.refuse_label(path, label)
         if path.suffix == ".npz":

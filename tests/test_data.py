@@ -399,7 +399,7 @@ def test_csv_is_standardised_by_column_and_comes_back(tmp_path, suffix, delimite
     ("first", "columns"),
     [
         (["a", "b"], ("a", "b")),
-        (["", "b"], ("column 1", "b")),
+        (["", "b"], ("b",)),
         (["a", "7"], ("a", "7")),
         (["1", "2"], ("column 1", "column 2")),
     ],
@@ -450,13 +450,16 @@ BAD_TABLES = {
     ),
     "no label": ([["a", "b"], *GOOD], {"label": "c"}, "no column 'c'.*its columns are 'a', 'b'"),
     "only label": ([["a"], *[[i] for i in range(12)]], {"label": "a"}, "no column but the label 'a'"),
-    "empty label": ([["a", "y"], *GOOD, [1, ""]], {"label": "y"}, "label 'y' of row 13 is missing"),
     "price": ([["a", "y"], *[[i, i / 7] for i in range(12)]], {"label": "y"}, "not a class"),
     "twice": ([["a", "a"], *GOOD], {}, "more than one column called 'a': rename"),
     "empty": ([], {}, "is empty"),
     "header": ([["a", "b"]], {}, "a header but no rows"),
     "few": ([["a", "b"], *GOOD[:3]], {}, "3 rows: give at least 10"),
-    "comma": ([["a", "b"], *[[i, "1,5"] for i in range(12)]], {}, "column 'b' is not numeric"),
+    "comma": (
+        [["a", "b"], *[[i, "1,500"] for i in range(12)]],
+        {},
+        "column 'b' is not numeric.*separators of thousands",
+    ),
 }
 
 

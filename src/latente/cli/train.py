@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     from ..runs import Run
 
 
-SHARES = ("label", "validation", "test")  # of the options about data, those that are handed on as they are
+SHARES = (
+    "label",
+    "validation",
+    "test",
+    "split",
+)  # of the options about data, those that are handed on as they are
 
 
 class Recipes(TyperGroup):
@@ -112,6 +117,12 @@ def data_options(usual: str | None) -> list[inspect.Parameter]:
         keyword("label", str | None, typer.Option(help="column of a table that holds the labels"), None),
         keyword("validation", float, typer.Option(help=share.format("validation")), 0.1),
         keyword("test", float, typer.Option(help=share.format("the test")), 0.1),
+        keyword(
+            "split",
+            Literal["random", "time"],
+            typer.Option(help="deal rows out at random, or by time: in their order, the last to report"),
+            "random",
+        ),
         keyword(
             "out", Path | None, typer.Option(help="folder of the run; runs/RECIPE-DATA-N by default"), None
         ),

@@ -116,6 +116,9 @@ class Kind(ABC):
     of_folders: ClassVar[frozenset[str]] = (
         frozenset()
     )  # those of the options that say something of files in a folder alone
+    of_source: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # those that say something of one source, not of new data like it
     Options: ClassVar[type] = NoOptions  # a frozen dataclass of annotated fields: how such data is loaded
 
     @property

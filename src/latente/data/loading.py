@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,7 @@ def load(
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
+    split: Literal["random", "time"] = "random",
     label: str | None = None,
     indices: Mapping[str, np.ndarray] | None = None,
     fingerprint: str | None = None,
@@ -57,6 +58,7 @@ def load(
             touched.
         test: The fraction of rows to report.
         seed: Of the permutation the rows are dealt out by.
+        split: How rows are dealt out: at random, or "time": in their order, the last to report.
         label: The column of a table, or the array of an .npz, that holds the labels.
         indices: The split that a run recorded, to be used instead of a new one.
         fingerprint: The fingerprint that a run recorded.
@@ -89,9 +91,11 @@ def load(
             f"{source} has changed since the run was made (fingerprint {fingerprint[:12]} then, "
             f"{now[:12]} now): put back the data it was made with, or start a new run."
         )
-    split = deal(raw, validation, test, seed) if indices is None else recorded_split(raw, indices, source)
+    dealt = (
+        deal(raw, validation, test, seed, split) if indices is None else recorded_split(raw, indices, source)
+    )
     known = learned if wanted in (None, kind) else None
-    data = assembled(raw, kind, name_of(source), source, split, now, options_of(kind, options), known)
+    data = assembled(raw, kind, name_of(source), source, dealt, now, options_of(kind, options), known)
     return data if wanted is None else wanted.taken(data, options_of(wanted, options), learned)
 
 
@@ -247,9 +251,11 @@ def read_raw(
 
 def inherited(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Returns the options of other data that go with a source: those of files in a folder go with folders alone."""
-    if os.path.isdir(os.path.expanduser(source)):
-        return dict(options)
-    return {n: v for n, v in options.items() if not any(n in kind.of_folders for kind in kinds().values())}
+    is_folder = os.path.isdir(os.path.expanduser(source))
+    other = {
+        n for kind in kinds().values() for n in (*kind.of_source, *(() if is_folder else kind.of_folders))
+    }
+    return {n: v for n, v in options.items() if n not in other}
 
 
 def options_of(kind: Kind, options: Mapping[str, Any]) -> Any:

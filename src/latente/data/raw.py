@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import DataError
+from .labels import numbered_labels
 from .rows import Rows
 
 __all__ = [
@@ -32,7 +33,6 @@ __all__ = [
     "first_few",
     "interpret",
     "join",
-    "numbered_labels",
     "vectors",
 ]
 
@@ -56,6 +56,7 @@ class Raw:
         captions: One or more captions of each image; empty without. They take the place of labels.
         scenes: The name of the grammar the images were composed by; empty otherwise.
         note: What was done to the examples when they were read or cleaned; empty otherwise.
+        groups: What each example belongs to, where those of one group are to stay in one split.
     """
 
     x: np.ndarray
@@ -70,6 +71,7 @@ class Raw:
     captions: tuple[tuple[str, ...], ...] = ()
     scenes: str = ""
     note: str = ""
+    groups: np.ndarray | None = None
 
 
 def blocks(x: np.ndarray, rows: int = 4096) -> Iterator[np.ndarray]:
@@ -87,36 +89,6 @@ def first_few(items: Sequence[object], most: int = 3) -> str:
     """
     more = f" and {len(items) - most:,} more" if len(items) > most else ""
     return ", ".join(map(str, items[:most])) + more
-
-
-def numbered_labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers the labels 0 … K-1 in the order of their values, and names them.
-
-    Raises:
-        DataError: If they are not one whole number or word a row.
-
-    Example:
-        >>> numbered_labels(np.array(["cat", "ant", "cat"]), "pets.csv")
-        (array([1, 0, 1]), ('ant', 'cat'))
-    """
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise DataError(f"{where}: the labels have shape {y.shape}; give one label per row, shape (N,).")
-    if y.dtype.kind == "f":
-        whole = np.isfinite(y)
-        whole[whole] = y[whole] == np.round(y[whole])
-        if not whole.all():
-            row = int(np.argmin(whole))
-            raise DataError(
-                f"{where}: the label of row {row + 1} is {y[row]:g}, not a class: "
-                "labels are whole numbers or words."
-            )
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "biuUS":
-        raise DataError(f"{where}: the labels are of type {y.dtype}; labels are whole numbers or words.")
-    values, codes = np.unique(y, return_inverse=True)
-    return codes.reshape(-1).astype(np.int64), tuple(str(v) for v in values.tolist())
 
 
 def check_finite(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> None:

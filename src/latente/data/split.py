@@ -6,6 +6,7 @@ Never in the order of the file, which is often sorted; what a source fixes itsel
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -25,22 +26,27 @@ def check_shares(validation: float, test: float) -> None:
         raise DataError(f"validation={validation} and test={test} leave nothing to train on: lower them.")
 
 
-def deal(raw: Raw, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """Splits the rows that have no predefined split.
+def deal(
+    raw: Raw, validation: float, test: float, seed: int, by: Literal["random", "time"] = "random"
+) -> dict[str, np.ndarray]:
+    """Splits the rows that have no predefined split; those of one group stay in one split.
 
     Arguments:
         raw: The source.
         validation: The fraction of rows to choose by.
         test: The fraction of rows to report.
         seed: Of the permutation.
+        by: Whether rows, or groups, are dealt out at random, or in their order: the first to train on, the last to report.
 
     Raises:
-        DataError: If the fractions leave nothing to train on.
+        DataError: If the fractions leave nothing to train on, or there are fewer than three groups.
     """
     check_shares(validation, test)
+    if raw.groups is not None:
+        return deal_groups(raw.groups, validation, test, seed, by)
     split = {name: np.asarray(rows, dtype=np.int64) for name, rows in raw.splits.items()}
     pool = split.pop("train", np.arange(len(raw.x)))
-    order = pool[np.random.default_rng(seed).permutation(len(pool))]
+    order = pool[np.random.default_rng(seed).permutation(len(pool))] if by == "random" else pool[::-1]
     start = 0
     for name, share in (("test", test), ("validation", validation)):
         if name not in split:
@@ -49,6 +55,31 @@ def deal(raw: Raw, validation: float, test: float, seed: int) -> dict[str, np.nd
             start += count
     split["train"] = np.sort(order[start:])
     return {name: split[name] for name in SPLITS}
+
+
+def deal_groups(
+    groups: np.ndarray, validation: float, test: float, seed: int, by: Literal["random", "time"]
+) -> dict[str, np.ndarray]:
+    """Deals out groups, whole, until each split has its share of the rows, or nearly.
+
+    Raises:
+        DataError: If there are fewer than three.
+    """
+    names, first, counts = np.unique(groups, return_index=True, return_counts=True)
+    if len(names) < 3:
+        raise DataError(
+            f"there are {len(names)} groups, and each split needs one of its own: choose another --group."
+        )
+    order = np.random.default_rng(seed).permutation(len(names)) if by == "random" else np.argsort(first)[::-1]
+    chosen: dict[str, list[int]] = {"test": [], "validation": [], "train": []}
+    left = [int(g) for g in order]
+    for name, share in (("test", test), ("validation", validation)):
+        rows = 0
+        while len(left) > (2 if name == "test" else 1) and (not rows or rows < share * len(groups)):
+            rows += int(counts[left[0]])
+            chosen[name].append(left.pop(0))
+    chosen["train"] = left
+    return {name: np.flatnonzero(np.isin(groups, names[chosen[name]])) for name in SPLITS}
 
 
 def recorded_split(raw: Raw, indices: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:

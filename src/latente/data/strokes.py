@@ -27,9 +27,10 @@ import numpy as np
 
 from ..distributions.strokes import FINISHED, LIFTED
 from ..errors import DataError
+from .labels import numbered_labels
 from .named import locate
 from .pickled import arrays
-from .raw import Raw, numbered_labels
+from .raw import Raw
 
 __all__ = [
     "LONGEST",

@@ -26,7 +26,8 @@ import numpy as np
 from ..errors import DataError
 from .download import cache_folder
 from .folders import SUFFIXES
-from .raw import Raw, numbered_labels
+from .labels import numbered_labels
+from .raw import Raw
 from .rows import Rows
 from .strokes import (
     TOLERANCE,

@@ -1,44 +1,68 @@
 """The user's tables: .csv, .tsv and .parquet.
 
-Every column is a feature but the one named as the label, so each must be of numbers. The first line of a
-csv file is its header where all of its cells are words, or where a column of numbers starts with a word; a
-file without one has columns called "column 1" and so on. Numbers are parsed by numpy; only where that fails
-is the file gone through cell by cell, to say what is wrong and where.
+Every column is a feature but those named as the label, the id, the group, or as left out, so each must be of numbers. How a .csv
+is written is found out, and said where it might be otherwise: see :mod:`latente.data.delimited`. A first column without a name,
+or with that of a row number, that counts the rows is left out. Numbers are parsed by numpy; only where that fails is the file
+gone through cell by cell, to say what is wrong and where.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
-from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import islice
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, MissingLabel
-from .raw import Raw, numbered_labels, vectors
+from .delimited import Dialect, cells_in, dialect_of, is_missing, is_number, lines_in
+from .labels import numbered_labels, numbered_names
+from .raw import Raw, vectors
+from .rows import Rows
 
 __all__ = ["read_csv", "read_parquet"]
 
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 MOST_NAMED = 5  # columns a message lists
+INDEX = "__index_level_0__"  # of pandas
+NAMELESS = re.compile(r"column 1|Unnamed: 0(\.\d+)?")
+ROW_NUMBERS = frozenset(
+    {"id", "idx", "index", "row", "row_id", "rowid", "row_number", "rownames", "nr", "no", "#"}
+)
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
+EXACT = 2.0**53  # whole numbers up to which a float has each
 
 
-def open_table(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-    return path.open(encoding="utf-8-sig", newline="")
+@dataclass(frozen=True)
+class Wanted:
+    """Holds which columns of a table are asked for.
+
+    Arguments:
+        label: The column of the labels.
+        features: The features, in this order; all other columns where there are none.
+        ids: The columns that are passed through.
+        without: The columns that are left out.
+        group: The column whose rows of one value stay together.
+    """
+
+    label: str | None = None
+    features: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    group: str | None = None
 
 
-def is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+@dataclass(frozen=True)
+class Chosen:
+    """Holds the places of the columns that are read, and what was said of the others."""
+
+    features: list[int]
+    label: int | None
+    others: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -46,65 +70,259 @@ def quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(n) for n in names[:MOST_NAMED]) + more
 
 
-def has_header(first: list[str], second: list[str]) -> bool:
-    words = [not is_number(cell) for cell in first]
-    return all(words) or any(w and is_number(cell) for w, cell in zip(words, second, strict=False))
-
-
 def choose_columns(
-    names: list[str], label: str | None, wanted: Sequence[str], where: str
-) -> tuple[list[int], int | None]:
-    """Returns the places of the features and of the label."""
-    twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
-    if twice:
+    names: Sequence[str], wanted: Wanted, counts: Callable[[int], bool], where: str, said: str = ""
+) -> Chosen:
+    """Returns the places of the features, of the label, and of what else is read.
+
+    Arguments:
+        names: The names of all columns.
+        wanted: What is asked for.
+        counts: Tells whether a column counts the rows, 0, 1, 2 … or 1, 2, 3 …
+        where: The file.
+        said: How it was found to be written, for messages.
+    """
+    if len(set(names)) < len(names):
+        twice = sorted({n for n in names if names.count(n) > 1})
         raise DataError(f"{where} has more than one column called {quoted(twice)}: rename them.")
-    if label is not None and label not in names:
+    if wanted.label is not None and wanted.label not in names:
         raise MissingLabel(
-            f"{where} has no column {label!r} to take labels from; its columns are {quoted(names)}."
+            f"{where} has no column {wanted.label!r} to take labels from; its columns are {quoted(names)}."
+            f"{near(wanted.label, names)}{said}"
         )
-    absent = [n for n in wanted if n not in names]
+    for option, asked in (("id", wanted.ids), ("without", wanted.without), ("group", (wanted.group,))):
+        absent = [n for n in asked if n is not None and n not in names]
+        if absent:
+            raise DataError(
+                f"{where} has no column {quoted(absent)} (--{option}); its columns are {quoted(names)}."
+                f"{near(absent[0], names)}{said}"
+            )
+    absent = [n for n in wanted.features if n not in names]
     if absent:
         raise DataError(
-            f"{where} has no column {quoted(absent)}: the run was trained on {quoted(list(wanted))}; "
-            "give a table with the same columns."
+            f"{where} has no column {quoted(absent)}: the run was trained on {quoted(wanted.features)}; "
+            f"give a table with the same columns.{near(absent[0], names)}{said}"
         )
-    features = [names.index(n) for n in wanted] or [i for i, n in enumerate(names) if n != label]
+    apart = {wanted.label, wanted.group, *wanted.ids, *wanted.without}
+    features, notes = [names.index(n) for n in wanted.features], tuple[str, ...]()
     if not features:
-        raise DataError(f"{where} has no column but the label {label!r}: add columns of numbers.")
-    return features, None if label is None else names.index(label)
+        features = [i for i, n in enumerate(names) if n not in apart]
+        features, notes = without_row_numbers(features, names, counts)
+    if not features:
+        what = "the label " if apart == {wanted.label, None} else ""
+        raise DataError(
+            f"{where} has no column but {what}{quoted([*filter(None, apart)])}: add columns of numbers."
+        )
+    others = {n: names.index(n) for n in (*wanted.ids, *filter(None, (wanted.group,)))}
+    return Chosen(features, None if wanted.label is None else names.index(wanted.label), others, notes)
 
 
-def not_numeric(columns: Sequence[str], where: str) -> DataError:
-    what = f"column {quoted(columns)} is" if len(columns) == 1 else f"columns {quoted(columns)} are"
-    return DataError(
-        f"{where}: {what} not numeric; drop such columns, or name the one that is the label with --label."
+def near(name: str, names: Sequence[str]) -> str:
+    """Names the column that may have been meant."""
+    found = difflib.get_close_matches(
+        name.strip().lower(), [n.strip().lower() for n in names], n=1, cutoff=0.8
+    )
+    meant = next((n for n in names if found and n.strip().lower() == found[0]), None)
+    return "" if meant is None else f" Did you mean {meant!r}?"
+
+
+def without_row_numbers(
+    features: list[int], names: Sequence[str], counts: Callable[[int], bool]
+) -> tuple[list[int], tuple[str, ...]]:
+    """Leaves out the first column where it counts the rows and is called like it; one that is called otherwise is told."""
+    if any(names[i] == INDEX for i in features):
+        return [i for i in features if names[i] != INDEX], ("the index of pandas was left out",)
+    first = features[0] if features else None
+    if first != 0 or len(features) == 1 or not counts(0):
+        return features, ()
+    name = names[0]
+    if NAMELESS.fullmatch(name) or name.lower() in ROW_NUMBERS:
+        called = "which has no name" if NAMELESS.fullmatch(name) else f"{name!r}"
+        return features[1:], (f"the first column, {called}, counts the rows and was left out",)
+    return features, (
+        f"the column {name!r} counts the rows: leave it out with --without {name!r} if it means nothing else",
     )
 
 
-def rows_in(path: Path, delimiter: str, header: bool) -> Iterator[list[str]]:
-    with open_table(path) as file:
-        yield from islice((row for row in csv.reader(file, delimiter=delimiter) if row), int(header), None)
+def not_numeric(words: Mapping[str, Sequence[str]], where: str, rows: int) -> DataError:
+    """Says which columns hold no numbers, and what they seem to hold.
+
+    Arguments:
+        words: Some of the cells of each column that are no numbers, by its name.
+        where: The file.
+        rows: How many rows it has.
+    """
+    names = list(words)
+    what = f"column {quoted(names)} is" if len(names) == 1 else f"columns {quoted(names)} are"
+    seen = next(iter(words.values()))
+    hint = ""
+    if all(re.fullmatch(r"[+-]?\d{1,3}([, ']\d{3})+(\.\d+)?", cell) for cell in seen):
+        comma = ", or give --decimal , if they are decimals" if "," in seen[0] else ""
+        hint = f" ({seen[0]!r} has separators of thousands: write it without{comma})"
+    elif all(re.fullmatch(r"[+-]?\d+,\d+", cell) for cell in seen):
+        hint = f" ({seen[0]!r} has a decimal comma: give --decimal ,)"
+    elif all(re.fullmatch(r"[€$£]?\s?[+-]?[\d.,]+\s?[%€$£]?", cell) for cell in seen):
+        hint = f" ({seen[0]!r} has a unit: write the number alone)"
+    elif all(DATE.fullmatch(cell) for cell in seen):
+        hint = f" ({seen[0]!r} is a date: write it as a number of days)"
+    elif len(set(seen)) == len(seen) > 20 and rows > 20:
+        hint = f" ({names[0]!r} is another in each row, like an id: pass it through with --id {names[0]!r})"
+    return DataError(
+        f"{where}: {what} not numeric{hint}; drop such columns (--without {','.join(names[:MOST_NAMED])!r}), or name the one "
+        "that is the label with --label."
+    )
 
 
-def find_mistake(
-    path: Path, delimiter: str, header: bool, names: list[str], features: list[int]
-) -> DataError:
+def read_csv(path: Path, options: Any, label: str | None = None, features: Sequence[str] = ()) -> Raw:
+    """Reads a table of numbers between commas, semicolons, tabs or bars.
+
+    Arguments:
+        path: The file, UTF-8 or UTF-16 with its mark, packed by gzip or xz or not.
+        options: How it is read.
+        label: The column that holds the labels, numbers or words; the others are the features.
+        features: The features to take, in this order, instead of all columns.
+
+    Raises:
+        DataError: If a column is not numeric, a value is missing, or the file cannot be read.
+    """
+    try:
+        return parse_csv(
+            path, dialect_of(path, options.header, options.decimal), wanted_of(options, label, features)
+        )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    except (OSError, EOFError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
+
+
+def wanted_of(options: Any, label: str | None, features: Sequence[str]) -> Wanted:
+    def named(text: str) -> tuple[str, ...]:
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    return Wanted(label, tuple(features), named(options.id), named(options.without), options.group or None)
+
+
+def parse_csv(path: Path, dialect: Dialect, wanted: Wanted) -> Raw:
+    where, names = str(path), dialect.names
+    if not dialect.rows:
+        what = "has a header but no rows" if dialect.header else "is empty"
+        raise DataError(f"{path} {what}: give a table with one row per example.")
+    said = "" if dialect.header else " The table has no header: its columns are called 'column 1' and so on."
+    chosen = choose_columns(
+        names, wanted, lambda i: counts_up(cell[i] for cell in cells_in(path, dialect)), where, said
+    )
+    read = apart_from_features(path, dialect, chosen)
+    try:
+        x = np.loadtxt(
+            lines_in(path, dialect),
+            delimiter=dialect.delimiter,
+            usecols=chosen.features,
+            quotechar='"',
+            comments=None,
+            ndmin=2,
+        )
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, IndexError) as error:
+        raise find_mistake(path, dialect, chosen) from error
+    cells = None if chosen.label is None else read[names[chosen.label]]
+    y, classes = (None, ()) if cells is None else numbered_names(cells, where)
+    columns = tuple(names[i] for i in chosen.features)
+    rows = Rows(names=dialect.places, left_out=dialect.empty, ids={n: read[n] for n in wanted.ids})
+    raw = Raw(
+        vectors(x, where, columns),
+        y,
+        "table",
+        classes,
+        columns,
+        rows=rows,
+        note="; ".join((*dialect.notes, *chosen.notes)),
+    )
+    return noted(raw, wanted, read)
+
+
+def noted(raw: Raw, wanted: Wanted, read: Mapping[str, Sequence[Any]]) -> Raw:
+    """Adds what is to be said of unknown labels, constant columns, dates and numbers too long for a float; and the groups."""
+    notes = [raw.note] if raw.note else []
+    unknown = 0 if raw.y is None else int((raw.y < 0).sum())
+    if unknown:
+        notes.append(f"{unknown:,} of {len(raw.x):,} labels are empty or missing: they are unknown")
+    with np.errstate(invalid="ignore"):
+        large = [
+            n
+            for n, column in zip(raw.columns, raw.x.T)
+            if np.abs(column).max() > EXACT and (column % 1 == 0).all()
+        ]
+    dates = [n for n, column in zip(raw.columns, raw.x.T) if is_date(column)]
+    if large:
+        notes.append(f"whole numbers above 2^53 in {quoted(large)} were rounded: are they ids (--id)?")
+    if dates:
+        notes.append(
+            f"{quoted(dates)} looks like dates written as 20240131, and is read as a number (--without leaves it out)"
+        )
+    groups = None if wanted.group is None else np.array(read[wanted.group], dtype=str)
+    return replace(raw, note="; ".join(notes), groups=groups)
+
+
+def is_date(column: np.ndarray) -> bool:
+    """Tells whether all numbers may be dates of the years 1900 to 2099, written without separators."""
+    if len(column) < 2 or not ((column > 19000100) & (column < 21000000) & (column % 1 == 0)).all():
+        return False
+    month, day = column // 100 % 100, column % 100
+    return bool(
+        ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all() and (column != column[0]).any()
+    )
+
+
+def counts_up(cells: Iterator[str]) -> bool:
+    """Tells whether cells are 0, 1, 2 … or 1, 2, 3 …"""
+    start = None
+    number = -1
+    for number, cell in enumerate(cells):
+        text = cell.strip().removesuffix(".0")
+        if not text.isascii() or not text.isdigit():
+            return False
+        start = int(text) if start is None else start
+        if start > 1 or int(text) != start + number:
+            return False
+    return number > 0
+
+
+def apart_from_features(path: Path, dialect: Dialect, chosen: Chosen) -> dict[str, list[str]]:
+    """Reads the columns that are no features, as text; and makes sure that all rows have as many cells as there are columns."""
+    names = dialect.names
+    asked = dict(chosen.others)
+    if chosen.label is not None:
+        asked[names[chosen.label]] = chosen.label
+    if not asked and len(chosen.features) == len(names):
+        return {}
+    found: dict[str, list[str]] = {name: [] for name in asked}
+    for number, row in enumerate(cells_in(path, dialect), 1):
+        if len(row) != dialect.width:
+            raise ragged(path, number, len(row), dialect.width)
+        for name, i in asked.items():
+            found[name].append(row[i].strip())
+    return found
+
+
+def find_mistake(path: Path, dialect: Dialect, chosen: Chosen) -> DataError:
     """Finds why numpy could not parse a file."""
-    words: dict[int, int] = {}
+    names = dialect.names
+    words: dict[int, list[str]] = {}
     missing, first, total = 0, "", 0
-    for number, row in enumerate(rows_in(path, delimiter, header), 1):
-        if len(row) != len(names):
-            return ragged(path, number, len(row), len(names))
+    for number, row in enumerate(cells_in(path, dialect), 1):
+        if len(row) != dialect.width:
+            return ragged(path, number, len(row), dialect.width)
         total = number
-        for i in features:
+        for i in chosen.features:
             cell = row[i].strip()
-            if cell.lower() in MISSING:
+            if is_missing(cell):
                 missing += 1
                 first = first or f"row {number}, column {names[i]!r}"
             elif not is_number(cell):
-                words[i] = words.get(i, 0) + 1
+                words.setdefault(i, []).append(cell)
     if words:
-        return not_numeric([names[i] for i in sorted(words)], str(path))
+        return not_numeric({names[i]: words[i] for i in sorted(words)}, str(path), total)
     if missing:
         values = "1 value is" if missing == 1 else f"{missing:,} values are"
         return DataError(f"{path}: {values} missing, the first in {first}; fill or drop such rows.")
@@ -117,92 +335,7 @@ def ragged(path: Path, number: int, found: int, expected: int) -> DataError:
     )
 
 
-def label_cells(
-    path: Path, delimiter: str, header: bool, names: list[str], at: int | None
-) -> np.ndarray | None:
-    cells = []
-    for number, row in enumerate(rows_in(path, delimiter, header), 1):
-        if len(row) != len(names):
-            raise ragged(path, number, len(row), len(names))
-        if at is not None:
-            cells.append(row[at].strip())
-            if not cells[-1]:
-                raise DataError(
-                    f"{path}: the label {names[at]!r} of row {number} is missing; fill or drop that row."
-                )
-    if at is None:
-        return None
-    if all(is_number(cell) for cell in cells):
-        return np.array([float(cell) for cell in cells])
-    return np.array(cells)
-
-
-def parse_csv(path: Path, label: str | None, wanted: Sequence[str]) -> Raw:
-    with open_table(path) as file:
-        line = file.readline()
-        delimiter = "\t" if ".tsv" in path.suffixes or ("\t" in line and "," not in line) else ","
-        delimiter = ";" if delimiter not in line and ";" in line else delimiter
-        file.seek(0)
-        first, second = [*islice((row for row in csv.reader(file, delimiter=delimiter) if row), 2), [], []][
-            :2
-        ]
-    if not first:
-        raise DataError(f"{path} is empty: give a table with one row per example.")
-    header = has_header(first, second)
-    names = [cell.strip() or f"column {i}" for i, cell in enumerate(first, 1)] if header else []
-    names = names or [f"column {i}" for i in range(1, len(first) + 1)]
-    if header and not second:
-        raise DataError(f"{path} has a header but no rows: give a table with one row per example.")
-    features, at = choose_columns(names, label, wanted, str(path))
-    partial = bool(wanted) or len(features) < len(names)
-    cells = label_cells(path, delimiter, header, names, at) if partial else None
-    try:
-        with open_table(path) as file:
-            lines = csv.reader(iter(file.readline, ""), delimiter=delimiter)
-            deque(islice((row for row in lines if row), int(header)), maxlen=0)
-            columns = features if partial else None
-            x = np.loadtxt(file, delimiter=delimiter, usecols=columns, quotechar='"', comments=None, ndmin=2)
-    except UnicodeDecodeError:
-        raise
-    except ValueError as error:
-        raise find_mistake(path, delimiter, header, names, features) from error
-    return table_of(x, cells, tuple(names[i] for i in features), str(path))
-
-
-def table_of(x: np.ndarray, cells: np.ndarray | None, columns: tuple[str, ...], where: str) -> Raw:
-    y, classes = (None, ()) if cells is None else numbered_labels(cells, where)
-    return Raw(vectors(x, where, columns), y, "table", classes, columns)
-
-
-def read_csv(path: Path, label: str | None = None, wanted: Sequence[str] = ()) -> Raw:
-    """Reads a table of numbers between commas, semicolons or tabs.
-
-    Arguments:
-        path: The file, UTF-8, packed by gzip or not.
-        label: The column that holds the labels, numbers or words; the others are the features.
-        wanted: The features to take, in this order, instead of all columns.
-
-    Raises:
-        DataError: If a column is not numeric, a value is missing, or the file cannot be read.
-    """
-    try:
-        return parse_csv(path, label, wanted)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    except (OSError, EOFError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
-
-
-def parquet_label(column: Any, name: str, where: str) -> np.ndarray:
-    if column.null_count:
-        raise DataError(
-            f"{where}: the label {name!r} is missing in {column.null_count:,} rows; fill or drop them."
-        )
-    values = np.asarray(column.to_pylist())
-    return values if values.dtype.kind != "O" else values.astype(str)
-
-
-def read_parquet(path: Path, label: str | None = None, wanted: Sequence[str] = ()) -> Raw:
+def read_parquet(path: Path, options: Any, label: str | None = None, features: Sequence[str] = ()) -> Raw:
     """Reads a parquet table; the arguments are those of `read_csv`.
 
     Raises:
@@ -216,19 +349,40 @@ def read_parquet(path: Path, label: str | None = None, wanted: Sequence[str] = (
         raise DataError(f"Reading {path} takes pyarrow: pip install 'latente[tables]'.") from error
     try:
         table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
+        table.validate(full=True)
+    except (OSError, MemoryError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} is no parquet file, or a damaged one: save it again.") from error
-    names = list(table.column_names)
-    features, at = choose_columns(names, label, wanted, str(path))
-    types = pyarrow.types
-    numeric = (types.is_integer, types.is_floating, types.is_boolean)
-    words = [names[i] for i in features if not any(is_type(table.schema.types[i]) for is_type in numeric)]
-    if words:
-        raise not_numeric(words, str(path))
     if not table.num_rows:
         raise DataError(f"{path} has no rows: give a table with one row per example.")
-    x = np.empty((table.num_rows, len(features)))
-    for j, i in enumerate(features):
-        x[:, j] = table.column(i).to_numpy()
-    cells = None if at is None else parquet_label(table.column(at), names[at], str(path))
-    return table_of(x, cells, tuple(names[i] for i in features), str(path))
+    return of_arrow(table, wanted_of(options, label, features), str(path))
+
+
+def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:
+    """Takes a table of arrow for one of numbers."""
+    import pyarrow
+
+    names = list(table.column_names)
+    chosen = choose_columns(names, wanted, lambda i: counts_up(map(str, table.column(i).to_pylist())), where)
+    types = pyarrow.types
+    numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    odd = {
+        names[i]: [str(v) for v in table.column(i).slice(0, 50).to_pylist() if v is not None]
+        for i in chosen.features
+        if not any(is_type(table.schema.types[i]) for is_type in numeric)
+    }
+    if odd:
+        raise not_numeric(odd, where, table.num_rows)
+    x = np.empty((table.num_rows, len(chosen.features)))
+    for j, i in enumerate(chosen.features):
+        column = table.column(i).cast("float64", safe=False)
+        x[:, j] = column.to_numpy()
+    y, classes = None, tuple[str, ...]()
+    if chosen.label is not None:
+        y, classes = numbered_labels(np.array(table.column(chosen.label).to_pylist(), dtype=object), where)
+    columns = tuple(names[i] for i in chosen.features)
+    read = {name: table.column(i).to_pylist() for name, i in chosen.others.items()}
+    rows = Rows(ids={n: read[n] for n in wanted.ids})
+    raw = Raw(
+        vectors(x, where, columns), y, "table", classes, columns, rows=rows, note="; ".join(chosen.notes)
+    )
+    return noted(raw, wanted, read)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from ..data.kind import Data, Kind
 from ..pictures import of_columns
@@ -18,6 +21,28 @@ if TYPE_CHECKING:
     from ..data.scaling import Scaling
 
 
+@dataclass(frozen=True)
+class TableOptions:
+    """Holds how a table is read, and which of its columns are no features."""
+
+    header: Annotated[
+        Literal["auto", "yes", "no"], Field(description="whether the first line of a .csv names the columns")
+    ] = "auto"
+    decimal: Annotated[
+        Literal["auto", ".", ","], Field(description="decimal sign of the numbers in a .csv")
+    ] = "auto"
+    id: Annotated[
+        str,
+        Field(
+            description="column of ids, or several with commas between: no features, passed through to tables"
+        ),
+    ] = ""
+    without: Annotated[str, Field(description="columns of a table to leave out, with commas between")] = ""
+    group: Annotated[
+        str, Field(description="column of a table whose rows of one value stay in one split; no feature")
+    ] = ""
+
+
 class Table(Kind):
     """Rows of a table, all of whose columns are numbers."""
 
@@ -29,6 +54,8 @@ class Table(Kind):
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .csv"}
     hint = "a .csv, .tsv or .parquet with one row per example"
     suffixes = (".csv", ".tsv", ".parquet", ".pq")
+    of_source = frozenset({"header", "decimal", "id", "without", "group"})
+    Options = TableOptions
 
     def readers(self) -> Mapping[str, Callable[[], Raw]]:
         return {}
@@ -37,7 +64,7 @@ class Table(Kind):
         from ..data.tables import read_csv, read_parquet
 
         reader = read_parquet if path.suffix.lower() in (".parquet", ".pq") else read_csv
-        return reader(path, label, columns)
+        return reader(path, options, label, columns)
 
     def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Scaling:
         from ..data.scaling import column_scaling

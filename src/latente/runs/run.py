@@ -41,6 +41,7 @@ class Asked:
         label: The column of a table that holds the labels.
         validation: The share of rows for validation.
         test: The share of rows for the test.
+        split: How rows are dealt out, "random" or "time".
         options: How the data was loaded.
         of: The folder of the run that it builds on, where it does.
     """
@@ -49,6 +50,7 @@ class Asked:
     label: str | None
     validation: float
     test: float
+    split: str
     options: Mapping[str, Any]
     of: str | None
 
@@ -133,7 +135,7 @@ class Run:
     def asked(self) -> Asked:
         """Returns how the run was asked for: its data, how it was loaded, and the run that it builds on."""
         about = self.record["data"]
-        known = {name: about[name] for name in ("source", "label", "validation", "test")}
+        known = {name: about[name] for name in ("source", "label", "validation", "test", "split")}
         of = self.record["of"]["path"] if "of" in self.record else None
         return Asked(**known, options=about["options"], of=of)
 

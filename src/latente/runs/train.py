@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ def train(
     label: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
+    split: Literal["random", "time"] = "random",
     options: Mapping[str, Any] | None = None,
     indices: Mapping[str, np.ndarray] | None = None,
     progress: bool = False,
@@ -59,6 +60,7 @@ def train(
         label: The column of a table that holds the labels.
         validation: The share of rows for validation, where the source does not say.
         test: The share of rows for the test, where the source does not say.
+        split: How rows are dealt out, where the source does not say: at random, or "time": in their order, the last to report.
         options: How the data is loaded, such as `side` and `grey` of images: see the `Options` of each kind.
         indices: The rows of each split, in place of one that the source fixes or that is dealt out.
         progress: Whether to show a progress bar.
@@ -79,7 +81,9 @@ def train(
     recipes.check(recipe, picked)
     check_values(options or {}, kinds().values())
     base = opened_base(entry, of)
-    asked = Asked(source or "", label, validation, test, options or {}, None if of is None else str(of))
+    asked = Asked(
+        source or "", label, validation, test, split, options or {}, None if of is None else str(of)
+    )
     asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed, indices)
     plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
     loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed)
@@ -126,7 +130,12 @@ def loaded_for(
         source = named_or_found(asked.source)
         own = {} if base is None else inherited(base.asked().options, source)
         asked = replace(asked, source=source, options={**own, **asked.options, **of_recipe})
-        shares: dict[str, Any] = {"validation": asked.validation, "test": asked.test, "seed": seed}
+        shares: dict[str, Any] = {
+            "validation": asked.validation,
+            "test": asked.test,
+            "split": asked.split,
+            "seed": seed,
+        }
         shares["indices"] = indices
         loaded = data.load(source, label=asked.label, reads=recipe.reads, **shares, **asked.options)
         loaded = loaded if base is None else same_data(loaded, base)
@@ -154,7 +163,7 @@ def recorded(plan: Plan, base: Run | None, asked: Asked, loaded: Data) -> dict[s
     """Returns what a run records of its model, its base and its data."""
     assert plan.model.made_by is not None
     one = loaded.train.fixed().subset(1).batch(slice(None))
-    about = {n: vars(asked)[n] for n in ("source", "label", "validation", "test", "options")}
+    about = {n: vars(asked)[n] for n in ("source", "label", "validation", "test", "split", "options")}
     return {
         **plan.model.made_by,
         "abilities": abilities_of(plan.model, *one).to_json(),
