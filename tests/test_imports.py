@@ -14,7 +14,7 @@ ROOT = Path(latente.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
     {"errors", "flows", "schedules", "settings", "trace"},
-    {"registry"},
+    {"memory", "registry"},
     {"distributions"},
     {"nn", "data"},
     {"conditionals", "priors"},

@@ -15,11 +15,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from latente import Model, load, make, runs, save
+from latente import Model, load, make, memory, runs, save
 from latente.errors import RunError
-from latente.runs import Run
+from latente.runs import Run, build
 from latente.runs.store import kept
-from latente.training import machine
 
 
 @pytest.fixture
@@ -235,9 +234,9 @@ def test_random_bytes_are_refused(tmp_path):
 
 
 def test_a_model_that_does_not_fit_in_memory_is_refused_before_it_is_made(tmp_path, monkeypatch):
-    x = np.arange(20 * 40 * 40).reshape(20, 40, 40).astype(np.uint8)  # grey ramps
+    x = np.arange(20 * 40 * 40).reshape(20, 40, 40) % 2 * 255  # ink
     np.savez(tmp_path / "x.npz", x=x)
-    monkeypatch.setattr(machine, "free_memory", lambda: 20_000_000)
+    monkeypatch.setattr(build, "free_memory", lambda: 20_000_000)
     weights = sum(p.numel() for p in make("vae", shape=(1, 40, 40)).model.parameters())
     assert 16 * weights > 20_000_000
     with pytest.raises(
@@ -250,21 +249,21 @@ def test_a_model_that_does_not_fit_in_memory_is_refused_before_it_is_made(tmp_pa
 
 @pytest.mark.parametrize("limit", ["max", "300000000"])
 def test_free_memory_is_that_of_the_machine_or_of_its_control_group(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     if not Path("/proc/meminfo").exists():
         pytest.skip("this system does not say how much memory is free")
-    whole = machine.free_memory()
+    whole = memory.free_memory()
     assert whole > 500_000_000
     (tmp_path / "memory.max").write_text(limit + "\n")
     (tmp_path / "memory.current").write_text("200000000\n")
-    assert machine.free_memory() == pytest.approx(whole if limit == "max" else 100_000_000, rel=0.2)
+    assert memory.free_memory() == pytest.approx(whole if limit == "max" else 100_000_000, rel=0.2)
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"posterior": "full", "free_bits": 0.1}, "free bits by dimension need"),
-        ({"posterior": "full", "information": 1.0}, "MultivariateNormal: use a diagonal one"),
+        ({"posterior": "full", "information": 1.0}, "Correlated: use a diagonal one"),
         ({"posterior": "full", "training": "semi-amortised"}, "diagonal Normal"),
         ({"prior": "mixture", "free_bits": 0.1}, "free bits by dimension need"),
         ({"prior": "flow", "training": "aggressive"}, "use --prior mixture"),

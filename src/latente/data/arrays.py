@@ -7,17 +7,21 @@ or (N, K) with "" where an image has fewer, and take the place of labels.
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ..errors import DataError, MissingLabel
+from ..memory import check_fits
 from .raw import Raw, first_few, interpret, join
 
 __all__ = ["open_npz", "read_npy", "read_npz"]
@@ -26,7 +30,11 @@ ROWS_NAMED = ("x", "images", "data", "features")
 LABELS_NAMED = ("y", "labels", "label", "targets", "target")
 CAPTIONS_NAMED = ("captions", "caption")
 SPLIT_WORDS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, SyntaxError, OverflowError, LookupError, struct.error,
+    RuntimeError, TypeError, tokenize.TokenError,
+)  # fmt: skip
+SPARSE = ("format", "shape", "data")  # as scipy.sparse.save_npz writes
 
 
 @contextmanager
@@ -37,6 +45,10 @@ def readable(path: str | Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist: check the path.") from error
+    except MemoryError as error:
+        raise DataError(
+            f"{path} takes more memory than is free: give fewer rows, or bytes in place of floats."
+        ) from error
     except DAMAGED as error:
         raise DataError(f"{path} is cut short or damaged ({error}): copy or save it again.") from error
     except ValueError as error:
@@ -56,21 +68,54 @@ def open_npz(path: str | Path) -> Iterator[Any]:
         if not isinstance(z, np.lib.npyio.NpzFile):
             raise DataError(f"{path} is not an .npz archive: rename it to .npy or save it with numpy.savez.")
         with z:
+            assert z.zip is not None
+            announced = sum(info.file_size for info in z.zip.infolist())
+            check_fits(announced, f"{path}, unpacked,")
             yield z
 
 
-def read_npy(path: Path) -> Raw:
+def check_header(stream: IO[bytes], path: str | Path, held: int) -> None:
+    """Refuses an array whose header announces more than its file holds, or than there is memory for; the stream goes back.
+
+    Arguments:
+        stream: The file, at the start of the array.
+        path: What it is called.
+        held: The bytes of the file.
+    """
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(stream)
+        if dtype.hasobject:
+            raise ValueError("it holds pickled objects")
+        size = math.prod(shape) * dtype.itemsize
+        if any(n < 0 for n in shape) or size > held:
+            raise DataError(
+                f"{path} is cut short or damaged: its header announces {size:,} bytes, and it has {held:,}: save it again."
+            )
+    finally:
+        stream.seek(0)
+    check_fits(size, f"{path}, an array of shape {shape} of {dtype},")
+
+
+def read_npy(path: Path, white: float | None = None) -> Raw:
     """Reads one array.
 
     Raises:
         DataError: If the file is damaged, pickled, or no data set.
     """
     with readable(path), path.open("rb") as file:
+        if file.read(6) == b"\x93NUMPY":
+            file.seek(0)
+            check_header(file, path, path.stat().st_size)
+        file.seek(0)
         x = np.load(file, allow_pickle=False)
         if not isinstance(x, np.ndarray):
             x.close()
             raise DataError(f"{path} is an .npz archive: rename it to .npz.")
-    return interpret(x, None, str(path))
+    return interpret(x, None, str(path), white=white)
 
 
 def split_key(
@@ -132,17 +177,55 @@ def with_captions(raw: Raw, captions: list[tuple[str, ...]], where: str) -> Raw:
     return replace(raw, kind="captions", y=None, classes=(), captions=tuple(captions))
 
 
-def read_npz(path: Path, label: str | None = None) -> Raw:
+def dense(z: Any, path: Path) -> np.ndarray:
+    """Reads a sparse matrix as scipy.sparse.save_npz writes it, in full, as float32.
+
+    Raises:
+        DataError: If it is of a form that is not known, or does not fit together.
+    """
+    form, (rows, columns) = (
+        bytes(z["format"]).decode("ascii", "replace").strip("\0"),
+        (int(n) for n in z["shape"]),
+    )
+    values = z["data"]
+    check_fits(
+        4 * rows * columns, f"{path}, a sparse matrix of {rows:,} rows and {columns:,} columns, in full"
+    )
+    x = np.zeros((rows, columns), np.float32)
+    if form == "coo":
+        np.add.at(x, (z["row"], z["col"]), values)
+        return x
+    if form not in ("csr", "csc"):
+        raise DataError(
+            f"{path} holds a sparse matrix of the form {form!r}: save matrix.tocsr(), or matrix.toarray()."
+        )
+    counts = np.diff(z["indptr"])
+    if (
+        len(counts) != (rows if form == "csr" else columns)
+        or (counts < 0).any()
+        or counts.sum() != len(values)
+    ):
+        raise DataError(f"{path} holds a sparse matrix whose parts do not fit together: save it again.")
+    major, minor = np.repeat(np.arange(len(counts)), counts), z["indices"]
+    np.add.at(x, (major, minor) if form == "csr" else (minor, major), values)
+    return x
+
+
+def read_npz(path: Path, label: str | None = None, white: float | None = None) -> Raw:
     """Reads an .npz archive.
 
     Arguments:
         path: The file.
         label: The name of the array of labels, where it is none of the usual.
+        white: The level of a pixel that counts as white.
 
     Raises:
         DataError: If the file is damaged, pickled, or has no array to learn from.
     """
     with open_npz(path) as z:
+        if set(SPARSE) <= set(z.files):
+            raw = interpret(dense(z, path), None, str(path))
+            return replace(raw, note="a sparse matrix, read in full")
         names = {name.lower(): name for name in z.files}
         held = ", ".join(z.files) or "nothing"
         if label is not None and label not in z.files:
@@ -159,7 +242,10 @@ def read_npz(path: Path, label: str | None = None) -> Raw:
             x = others[0]
         if x is None:
             raise DataError(f"{path} has no array called x, images, data or features; it holds {held}.")
-        raw = interpret(z[x], None if y is None else z[y], str(path))
+        raw = interpret(z[x], None if y is None else z[y], str(path), white=white)
+        unread = [name for name in z.files if name not in (x, y, captions)]
+        if unread:
+            raw = replace(raw, note=f"the arrays {first_few(unread)} beside {x} are not read")
         if captions is None:
             return raw
         return with_captions(raw, texts_of(z, captions, len(raw.x), str(path)), str(path))

@@ -30,6 +30,7 @@ import numpy as np
 from ..errors import DataError
 from . import folders
 from .raw import Raw, first_few, interpret
+from .rows import Rows
 
 __all__ = ["NAMES", "find_captions", "read_captions"]
 
@@ -298,6 +299,12 @@ def read_captions(path: Path, side: int | None = None) -> Raw:
     )
     parts = [p.relative_to(path.parent.resolve()).parts for p in paths]
     splits = folders.split_folders(parts)
-    return replace(
-        interpret(x, None, str(path), splits), kind="captions", captions=tuple(map(tuple, merged.values()))
+    inside = [p[1:] for p in parts] if splits else parts
+    y = (
+        np.array([p[0] for p in inside])
+        if all(len(p) > 1 for p in inside) and len({p[0] for p in inside}) > 1
+        else None
     )
+    raw = interpret(x, y, str(path), splits, is_file=True)
+    rows = Rows("file", tuple("/".join(p) for p in parts))
+    return replace(raw, kind="captions", captions=tuple(map(tuple, merged.values())), rows=rows)

@@ -15,7 +15,12 @@ stands on white, and damaged files are left out and counted. What that does to t
 
 from __future__ import annotations
 
+import contextlib
+import os
+import struct
+import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +30,7 @@ import numpy as np
 from ..errors import DataError
 from .idx import is_idx, read_idx_folder
 from .raw import Raw, first_few, interpret
+from .rows import Rows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,19 +43,24 @@ __all__ = [
     "pixels_of",
     "prepared_image",
     "read_folder",
+    "read_image",
     "split_folders",
     "square",
     "stack",
     "survey",
 ]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".ppm", ".pgm",
+    ".pbm",
+)  # fmt: skip
+JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 SPLIT_FOLDERS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
+    **dict.fromkeys(("train", "training", "trainset", "train_set", "training_set", "trn"), "train"),
+    **dict.fromkeys(
+        ("validation", "valid", "val", "validate", "validation_set", "val_set", "dev", "devset"), "validation"
+    ),
+    **dict.fromkeys(("test", "testing", "testset", "test_set", "testing_set", "eval", "evaluation"), "test"),
 }
 CHANNEL_NAMES = {1: "grey", 3: "colour"}
 MODES = {
@@ -63,15 +74,36 @@ MODES = {
     "I": "16-bit grey",
     "YCbCr": "colour",
 }
+DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    KeyError,
+    IndexError,
+    TypeError,
+    ZeroDivisionError,
+    OverflowError,
+)
 TURNED = 0x0112  # the EXIF tag of the orientation
+
+
+def visible(folder: Path) -> list[Path]:
+    """Returns the files in a folder, or below, links followed; none that is hidden, and nothing twice that links lead to."""
+    found, seen = [], set[str]()
+    for place, names, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        names[:] = [] if real in seen else sorted(n for n in names if not n.startswith(".") and n not in JUNK)
+        if real not in seen:
+            found += [Path(place, n) for n in files if not n.startswith(".") and n not in JUNK]
+        seen.add(real)
+    return sorted(found)
 
 
 def files(folder: Path) -> list[Path]:
     """Returns the files in a folder, or below, that are called like images, but none that is hidden."""
-    visible = (
-        p for p in folder.rglob("*") if not any(s.startswith(".") for s in p.relative_to(folder).parts)
-    )
-    return sorted(p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file())
+    return [p for p in visible(folder) if p.suffix.lower() in SUFFIXES and p.is_file()]
 
 
 def plain_pixels(image: Image, path: Path, on_white: bool) -> np.ndarray:
@@ -121,13 +153,16 @@ def pixels_of(path: Path, on_white: bool = False) -> np.ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return plain_pixels(ImageOps.exif_transpose(image), path, on_white)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} is not an image: remove it from the folder.") from error
     except DataError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} is too large to read safely ({error}): make it smaller.") from error
+    except DAMAGED as error:
         raise DataError(f"{path} is a damaged image ({error}): remove or replace it.") from error
 
 
@@ -167,18 +202,18 @@ def prepared_image(path: Path, side: int | None, grey: bool = False) -> np.ndarr
     return found if found.dtype == np.uint8 else (found * 255).round().astype(np.uint8)
 
 
-def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray, list[int], str]:
-    """Reads images as the model's input, (n, H, W, C); returns the files that they are of, and what was done, too."""
+def fit_all(
+    paths: list[Path], side: int | None, grey: bool
+) -> tuple[np.ndarray, list[int], dict[int, str], str]:
+    """Reads images as the model's input, (n, H, W, C); returns which files they are of, why others are not, and a note."""
     x, widened = np.empty((0, 1, 1, 1), np.uint8), 0
     kept: list[int] = []
-    damaged: list[str] = []
-    why = ""
+    why: dict[int, str] = {}
     for i, path in enumerate(paths):
         try:
             image = prepared_image(path, side, grey)
         except DataError as error:
-            damaged.append(path.name)
-            why = why or str(error)
+            why[i] = str(error).removeprefix(f"{path} ")
             continue
         if not kept:
             x = np.empty((len(paths), *image.shape), np.uint8)
@@ -193,6 +228,7 @@ def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray
             widened += 1
         x[len(kept)] = image
         kept.append(i)
+    damaged = [paths[i].name for i in why]
     if not kept:
         raise DataError(
             f"none of the {len(paths):,} files can be read, {first_few(damaged)} among them: check them."
@@ -200,9 +236,10 @@ def fit_all(paths: list[Path], side: int | None, grey: bool) -> tuple[np.ndarray
     notes = [f"{widened:,} grey images became colour"] if widened else []
     if damaged:
         notes.append(
-            f"{len(damaged):,} of {len(paths):,} files cannot be read and were left out, {first_few(damaged)}: {why}"
+            f"{len(damaged):,} of {len(paths):,} files cannot be read and were left out, {first_few(damaged)}: "
+            f"{paths[next(iter(why))]} {next(iter(why.values()))}"
         )
-    return x[: len(kept)], kept, "; ".join(notes)
+    return x[: len(kept)], kept, why, "; ".join(notes)
 
 
 def stack(paths: list[Path], advice: str = "") -> np.ndarray:
@@ -238,13 +275,17 @@ def mode_of(pixels: np.ndarray) -> str:
     return f"{8 if pixels.dtype == np.uint8 else 16}-bit {CHANNEL_NAMES[pixels.shape[2]]}"
 
 
-def class_names(parts: list[tuple[str, ...]], folder: Path) -> np.ndarray | None:
-    depth = [len(p) > 1 for p in parts]
-    if any(depth) and not all(depth):
-        raise DataError(
-            f"{folder} has {depth.count(False):,} images beside its class folders: move them into one."
-        )
-    return np.array([p[0] for p in parts]) if all(depth) else None
+def class_names(
+    parts: list[tuple[str, ...]], folder: Path, splits: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray | None:
+    """Returns the class of each image, "" in a split that has no class folders; None where none has any."""
+    inside = np.array([len(p) > 1 for p in parts], dtype=bool)
+    for rows in (splits or {"": np.arange(len(parts))}).values():
+        if inside[rows].any() and not inside[rows].all():
+            raise DataError(
+                f"{folder} has {int((~inside[rows]).sum()):,} images beside its class folders: move them into one."
+            )
+    return np.array([p[0] if len(p) > 1 else "" for p in parts]) if inside.any() else None
 
 
 def need_pillow(folder: Path) -> None:
@@ -263,33 +304,75 @@ def need_pillow(folder: Path) -> None:
 
 def split_folders(parts: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
     """Returns the rows of each split where all paths begin with train, test or the like; else nothing."""
-    tops = {p[0].lower() for p in parts if len(p) > 1}
-    if not (
-        "train" in tops and len(tops) > 1 and tops <= SPLIT_FOLDERS.keys() and all(len(p) > 1 for p in parts)
-    ):
+    tops = {SPLIT_FOLDERS.get(p[0].lower(), "") for p in parts}
+    if not ("train" in tops and len(tops) > 1 and "" not in tops and all(len(p) > 1 for p in parts)):
         return {}
     of = np.array([SPLIT_FOLDERS[p[0].lower()] for p in parts])
     return {name: np.flatnonzero(of == name) for name in dict.fromkeys(of.tolist())}
 
 
-def images_below(folder: Path) -> tuple[list[Path], list[tuple[str, ...]], dict[str, np.ndarray]]:
-    """Finds the images of a folder, the parts of their paths below their split, and the rows of each split."""
-    paths = files(folder)
+@dataclass(frozen=True)
+class Found:
+    """Holds what was found below a folder.
+
+    Arguments:
+        paths: The images.
+        names: The parts of their paths below the folders that are around all of them, and below their split.
+        splits: The rows of each split; empty where there is none.
+        notes: What is to be said of the folder.
+    """
+
+    paths: list[Path]
+    names: list[tuple[str, ...]]
+    splits: dict[str, np.ndarray]
+    notes: list[str]
+
+
+def images_below(folder: Path) -> Found:
+    """Finds the images of a folder. A folder around all others, and one split alone, are looked through."""
+    every = visible(folder)
+    paths = [p for p in every if p.suffix.lower() in SUFFIXES and p.is_file()]
     if not paths:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}) and no idx files: check the path.")
     need_pillow(folder)
-    parts = [p.relative_to(folder).parts for p in paths]
+    parts, notes = [p.relative_to(folder).parts for p in paths], list[str]()
+    while len({p[0] for p in parts}) == 1 and all(len(p) > 2 for p in parts):
+        notes.append(f"all images are below {parts[0][0]!r}, which is looked through")
+        parts = [p[1:] for p in parts]
     splits = split_folders(parts)
-    return paths, [p[1:] for p in parts] if splits else parts, splits
+    others = Counter(p.suffix.lower() or "without an ending" for p in every if p not in set(paths))
+    if others:
+        few = ", ".join(f"{suffix} {n:,}" for suffix, n in others.most_common(5))
+        notes.append(f"{others.total():,} files are no images and are left out: {few}")
+    return Found(paths, [p[1:] for p in parts] if splits else parts, splits, notes)
 
 
-def read_folder(folder: Path, side: int | None = None, grey: bool = False) -> Raw:
+def pages(paths: Sequence[Path]) -> str:
+    """Says where files hold more images than their first."""
+    from PIL import Image
+
+    more = {}
+    for path in paths:
+        if path.suffix.lower() in (".tif", ".tiff", ".gif", ".webp", ".png", ".avif"):
+            with contextlib.suppress(*DAMAGED, Image.DecompressionBombError), Image.open(path) as image:
+                more[path] = getattr(image, "n_frames", 1)
+    several = {path: n for path, n in more.items() if n > 1}
+    if not several:
+        return ""
+    return (
+        f"{len(several):,} files hold {sum(several.values()):,} pages or frames, of which the first of each is read: save the "
+        "others as files of their own to have them"
+    )
+
+
+def read_folder(folder: Path, side: int | None = None, grey: bool = False, white: float | None = None) -> Raw:
     """Reads a folder of images, or of idx files.
 
     Arguments:
         folder: The folder.
         side: The side of the square that images are made; None to leave them as they are.
         grey: Whether they are made grey.
+        white: The level that counts as white.
 
     Raises:
         DataError: If there are none, one cannot be read, or they are not of one size and kind; with `side` only if none is left.
@@ -306,16 +389,34 @@ def read_folder(folder: Path, side: int | None = None, grey: bool = False) -> Ra
                 f"{folder} holds idx files, which are read as they are: leave --side and --grey out."
             )
         return read_idx_folder(folder, idx)
-    paths, parts, splits = images_below(folder)
+    found = images_below(folder)
+    called = [p.relative_to(folder).as_posix() for p in found.paths]
+    notes = [*found.notes, pages(found.paths)]
     if side is None and not grey:
         advice = f"see `latente data {folder} --side 64`, which crops and shrinks them all to 64x64, or "
-        return interpret(stack(paths, advice), class_names(parts, folder), str(folder), splits)
-    x, kept, note = fit_all(paths, side, grey)
-    place = np.full(len(paths), -1)
+        y = class_names(found.names, folder, found.splits)
+        raw = interpret(stack(found.paths, advice), y, str(folder), found.splits, is_file=True, white=white)
+        return replace(raw, rows=Rows("file", tuple(called)), note="; ".join(filter(None, notes)))
+    x, kept, why, note = fit_all(found.paths, side, grey)
+    place = np.full(len(found.paths), -1)
     place[kept] = np.arange(len(kept))
-    splits = {name: place[rows][place[rows] >= 0] for name, rows in splits.items()}
-    raw = interpret(x, class_names([parts[i] for i in kept], folder), str(folder), splits)
-    return replace(raw, note=note)
+    splits = {name: place[rows][place[rows] >= 0] for name, rows in found.splits.items()}
+    y = class_names([found.names[i] for i in kept], folder, splits)
+    raw = interpret(x, y, str(folder), splits, is_file=True, white=white)
+    left_out = tuple((int((np.array(kept) < i).sum()), called[i], reason) for i, reason in why.items())
+    rows = Rows("file", tuple(called[i] for i in kept), left_out)
+    return replace(raw, rows=rows, note="; ".join(filter(None, [*notes, note])))
+
+
+def read_image(path: Path, side: int | None = None, grey: bool = False, white: float | None = None) -> Raw:
+    """Reads a single image.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    need_pillow(path.parent)
+    x = stack([path]) if side is None and not grey else prepared_image(path, side, grey)[None]
+    return replace(interpret(x, None, str(path), is_file=True, white=white), rows=Rows("file", (path.name,)))
 
 
 @dataclass(frozen=True)
@@ -332,6 +433,7 @@ class FolderSurvey:
         turned: The photographs that their EXIF tag turns.
         classes: The images of each class; empty without.
         splits: The images of each split; empty without.
+        notes: What else is to be said of the folder.
     """
 
     folder: Path
@@ -343,6 +445,7 @@ class FolderSurvey:
     turned: int
     classes: Counter[str]
     splits: dict[str, int]
+    notes: tuple[str, ...] = ()
 
     def lines(self, side: int | None = None, grey: bool = False) -> list[str]:
         """Lists what was found, and what becomes of it."""
@@ -353,6 +456,7 @@ class FolderSurvey:
             found.append(f"{len(self.classes)} classes: " + counted(self.classes))
         found.append(f"sizes: {self.extent()}")
         found.append("pixels: " + counted(self.modes))
+        found += self.notes
         if self.turned:
             found.append(f"{self.turned:,} photographs are turned as their EXIF tag says")
         if self.transparent:
@@ -424,7 +528,8 @@ def survey(folder: Path) -> FolderSurvey:
     """
     from PIL import Image
 
-    paths, parts, splits = images_below(folder)
+    found = images_below(folder)
+    paths, parts, splits = found.paths, found.names, found.splits
     sizes: Counter[tuple[int, int]] = Counter()
     modes: Counter[str] = Counter()
     classes: Counter[str] = Counter()
@@ -452,7 +557,16 @@ def survey(folder: Path) -> FolderSurvey:
         )
     counts = {name: len(rows) for name, rows in splits.items()}
     return FolderSurvey(
-        folder, tuple(kept), sizes, modes, tuple(damaged), transparent, turned, classes, counts
+        folder,
+        tuple(kept),
+        sizes,
+        modes,
+        tuple(damaged),
+        transparent,
+        turned,
+        classes,
+        counts,
+        tuple(filter(None, [*found.notes, pages(kept)])),
     )
 
 

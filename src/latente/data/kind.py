@@ -37,6 +37,7 @@ __all__ = [
     "LabelUse",
     "NoOptions",
     "Source",
+    "Suggestion",
     "Survey",
     "caveats",
     "check_values",
@@ -64,10 +65,27 @@ class Source:
     Arguments:
         line: What it is, in a line.
         caveat: Where a figure on it cannot be held against the literature's, and why: part of the benchmark's name.
+        is_ink: Whether grey levels are read as probabilities of ink, as its benchmark is, whatever they look like.
     """
 
     line: str
     caveat: str = ""
+    is_ink: bool = False
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Holds arguments that data suggests.
+
+    Arguments:
+        arguments: The arguments, to recipes that take them all.
+        also: Those that go with them where a recipe takes them, too.
+        why: What was seen, to be said; empty where it goes without saying.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -237,9 +255,13 @@ class Kind(ABC):
         """Returns what recipes ask of their data."""
         return {"shape": list(data.shape), "classes": len(data.classes)}
 
-    def suggests(self, data: Data) -> dict[str, Any]:
-        """Returns arguments that the data suggests, to recipes that have them."""
-        return {}
+    def suggests(self, data: Data) -> Suggestion:
+        """Returns arguments that the data suggests."""
+        return Suggestion()
+
+    def set_aside(self, raw: Raw, wanted: Kind | None) -> Raw:
+        """Takes a source for what else it is, where its own kind is not the one that is wanted."""
+        return raw
 
     def binarised(self, data: Data, how: str) -> Data:
         """Reads grey levels as probabilities.

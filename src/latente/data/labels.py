@@ -47,11 +47,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sorts names by their values where all are numbers, else by their letters."""
     found = list(names)
     if all(NUMBER.fullmatch(name) for name in found):
-        return tuple(
-            sorted(
-                found, key=lambda name: (float(name), int(name) if name.lstrip("+-").isdigit() else 0, name)
-            )
-        )
+        return tuple(sorted(found, key=lambda name: (float(name), name)))
     return tuple(sorted(found))
 
 

@@ -245,6 +245,7 @@ def read_raw(
     if reader is None:
         raise unknown_form(path)
     raw = reader.read(path, options_of(reader, options), label, columns)
+    raw = known[raw.kind].set_aside(raw, wanted)
     check_options(options, str(path), reader, known[raw.kind], wanted)
     return raw
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,8 @@ from ..distributions.strokes import lengths_of
 __all__ = ["Binarise", "Captioned", "Look", "Numbers", "Pixels", "PointRows", "WordRows", "unit"]
 
 Binarise = Literal["none", "static", "dynamic"]
-ROWS = 4096  # drawn at once by `fixed`: 30 MB of work space for digits
+ROWS = 1024  # drawn at once by `fixed`
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Look(ABC):
@@ -73,14 +75,10 @@ class Pixels(Look):
         return bernoulli(x) if self.binarise == "dynamic" else unit(x)
 
     def fixed(self, x: Tensor, y: Tensor | None, seed: int) -> tuple[Tensor, Tensor | None, Look]:
-        """Makes the dynamic draw once, with a generator of its own, and keeps it as bytes 0 or 255: the same on every device."""
+        """Makes the dynamic draw once, and keeps it as bytes 0 or 255: a function of the image and the seed alone."""
         if self.binarise != "dynamic":
             return x, y, self
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.empty(x.shape, dtype=torch.uint8)
-        for grey, target in zip(x.split(ROWS), drawn.split(ROWS), strict=True):
-            target.copy_(bernoulli(grey.cpu(), generator).mul_(255))
-        return drawn.to(x.device), y, Pixels("static")
+        return drawn_by_content(x.cpu().numpy(), seed).to(x.device), y, Pixels("static")
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def unit(x: Tensor) -> Tensor:
     return x.div(255) if x.dtype == torch.uint8 else x
 
 
-def bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def bernoulli(grey: Tensor) -> Tensor:
     """Draws 0. or 1. with the grey level as the probability, for bytes 0..255 or floats in [0, 1].
 
     The draw of a batch is on the hot path of training, and four fifths of it would be random floats. Sixteen random bits are
@@ -154,11 +152,40 @@ def bernoulli(grey: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """
     out = torch.empty(grey.shape, device=grey.device)
     if grey.dtype != torch.uint8:
-        return torch.lt(torch.rand(grey.shape, generator=generator, device=grey.device), grey, out=out)
+        return torch.lt(torch.rand(grey.shape, device=grey.device), grey, out=out)
     words = torch.empty((grey.numel() + 3) // 4, dtype=torch.int64, device=grey.device)
-    bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: grey.numel()]
+    bits = words.random_(-(2**63), None).view(torch.int16)[: grey.numel()]
     bits = bits.view(grey.shape).clamp_(max=32766)
     return torch.lt(bits, grey.to(torch.int16).mul_(257).add_(-32768), out=out)
+
+
+def drawn_by_content(grey: np.ndarray, seed: int) -> Tensor:
+    """Draws 0 or 255 with the grey level as the probability, by bits that are a hash of the image, the seed and the place.
+
+    So an image is drawn alike wherever it stands and whatever comes with it, on every machine.
+
+    Arguments:
+        grey: Bytes 0..255 or numbers in [0, 1], with shape (N, *).
+        seed: The seed.
+    """
+    flat = grey.reshape(len(grey), -1)
+    places = mixed_bits(np.arange(flat.shape[1], dtype=np.uint64) * GOLDEN + np.uint64(seed))
+    out = np.empty(flat.shape, np.uint8)
+    for start in range(0, len(flat), ROWS):
+        x = flat[start : start + ROWS]
+        whole = x if x.dtype == np.uint8 else np.ascontiguousarray(x, np.float32).view(np.uint32)
+        keys = mixed_bits((whole.astype(np.uint64) + np.uint64(1)) @ (places | np.uint64(1)))
+        bits = mixed_bits(keys[:, None] + places) >> np.uint64(40)
+        level = x * np.float64(2**24 / 255) if x.dtype == np.uint8 else x.astype(np.float64) * 2**24
+        out[start : start + ROWS] = np.where(bits < level, 255, 0)
+    return torch.from_numpy(out.reshape(grey.shape))
+
+
+def mixed_bits(x: np.ndarray) -> np.ndarray:
+    """Mixes 64 bits, as splitmix64 does (Steele et al., 2014, https://doi.org/10.1145/2714064.2660195)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def pick_caption(captions: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ from ..errors import DataError
 from .examples import Examples
 from .kind import Data
 from .looks import Binarise, Captioned, Look, Pixels
-from .raw import Raw
+from .raw import Raw, blocks
 
 __all__ = ["as_draws", "binarised", "how_binarised", "pixel_examples", "seen_like"]
+
+DARK = 0.25  # of white
 
 
 def pixel_examples(raw: Raw, rows: np.ndarray | slice) -> Examples:
@@ -69,7 +71,38 @@ def binarised(data: Data, how: str) -> Data:
         )
     train, validation, test = (as_draws(e) for e in (data.train, data.validation, data.test))
     train = train.fixed(0) if how == "static" else train
-    return replace(data, train=train, validation=validation.fixed(1), test=test.fixed(2))
+    return replace(data, train=train, validation=validation.fixed(), test=test.fixed())
+
+
+def levels_like(raw: Raw, unit: bool) -> Raw:
+    """Reads bytes 0 and 1 as the levels that they are where those of the run went up to 255."""
+    if unit or not raw.unit or raw.x.dtype != np.uint8:
+        return raw
+    return replace(raw, x=raw.x // 255, binary=False, unit=False)
+
+
+def ink_share(examples: Examples) -> float | None:
+    """Returns the share of grey levels within a tenth of black or white; None of colours and transparency."""
+    some = examples.x[:: max(1, len(examples) // 2000)]
+    if some.dim() != 4 or some.shape[1] != 1:
+        return None
+    x = some.float() / 255 if some.dtype == torch.uint8 else some
+    return float(((x < 0.1) | (x > 0.9)).double().mean())
+
+
+def dark_or_alike(raw: Raw) -> Raw:
+    """Notes images none of which has a bright pixel, or which are all one."""
+    scale = 255 if raw.x.dtype == np.uint8 else 1
+    brightest = float(raw.x.max()) / scale
+    said = ""
+    if all(bool((block == raw.x[:1]).all()) for block in blocks(raw.x)):
+        said = f"all {len(raw.x):,} images are the same"
+    elif brightest < DARK:
+        said = (
+            f"the brightest of all pixels is {brightest:.2g} of white, so the images are nearly black: say what counts as white, "
+            "as --white 4095 for 12 bits"
+        )
+    return replace(raw, note="; ".join(filter(None, [raw.note, said]))) if said else raw
 
 
 def costliest_patch(cost: Tensor) -> str:

@@ -51,6 +51,7 @@ class Raw:
         columns: The names of a table's features.
         splits: The rows of the splits that the source itself fixes, by name.
         binary: Whether x are images of two values only.
+        unit: Whether 1 was taken for white where they were read, and not 255.
         words: The words of a text, by number.
         rows: Which rows of the source the examples are.
         captions: One or more captions of each image; empty without. They take the place of labels.
@@ -66,6 +67,7 @@ class Raw:
     columns: tuple[str, ...] = ()
     splits: dict[str, np.ndarray] = field(default_factory=dict)
     binary: bool = False
+    unit: bool = False
     words: tuple[str, ...] = ()
     rows: Rows = field(default_factory=Rows)
     captions: tuple[tuple[str, ...], ...] = ()
@@ -124,21 +126,30 @@ def is_whole(x: np.ndarray) -> bool:
     return all(bool((b == np.round(b)).all()) for b in blocks(x))
 
 
-def as_pixels(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
-    """Returns images as bytes or float32, and whether they hold two values only."""
+def as_pixels(x: np.ndarray, where: str, is_file: bool = False) -> tuple[np.ndarray, bool, bool]:
+    """Returns images as bytes or float32, whether they hold two values only, and whether 1 was taken for white.
+
+    The levels of a file of images are what its format says; those of an array are guessed.
+    """
     check_finite(x, where)
     low, high = bounds_of(x)
+    if is_file and x.dtype == np.uint8:
+        return x, is_two_valued(x, 255), False
     if high <= 1 and low >= 0 and is_two_valued(x, 1):
-        return x.astype(np.uint8) * np.uint8(255), True
+        return x.astype(np.uint8) * np.uint8(255), True, True
     if x.dtype == np.uint8:
-        return x, is_two_valued(x, 255)
+        return x, is_two_valued(x, 255), False
     if low >= 0 and high <= 255 and (x.dtype.kind in "iu" or is_whole(x)):
         x = x.astype(np.uint8)
-        return x, is_two_valued(x, 255)
+        return x, is_two_valued(x, 255), False
     if x.dtype.kind == "f" and low >= 0 and high <= 1:
-        return x.astype(np.float32, copy=False), False
+        return x.astype(np.float32, copy=False), False, True
+    hint = ""
+    if x.dtype.kind == "f" and len(x.shape) == 3:
+        hint = f" If these are no images, give vectors: reshape the array to ({len(x)}, {x[0].size})."
     raise DataError(
-        f"{where}: pixels lie between {low:g} and {high:g}; give whole numbers 0..255 or fractions in [0, 1]."
+        f"{where}: pixels lie between {low:g} and {high:g}; give whole numbers 0..255 or fractions in [0, 1], or say "
+        f"what counts as white, as --white 4095 for 12 bits.{hint}"
     )
 
 
@@ -152,8 +163,10 @@ def channels_last(shape: tuple[int, ...], where: str) -> bool:
     return last and not (first and shape[2] == shape[3])
 
 
-def checked_images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
-    """Returns images as (N, C, H, W), bytes or float32, and whether they hold two values only.
+def checked_images(
+    x: np.ndarray, where: str, is_file: bool = False, white: float | None = None
+) -> tuple[np.ndarray, bool, bool]:
+    """Returns images as (N, C, H, W), bytes or float32, whether they hold two values only, and whether 1 was taken for white.
 
     Raises:
         DataError: If the array is not a set of images.
@@ -162,8 +175,26 @@ def checked_images(x: np.ndarray, where: str) -> tuple[np.ndarray, bool]:
         x = x[:, None]
     elif channels_last(x.shape, where):
         x = x.transpose(0, 3, 1, 2)
-    pixels, binary = as_pixels(x, where)
-    return np.ascontiguousarray(pixels), binary
+    if white is not None:
+        x = scaled_to(x, white, where, is_file)
+    pixels, binary, unit = as_pixels(x, where, is_file)
+    return np.ascontiguousarray(pixels), binary, unit
+
+
+def scaled_to(x: np.ndarray, white: float, where: str, is_file: bool) -> np.ndarray:
+    """Returns levels as fractions of that which counts as white.
+
+    Raises:
+        DataError: If some are negative or above it.
+    """
+    if is_file and x.dtype != np.uint8:
+        x = x * np.float64(65535)  # a file of 16 bits was read as fractions
+    low, high = bounds_of(x)
+    if low < 0 or high > white * (1 + 1e-6):
+        raise DataError(
+            f"{where}: pixels lie between {low:g} and {high:g}, and {white:g} is to be white (--white)."
+        )
+    return (x / white).clip(0, 1).astype(np.float32)
 
 
 def vectors(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> np.ndarray:
@@ -174,7 +205,13 @@ def vectors(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> np.ndar
 
 
 def interpret(
-    x: np.ndarray, y: np.ndarray | None, where: str, splits: dict[str, np.ndarray] | None = None
+    x: np.ndarray,
+    y: np.ndarray | None,
+    where: str,
+    splits: dict[str, np.ndarray] | None = None,
+    *,
+    is_file: bool = False,
+    white: float | None = None,
 ) -> Raw:
     """Takes an array for images or vectors, by its shape, and numbers its labels.
 
@@ -203,8 +240,8 @@ def interpret(
     splits = splits or {}
     if x.ndim == 2:
         return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
-    pixels, binary = checked_images(x, where)
-    return Raw(pixels, codes, "images", classes, splits=splits, binary=binary)
+    pixels, binary, unit = checked_images(x, where, is_file, white)
+    return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit)
 
 
 def join(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], where: str) -> Raw:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..data.kind import Data, Kind, LabelUse, Source
+from ..data.kind import Data, Kind, LabelUse, Source, Suggestion
 from ..errors import DataError
 from ..pictures import of_captions
 
@@ -169,9 +169,17 @@ class Captions(Kind):
         assert y is not None
         return super().answers(data) | {"vocabulary": len(learned.vocabulary), "caption_length": y.shape[-1]}
 
-    def suggests(self, data: Data) -> dict[str, Any]:
+    def suggests(self, data: Data) -> Suggestion:
         how = self.record(data)["binarise"]
-        return {"binarise": how} if how == "static" else {}
+        return Suggestion({"binarise": how} if how == "static" else {})
+
+    def set_aside(self, raw: Raw, wanted: Kind | None) -> Raw:
+        """Takes images in class folders for such, where captions are not read."""
+        if wanted is self or raw.y is None or not raw.captions:
+            return raw
+        said = "captions were found beside the images, and left aside: class folders are the labels"
+        note = "; ".join(filter(None, [raw.note, said]))
+        return replace(raw, kind=self.parent, captions=(), note=note)
 
     def binarised(self, data: Data, how: str) -> Data:
         from ..data.pixels import binarised

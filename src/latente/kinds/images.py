@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from ..data.kind import Data, Kind, Source, Survey
+from ..data.kind import Data, Kind, Source, Suggestion, Survey
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ class ImageOptions:
         ),
     ] = None
     grey: Annotated[bool, Field(description="convert the images of a folder to grey")] = False
+    white: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1e9,
+            description="level that counts as white, as 4095 for 12 bits; by default 255, or 1 for fractions",
+        ),
+    ] = None
+
+
+INK = 0.75  # of the levels within a tenth of black or white
+SMALLEST = 8  # pixels of a side, for a convolutional net
 
 
 class Images(Kind):
@@ -56,7 +68,9 @@ class Images(Kind):
         ),
         "mnist": Source("MNIST, 28x28 grey, 10 classes: 55,000 / 5,000 / 10,000"),
         "mnist-static": Source("MNIST binarised once by H. Larochelle, his split: 50,000 / 10,000 / 10,000"),
-        "fashion": Source("Fashion-MNIST, 28x28 grey, 10 kinds of clothing: 55,000 / 5,000 / 10,000"),
+        "fashion": Source(
+            "Fashion-MNIST, 28x28 grey, 10 kinds of clothing: 55,000 / 5,000 / 10,000", is_ink=True
+        ),
         "omniglot": Source(
             "Omniglot, 28x28 grey (own resizing, 30,013 images), 50 alphabets: from LATENTE_DATA",
             "own 28x28 resizing, not Burda's",
@@ -95,14 +109,17 @@ class Images(Kind):
 
     def recognise(self, path: Path) -> bool:
         """Takes every folder, file of arrays and idx file that no other kind has taken."""
+        from ..data.folders import SUFFIXES
         from ..data.idx import is_idx
 
         bare = path.name.removesuffix(".gz")
+        if path.suffix.lower() in SUFFIXES:
+            return True
         known = not Path(bare).suffix or bare.lower().endswith(self.suffixes) or bare != path.name
         return path.is_dir() or known or is_idx(path)
 
     def read_named(self, name: str, options: ImageOptions) -> Raw:
-        if options != ImageOptions():
+        if options.side is not None or options.grey or options.white is not None:
             raise self.not_for(name, "side")
         return super().read_named(name, options)
 
@@ -111,17 +128,26 @@ class Images(Kind):
     ) -> Raw:
         from ..data import arrays, folders, idx, named
 
-        asked = options != ImageOptions()
+        asked = options.side is not None or options.grey
         suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-        if asked and not path.is_dir():
+        is_picture = suffix in folders.SUFFIXES and not path.is_dir()
+        if asked and not path.is_dir() and not is_picture:
             raise self.not_for(str(path), "side")
         if suffix == ".npz" and not path.is_dir():
-            return arrays.read_npz(path, label)
+            return arrays.read_npz(path, label, options.white)
         self.refuse_label(path, label)
+        if is_picture:
+            return folders.read_image(path, options.side, options.grey, options.white)
         if path.is_dir():
-            sheets = None if asked else named.sheets_of(path)
-            return folders.read_folder(path, options.side, options.grey) if sheets is None else sheets()
-        return arrays.read_npy(path) if suffix == ".npy" else idx.read_idx_images(path)
+            sheets = None if asked or options.white else named.sheets_of(path)
+            return folders.read_folder(path, **vars(options)) if sheets is None else sheets()
+        return arrays.read_npy(path, options.white) if suffix == ".npy" else idx.read_idx_images(path)
+
+    def clean(self, raw: Raw, where: str, options: ImageOptions) -> Raw:
+        """Notes images that are nearly black or all alike."""
+        from ..data.pixels import dark_or_alike
+
+        return dark_or_alike(raw)
 
     def examples(self, raw: Raw, rows: np.ndarray | slice, learned: Any) -> Examples:
         from ..data.pixels import pixel_examples
@@ -131,11 +157,30 @@ class Images(Kind):
     def record(self, data: Data) -> dict[str, Any]:
         from ..data.pixels import how_binarised
 
-        return {"binarise": how_binarised(data.train)}
+        return {"binarise": how_binarised(data.train), "unit": bool(data.learned)}
 
-    def suggests(self, data: Data) -> dict[str, Any]:
-        """Takes data that is binary for what it is."""
-        return {k: v for k, v in self.record(data).items() if v == "static"}
+    def learn(self, raw: Raw, rows: np.ndarray, where: str, options: ImageOptions) -> bool:
+        """Remembers whether 1 was taken for white, and not 255, so that new images are read alike."""
+        return raw.unit
+
+    def restored(self, recorded: Mapping[str, Any]) -> bool:
+        return bool(recorded["unit"])
+
+    def suggests(self, data: Data) -> Suggestion:
+        """Takes data that is binary for what it is, ink on paper for probabilities, and photographs for grey levels."""
+        from ..data.pixels import how_binarised, ink_share
+
+        if how_binarised(data.train) == "static":
+            return Suggestion({"binarise": "static"})
+        share = ink_share(data.train)
+        source = self.sources.get(data.source)
+        if share is None or share >= INK or (source is not None and source.is_ink):
+            return Suggestion()
+        why = f"{100 * share:.0f} % of the levels are nearly black or white: photographs, not ink"
+        given = {"likelihood": "gaussian-optimal", "binarise": "none"}
+        return Suggestion(
+            given, {"network": "conv", "hidden": [32, 64]} if min(data.shape[1:]) >= SMALLEST else {}, why
+        )
 
     def binarised(self, data: Data, how: str) -> Data:
         from ..data.pixels import binarised
@@ -146,8 +191,9 @@ class Images(Kind):
         return self.binarised(data, about["learned"]["binarise"])
 
     def read_like(self, raw: Raw, about: Mapping[str, Any], source: str) -> Examples:
-        from ..data.pixels import seen_like
+        from ..data.pixels import levels_like, seen_like
 
+        raw = levels_like(raw, about["learned"]["unit"])
         found = super().read_like(raw, about, source)
         return seen_like(found, about["learned"]["binarise"], raw.binary)
 
@@ -217,12 +263,13 @@ class Images(Kind):
         folder = Path(about["source"] or "")
         if not about["source"] or not folder.is_dir() or not holds_images(folder):
             return None
-        how = vars(ImageOptions(**about["options"]))
+        options = ImageOptions(**about["options"])
 
         def shown() -> Picture:
             from ..pictures.drawing import preview
 
-            return preview.preview(folders.files(folder), name=about["name"], **how)
+            paths = folders.files(folder)
+            return preview.preview(paths, side=options.side, grey=options.grey, name=about["name"])
 
         return shown
 

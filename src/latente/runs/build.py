@@ -11,8 +11,9 @@ import torch
 
 from .. import recipes
 from ..data import Data, Examples
-from ..data.kind import Kind, kinds
+from ..data.kind import Kind, Suggestion, kinds
 from ..errors import RunError
+from ..memory import free_memory
 from ..recipes import Base, Plan, Recipe
 from ..schedules import Clock
 from ..settings import Settings
@@ -47,14 +48,34 @@ def plan_for(
         raise RunError(
             f"recipe {recipe.name!r} cannot learn from {loaded.name}, which is {kind.name}: {hint}"
         )
-    answers, suggested = kind.answers(loaded), kind.suggests(loaded)
-    arguments = {n: value for n, value in answers.items() if n in recipe.answers}
-    arguments |= {n: value for n, value in suggested.items() if n in recipe.options} | options
+    arguments = {n: value for n, value in kind.answers(loaded).items() if n in recipe.answers}
+    arguments |= suggested_to(recipe, kind.suggests(loaded), options) | options
     if base is not None:
         arguments["of"] = base
     check_size(recipe.name, arguments, chosen, kind)
     seed(chosen.seed)
     return recipes.make(recipe.name, **arguments)
+
+
+def suggested_to(recipe: Recipe[...], suggestion: Suggestion, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that data suggests to a recipe: none where one of them is given, or not taken."""
+    own = suggestion.arguments
+    if own.keys() & options.keys() or not own.keys() <= recipe.options.keys() or not takes(recipe, own):
+        return {}
+    also = suggestion.also
+    is_taken = (
+        not also.keys() & options.keys() and also.keys() <= recipe.options.keys() and takes(recipe, also)
+    )
+    return {**own, **also} if is_taken else dict(own)
+
+
+def takes(recipe: Recipe[...], arguments: Mapping[str, Any]) -> bool:
+    """Tells whether a recipe's options take some values."""
+    try:
+        recipes.check(recipe.name, arguments)
+    except RunError:
+        return False
+    return True
 
 
 def check_size(recipe: str, arguments: Mapping[str, Any], chosen: Settings, kind: Kind) -> None:
@@ -69,7 +90,7 @@ def check_size(recipe: str, arguments: Mapping[str, Any], chosen: Settings, kind
     weights, moved = (sum(p.numel() for p in parameters if p.requires_grad >= only) for only in (False, True))
     moments = int(bool(chosen.momentum)) if chosen.optimizer == "sgd" else 2
     here = machine.device(chosen.device).type == "cpu"
-    free, needed = machine.free_memory(), 4 * (weights + moved * (1 + moments) * here)
+    free, needed = free_memory(), 4 * (weights + moved * (1 + moments) * here)
     if free is not None and needed > free:
         raise RunError(
             f"{recipe} would have {weights:,} weights for examples of shape {tuple(arguments['shape'])}, which take "

@@ -20,7 +20,6 @@ __all__ = [
     "autocast",
     "device",
     "free_cores",
-    "free_memory",
     "keep_freed_memory",
     "mixed_seed",
     "seed",
@@ -106,22 +105,6 @@ def stop_signals() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def free_memory() -> int | None:
-    """Returns the bytes that this process can still take, of the machine or of its control group; None where neither is known."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")))
-    except (OSError, ValueError, StopIteration):
-        pass
-    try:
-        most, now = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        found.append(most - now)
-    except (OSError, ValueError):  # "max": there is no limit
-        pass
-    return min(found, default=None)
 
 
 def keep_freed_memory() -> None:
