@@ -163,7 +163,14 @@ def test_the_box_has_the_colour_of_the_surest_problem(problems, grade, headline)
 def recorded(recipe, arguments=None, path="runs/a", source="digits", label=None, **how):
     arguments = recipes.check(recipe, arguments or {})
     made = {**recipes.find(recipe).settings, **how}
-    data = {"source": source, "label": label, "validation": 0.1, "test": 0.1, "options": {}}
+    data = {
+        "source": source,
+        "label": label,
+        "validation": 0.1,
+        "test": 0.1,
+        "split": "random",
+        "options": {},
+    }
     return Run(path, {"recipe": recipe, "arguments": arguments, "settings": made, "data": data})
 
 

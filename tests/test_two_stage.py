@@ -226,7 +226,11 @@ def test_the_same_split(bases, fitted, tmp_path):
     for run in (fitted["vae"], named):
         for name, rows in base.split().items():
             assert np.array_equal(Run.open(run.path).split()[name], rows)
-        assert run.record["data"]["learned"] == {"binarise": "dynamic"} == base.record["data"]["learned"]
+        assert (
+            run.record["data"]["learned"]
+            == {"binarise": "dynamic", "unit": False}
+            == base.record["data"]["learned"]
+        )
 
 
 def test_a_flow(bases, tmp_path):

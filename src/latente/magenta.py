@@ -64,6 +64,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
             "label": None,
             "validation": 0.1,
             "test": 0.1,
+            "split": "random",
             "name": str(info.get("name", file.name.partition(".")[0])),
             "kind": "drawings",
             "shape": [int(info["max_seq_len"]) + 1, 3],

@@ -25,7 +25,7 @@ from ..kinds import KINDS
 from ..settings import Settings, settings
 from .app import out
 from .judge import report, show_evaluation
-from .options import RunPath, keyword, listed, loading_options, option
+from .options import RunPath, as_typed, keyword, listed, loading_options, option
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
@@ -160,20 +160,28 @@ def train(recipe: str, data: str | None, folder: Path | None, *, of: str | None 
     from .. import runs
 
     folder = folder or free_folder(recipe, data or of or "")
-    run = runs.train(recipe, data, folder, of=of, progress=True, begun=show_folder, **how)
+    run = runs.train(recipe, data, folder, of=of, progress=True, begun=show_data, **how)
     finish(run)
     return run
 
 
-def show_folder(run: Run) -> None:
-    """Shows, before training, the model's input from a folder of the user's images; without matplotlib that is left out."""
-    about = run.record["data"]
-    shown = KINDS[about["kind"]].preview_of(about)
+def show_data(run: Run) -> None:
+    """Says, before training, what was done to the data and chosen by it, and shows the model's input of a folder of images."""
+    about, kind = run.record["data"], run.kind
+    if run.data.note:
+        out.print(f"{run.data.name}: {run.data.note}", markup=False)
+    suggestion = kind.suggests(run.data)
+    chosen = {n: v for n, v in suggestion.arguments.items() if run.record["arguments"].get(n) == v}
+    if suggestion.why and chosen:
+        also = {n: v for n, v in suggestion.also.items() if run.record["arguments"].get(n) == v}
+        words = ", ".join(f"--{n} {as_typed(v)}" for n, v in {**chosen, **also}.items())
+        out.print(f"{run.data.name}: {suggestion.why}; so {words}", markup=False)
+    shown = kind.preview_of(about)
     if shown is None:
         return
     try:
         picture = shown().save(run.path / "preview.png")
-    except LatenteError:
+    except (LatenteError, ValueError, TypeError, UnicodeError):  # of a name that cannot be written, e.g.
         return
     out.print(f"model input: {picture}", markup=False)
 
@@ -201,8 +209,6 @@ def finish(run: Run) -> None:
     )
     for remark in run.data.kind.remarks(run.data):
         out.print(remark, markup=False)
-    if run.data.note:
-        out.print(f"{run.data.name}: {run.data.note}", markup=False)
     out.print(f"the run is in {run.path}; next: latente report {run.path}")
 
 

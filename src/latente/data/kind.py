@@ -491,6 +491,10 @@ class Data:
         name = f"{self.name} ({caveat})" if caveat and self.name in sources() else self.name
         return name + self.kind.suffix(self)
 
+    def named_splits(self) -> tuple[tuple[str, Examples], ...]:
+        """Lists the splits with their names."""
+        return ("train", self.train), ("validation", self.validation), ("test", self.test)
+
     def splits(self, change: Callable[[Examples], Examples]) -> Data:
         """Changes the examples of every split."""
         train, validation, test = (change(e) for e in (self.train, self.validation, self.test))

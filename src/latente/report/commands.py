@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-SHARES = {"validation": 0.1, "test": 0.1}
+SHARES = {"validation": 0.1, "test": 0.1, "split": "random"}
 
 
 def command(run: Run, change: Mapping[str, Any] | None = None) -> str:

@@ -20,11 +20,11 @@ def balanced_subset(train: Examples, labels: int, seed: int) -> np.ndarray:
     Raises:
         DataError: If there are not so many, or none.
     """
-    if train.y is None or labels > len(train):
-        raise DataError(
-            f"labels is {labels}, and {0 if train.y is None else len(train)} training examples have one: choose fewer"
-        )
+    known = 0 if train.y is None else int((train.y >= 0).sum())
+    if train.y is None or labels > known:
+        raise DataError(f"labels is {labels}, and {known} training examples have one: choose fewer")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    order = order[train.y[order] >= 0]
     y = train.y[order]
     place = torch.empty_like(y)  # among those of its class
     for k in y.unique():
@@ -37,6 +37,33 @@ def restricted(found: Data, labelled: np.ndarray) -> Data:
     rows, all_of = torch.from_numpy(labelled), found.train
     train = replace(all_of, x=all_of.x[rows], y=None if all_of.y is None else all_of.y[rows])
     return replace(found, train=train, indices={**found.indices, LABELLED: labelled})
+
+
+def with_known_labels(found: Data) -> Data:
+    """Leaves the examples in validation and test whose labels are known, for a model that reads labels.
+
+    Raises:
+        DataError: If a label of a training example is unknown, or none of validation is known.
+    """
+    unknown = {
+        name: (e.y < 0).nonzero().flatten()
+        for name, e in found.named_splits()
+        if e.y is not None and e.y.dim() == 1
+    }
+    if not any(map(len, unknown.values())):
+        return found
+    if len(rows := unknown["train"]):
+        first = found.rows.called(int(found.indices["train"][int(rows[0])]))
+        raise DataError(
+            f"{found.name}: the labels of {len(rows):,} of {len(found.train):,} training examples are unknown, the first of "
+            f"{found.rows.column} {first}, and the recipe reads labels: fill them in, drop these rows, or use a recipe for "
+            "few labels (latente recipes)."
+        )
+    if len(unknown["validation"]) == len(found.validation):
+        raise DataError(
+            f"{found.name}: no label of the validation split is known, and the recipe reads labels."
+        )
+    return found.splits(lambda e: e.known() if (e.y is not None and (e.y >= 0).any()) else e)
 
 
 def hide_labels(found: Data, kept: np.ndarray) -> Data:

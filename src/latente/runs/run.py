@@ -25,7 +25,7 @@ from ..settings import Settings, settings
 from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, read_metrics
-from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted
+from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted, with_known_labels
 from .store import reason, weights_of
 from .weights import load
 
@@ -111,6 +111,8 @@ class Run:
         split = self.split()
         if KNOWN_LABELS in split:
             return hide_labels(found, split[KNOWN_LABELS])
+        if self.abilities.takes == "labels" or self.abilities.infers_labels:
+            found = with_known_labels(found)
         return restricted(found, split[LABELLED]) if LABELLED in split else found
 
     def needs_examples(self) -> None:

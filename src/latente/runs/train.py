@@ -15,18 +15,19 @@ import numpy as np
 import torch
 
 from .. import __version__, data, recipes
-from ..abilities import abilities_of
+from ..abilities import abilities_of, taken
 from ..data import Data
 from ..data.kind import check_values, kinds
 from ..data.loading import inherited
 from ..data.loading import options_of as options_of
 from ..errors import DataError, RunError
+from ..models import label_law
 from ..recipes import Plan, Recipe
 from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from .build import kind_of, plan_for, seed, try_on
-from .labels import balanced_subset, hide_labels, restricted
+from .labels import balanced_subset, hide_labels, restricted, with_known_labels
 from .run import RECORD, SPLIT, Asked, Run
 
 EVENTS, PRETRAINING = "events.jsonl", "pretraining"
@@ -86,7 +87,7 @@ def train(
     )
     asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed, indices)
     plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
-    loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed)
+    loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed, "labels" in picked)
     if base is None:
         try_on(plan, loaded.train, recipe)
     record = {
@@ -151,12 +152,24 @@ def named_or_found(source: str) -> str:
     return str(path.resolve()) if source not in data.SOURCES and path.exists() else source
 
 
-def labelled_for(plan: Plan, loaded: Data, seed: int) -> Data:
-    """Leaves the labels in training that a plan may use, where not all."""
+def labelled_for(plan: Plan, loaded: Data, seed: int, is_asked: bool = False) -> Data:
+    """Leaves the labels in training that a plan may use, where not all.
+
+    Arguments:
+        plan: The plan.
+        loaded: The data.
+        seed: The seed of the choice.
+        is_asked: Whether the number of labels was asked for; else fewer do where fewer are known.
+    """
+    if not plan.unlabelled and (taken(plan.model) == "labels" or label_law(plan.model) is not None):
+        loaded = with_known_labels(loaded)
     if plan.labels is None:
         return loaded
+    y = loaded.train.y
+    known = 0 if y is None else int((y >= 0).sum())
+    labels = plan.labels if is_asked or known == len(loaded.train) else min(plan.labels, known)
     choose = hide_labels if plan.unlabelled else restricted
-    return choose(loaded, balanced_subset(loaded.train, plan.labels, seed))
+    return choose(loaded, balanced_subset(loaded.train, labels, seed))
 
 
 def recorded(plan: Plan, base: Run | None, asked: Asked, loaded: Data) -> dict[str, Any]:

@@ -17,7 +17,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -189,15 +189,11 @@ def classify(
         DataError: If the examples have no labels.
         TrainingError: If a probability is not a number.
     """
-    held: Examples = getattr(data, split).fixed()
+    held: Examples = getattr(data, split).fixed().known()
     held = held.subset(examples or len(held), seed)
-    seen = data.train.fixed()
-    if held.y is None or seen.y is None:
+    seen = data.train.fixed().known()
+    if held.y is None or seen.y is None or not len(held):
         raise DataError(f"{data.name} has no labels to evaluate a classifier with")
-    if seen.labelled is not None:
-        labelled = seen.labelled.to(seen.y.device)
-        seen = replace(seen, x=seen.x[labelled], y=seen.y[labelled])
-    assert seen.y is not None
     seen_y = seen.y.cpu()
     scores, y = log_probabilities(model, held), held.y.cpu()
     if scores.isnan().any():
