@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 __all__ = ["Rows"]
 
@@ -23,6 +24,25 @@ class Rows:
     names: tuple[str | int, ...] = ()
     left_out: tuple[tuple[int, str | int, str], ...] = ()
     ids: Mapping[str, Sequence[object]] = field(default_factory=dict)
+
+    def without(self, reasons: Mapping[int, str], n: int) -> Rows:
+        """Leaves out some of n examples, each with a reason.
+
+        Example:
+            >>> rows = Rows("file", ("a.png", "b.png", "c.png")).without({1: "is empty"}, 3)
+            >>> rows.names, rows.left_out
+            (('a.png', 'c.png'), ((1, 'b.png', 'is empty'),))
+        """
+        kept = [i for i in range(n) if i not in reasons]
+        before = dict(
+            zip(range(n), accumulate((i not in reasons for i in range(n)), initial=0), strict=False)
+        )
+        place = [*(before[i] for i in range(n)), len(kept)]
+        others = [(place[at], name, why) for at, name, why in self.left_out]
+        own = [(before[i], self.called(i), why) for i, why in reasons.items()]
+        ids = {name: [column[i] for i in kept] for name, column in self.ids.items()}
+        names = tuple(self.called(i) for i in kept)
+        return Rows(self.column, names, tuple(sorted(others + own, key=lambda each: each[0])), ids)
 
     def called(self, i: int) -> str | int:
         """Returns what an example is called by in tables."""

@@ -31,6 +31,7 @@ from .labels import numbered_labels
 from .named import locate
 from .pickled import arrays
 from .raw import Raw
+from .rows import Rows
 
 __all__ = [
     "LONGEST",
@@ -237,9 +238,10 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
             x[i] = (0, 0, FINISHED)
             x[i, : len(rows)] = rows
         notes.append(f"{len(long):,} drawings of more than {longest} points were simplified")
-    wrong = np.zeros(len(x), bool)
+    wrong, reasons = np.zeros(len(x), bool), dict[int, str]()
     for what, rows in faults(x, longest, simplify).items():
         found = np.flatnonzero(rows & ~wrong)
+        reasons |= dict.fromkeys(found.tolist(), f"has {what}")
         wrong |= rows
         if len(found):
             which = ", ".join(raw.rows.name(i) for i in found[:5])
@@ -258,7 +260,9 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
     note = "; ".join(notes)
     if empty := [name for name, rows in splits.items() if not len(rows)]:
         raise DataError(f"{where}: no drawing of {' and '.join(empty)} is left: {note}.")
-    return replace(raw, x=x[kept, :width], y=y, splits=splits, note=note)
+    left = raw.rows.without(reasons, len(x)) if reasons else raw.rows
+    note = "; ".join(filter(None, [raw.note, note]))
+    return replace(raw, x=x[kept, :width], y=y, splits=splits, note=note, rows=left)
 
 
 def widened(raw: Raw, width: int) -> Raw:
@@ -392,13 +396,17 @@ def is_ndjson(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".ndjson")
 
 
-def read_ndjson(path: Path) -> Raw:
+def read_ndjson(path: Path, recognised: bool = False) -> Raw:
     """Reads the drawings of a Quick, Draw! file; their words are the labels, where there are several.
+
+    Arguments:
+        path: The file.
+        recognised: Whether those are left out that the game did not recognise.
 
     Raises:
         DataError: If the file is damaged, or a line is no drawing.
     """
-    drawings, words = [], []
+    drawings, words, numbers = [], [], []
     try:
         content = path.read_bytes()
         text = gzip.decompress(content) if path.suffix == ".gz" else content
@@ -408,17 +416,29 @@ def read_ndjson(path: Path) -> Raw:
         if not line.strip():
             continue
         try:
-            about = json.loads(line)
+            about = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            if recognised and about.get("recognized") is False:
+                continue
             drawings.append(quick(about["drawing"]))
             words.append(str(about.get("word", "")))
+            numbers.append(number)
         except DataError:
             raise
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise DataError(f"{path}, line {number} is no drawing ({error}): remove it.") from None
     if not drawings:
         raise DataError(f"{path} holds no drawings.")
     y, classes = numbered_labels(np.array(words), str(path)) if len(set(words)) > 1 else (None, ())
-    return raw_of(drawings, str(path), y=y, classes=classes)
+    rows = Rows(names=tuple(numbers) if numbers != [*range(1, len(numbers) + 1)] else ())
+    return raw_of(drawings, str(path), y=y, classes=classes, rows=rows)
 
 
 def quick(strokes: Iterable[Sequence[Sequence[float]]]) -> np.ndarray:

@@ -34,6 +34,7 @@ from .kind import Data
 from .looks import WordRows
 from .named import locate
 from .raw import Raw
+from .rows import Rows
 
 __all__ = [
     "LONGEST",
@@ -85,7 +86,14 @@ def is_text_folder(folder: Path) -> bool:
 
 def lines_in_file(path: Path) -> list[str]:
     try:
-        return UNPACK.get(path.suffix, bytes)(path.read_bytes()).decode("utf-8-sig").split("\n")
+        content = UNPACK.get(path.suffix, bytes)(path.read_bytes())
+        marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        text = content.decode("utf-16" if marked else "utf-8-sig")
+        if "\0" in text:
+            raise DataError(
+                f"{path} holds NUL characters, so it is no text, or UTF-16 without a mark: save it as UTF-8."
+            )
+        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -109,15 +117,19 @@ def numbered_raw(parts: Iterable[tuple[str, Path]], where: str) -> tuple[Raw, di
     index = {mark: i for i, mark in enumerate(MARKS)}
     sentences: list[list[int]] = []
     rows: dict[str, list[np.ndarray]] = {}
+    names: list[str | int] = []
+    parts = list(parts)
     for part, path in parts:
         start = len(sentences)
-        for line in lines_in_file(path):
+        for number, line in enumerate(lines_in_file(path), 1):
             if words := [index.setdefault(w, len(index)) for w in line.split() if w not in DROPPED]:
                 sentences.append(words)
+                names.append(number if len(parts) == 1 else f"{path.name}:{number}")
         if len(sentences) == start:
             raise DataError(f"{path} holds no sentence: write one a line.")
         rows.setdefault(part, []).append(np.arange(start, len(sentences)))
-    return Raw(padded_rows(sentences), None, "text", words=tuple(index)), {
+    rows_named = Rows(names=() if names == [*range(1, len(names) + 1)] else tuple(names))
+    return Raw(padded_rows(sentences), None, "text", words=tuple(index), rows=rows_named), {
         part: np.concatenate(found) for part, found in rows.items()
     }
 

@@ -35,6 +35,9 @@ class DrawingOptions:
         Literal["drop", "refuse"],
         Field(description="drop or refuse degenerate drawings: empty, of no size, with gaps, or too long"),
     ] = "drop"
+    recognised: Annotated[
+        bool, Field(description="leave out the drawings of an .ndjson that the game did not recognise")
+    ] = False
 
 
 class Drawings(Kind):
@@ -48,7 +51,7 @@ class Drawings(Kind):
     usual: ClassVar[Mapping[str, str]] = {"recipe": "sketch-rnn", "data": "kanji"}
     hint = "kanji, or a folder of SVG files, an .ndjson of Quick, Draw!, or an .npz of strokes"
     smaller = "a smaller --longest"
-    suffixes = (".svg", ".ndjson")
+    suffixes = (".svg", ".svgz", ".ndjson")
     forms = ("folders of SVG files",)
     sources: ClassVar[Mapping[str, Source]] = {
         "kanji": Source(
@@ -88,8 +91,11 @@ class Drawings(Kind):
         self.refuse_label(path, label)
         if path.is_dir():
             return svg.read_svgs(path)
-        reader = {".npz": strokes.read_strokes, ".svg": svg.read_svg}
-        return reader.get(path.suffix.lower(), strokes.read_ndjson)(path)
+        if svg.is_svg(path):
+            return svg.read_svg(path)
+        if path.suffix.lower() == ".npz":
+            return strokes.read_strokes(path)
+        return strokes.read_ndjson(path, options.recognised)
 
     def clean(self, raw: Raw, where: str, options: DrawingOptions) -> Raw:
         from ..data.strokes import cleaned
