@@ -13,7 +13,7 @@ import latente
 ROOT = Path(latente.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
-    {"errors", "flows", "schedules", "settings", "trace"},
+    {"commands", "errors", "flows", "schedules", "settings", "trace"},
     {"memory", "registry"},
     {"distributions"},
     {"nn", "data"},

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,13 +18,14 @@ from torch import nn
 
 from latente import recipes
 from latente.data.examples import Examples
-from latente.errors import RunError, TrainingError
+from latente.errors import LatenteError, RunError, TrainingError
 from latente.objectives import ELBO, Objective, Term
 from latente.pictures.drawing.charts import curves
-from latente.training import Trainer
+from latente.training import Trainer, keeper
 from latente.training.checkpoint import newest, read_checkpoint, write_checkpoint
 from latente.training.logs import JSONL, METRICS, best_validation, read_metrics
 from latente.training.players import Players
+from latente.training.progress import Progress
 from training_script import digits, train
 
 SCRIPT = str(Path(__file__).with_name("training_script.py"))
@@ -360,7 +362,7 @@ def test_a_run_without_a_finite_validation_says_so(tmp_path, on_disk, value):
         assert trainer.step == 6 and len(trainer.history) == 9 and not model.training
         assert not any(p.equal(b) for p, b in zip(model.parameters(), before))
     if out is not None:
-        assert not (out / "model.safetensors").exists()
+        assert (out / "model.safetensors").exists()  # the newest: a report of them opens
         assert len(list(newest(out / "checkpoints"))) == 1
         longer = Trainer(model, Unjudged(6, value), out=out, **settings | {"steps": 10})
         longer.fit(rows(), rows(), resume=True)
@@ -564,3 +566,144 @@ def test_a_log_that_cannot_be_shortened_is_kept(tmp_path, monkeypatch):
     assert log.path.read_bytes() == before
     log.rewind(1)
     assert [line["step"] for line in read_metrics(log.path)] == [1]
+
+
+# ---------------------------------------------------------------------------- the best weights are what is on the disk
+
+
+def best_of(out):
+    return load_file(out / "model.safetensors")
+
+
+def trained(out, steps, resume=False, objective=None, **more):
+    settings = {
+        "batch": 16,
+        "evaluate_every": 2,
+        "checkpoint_every": 2,
+        "lr_schedule": "constant",
+        "threads": 1,
+    }
+    torch.manual_seed(0)
+    trainer = Trainer(model_of(), objective or ELBO(), out=out, steps=steps, **settings | more)
+    trainer.fit(rows(), rows(), resume=resume)
+    return trainer
+
+
+def test_weights_that_a_full_disk_refused_are_written_when_there_is_room(tmp_path, monkeypatch):
+    real = keeper.save_weights
+    full = [True]
+
+    def refuse(*args):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(keeper, "save_weights", refuse)
+    monkeypatch.setattr(Progress, "say", lambda self, message: full.__setitem__(0, "step 4" not in message))
+    trainer = trained(tmp_path, 8)
+    found = best_of(tmp_path)
+    assert all(found[n].equal(t) for n, t in trainer.model.state_dict().items())
+    monkeypatch.setattr(Progress, "say", lambda *_: None)
+    full[0] = True
+    with pytest.raises(RunError, match=r"the best weights, of step \d+, cannot be written.*latente resume"):
+        trained(tmp_path / "never", 4)
+
+
+def test_weights_that_are_gone_or_of_another_step_come_back_from_the_checkpoint(tmp_path):
+    trained(tmp_path, 6)
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for damage in (b"", whole[:-3], whole[:-1] + bytes([whole[-1] ^ 1])):
+        (tmp_path / "model.safetensors").write_bytes(damage)
+        trained(tmp_path, 6, resume=True)
+        assert (tmp_path / "model.safetensors").read_bytes() == whole
+    (tmp_path / "model.safetensors").unlink()
+    longer = trained(tmp_path, 8, resume=True)
+    assert longer.keeper.best_step in (6, 8)
+    assert all(best_of(tmp_path)[n].equal(t) for n, t in longer.model.state_dict().items())
+
+
+def test_the_log_for_spreadsheets_is_that_of_the_run_that_was_not_stopped(tmp_path):
+    trained(tmp_path / "whole", 8, track=["csv"])
+    trained(tmp_path / "part", 6, track=["csv"])
+    shutil.rmtree(tmp_path / "part/checkpoints/00000006")
+    trained(tmp_path / "part", 8, resume=True, track=["csv"])
+    whole, part = ((tmp_path / name / "metrics.csv").read_bytes() for name in ("whole", "part"))
+    assert whole == part and b"\r" not in whole
+
+
+def test_what_a_kill_left_of_older_checkpoints_is_removed(tmp_path):
+    trained(tmp_path, 6)
+    root = tmp_path / "checkpoints"
+    shutil.copytree(root / "00000006", root / "00000002")
+    (root / ".00000008.part").mkdir()
+    trained(tmp_path, 6, resume=True)
+    assert sorted(path.name for path in root.iterdir()) == ["00000004", "00000006"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried…")]
+)
+def test_a_full_memory_is_a_sentence(tmp_path, error):
+    class Large(ELBO):
+        def terms(self, model, x, y, clock):
+            if clock.step == 5:
+                raise error
+            return super().terms(model, x, y, clock)
+
+    with pytest.raises(
+        TrainingError,
+        match=r"memory is full at step 5.*--batch.*checkpoint of step 4 is good: latente resume",
+    ):
+        trained(tmp_path, 8, objective=Large())
+
+
+def test_training_stops_when_its_minutes_are_over_and_goes_on(tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 10))
+    with monkeypatch.context() as patched:
+        patched.setattr("latente.training.trainer.time.monotonic", lambda: next(clock))
+        early = trained(tmp_path, 50, minutes=1)
+    assert 1 <= early.step < 50 and early.keeper.best_step and (tmp_path / "model.safetensors").exists()
+    assert trained(tmp_path, 50, resume=True).step == 50
+    trained(tmp_path / "whole", 50)
+    assert contents(tmp_path)["model.safetensors"] == contents(tmp_path / "whole")["model.safetensors"]
+
+
+def test_without_a_terminal_the_time_left_is_said_each_minute(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("latente.training.progress.time.monotonic", lambda: now[0])
+    progress = Progress(True)
+    with progress.run(0, 1000):
+        for step in range(1, 101):
+            now[0] = 3.0 * step
+            progress.beat(step)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"step {20 * i} of 1000, about {round((1000 - 20 * i) / 20)} minutes left" for i in range(1, 6)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(60, 3), r"cannot read examples of shape \(3,\)"),
+        (torch.zeros(60), r"shape \(60,\): give \(N, \*\)"),
+        (np.full((60, 6), "word"), "hold no numbers"),
+    ],
+)
+def test_other_examples_are_refused_in_a_sentence(x, message):
+    with pytest.raises(LatenteError, match=message):
+        Trainer(model_of(), steps=2, batch=16).fit(x)
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        lambda x: x.double(),
+        lambda x: x.numpy(),
+        lambda x: x.tolist(),
+        lambda x: x.round().long(),
+        lambda x: x.bfloat16(),
+    ],
+)
+def test_numbers_of_any_type_are_trained_on(like):
+    assert Trainer(model_of(), steps=2, batch=16).fit(like(rows()))

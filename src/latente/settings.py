@@ -71,6 +71,10 @@ class Settings:
     patience: Annotated[
         int | None, Field(ge=1, description="early stopping: after so many validations without a better loss")
     ] = None
+    minutes: Annotated[
+        float | None,
+        Field(gt=0, description="minutes after which training stops, to be resumed; of this call alone"),
+    ] = None
     evaluate_every: Annotated[int, Field(ge=1, description="steps between validations")] = 500
     checkpoint_every: Annotated[int, Field(ge=1, description="steps between checkpoints")] = 500
     log_every: Annotated[int, Field(ge=1, description="steps between lines of metrics")] = 50

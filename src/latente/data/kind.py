@@ -485,6 +485,11 @@ class Data:
         return tuple(self.train.x.shape[1:])
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns; none where examples have no columns."""
+        return tuple(self.kind.columns(self, self.shape[0])) if "columns" in self.kind.has else ()
+
+    @property
     def benchmark(self) -> str:
         """The name a figure on this data goes by, as "mnist, dynamic binarisation"."""
         caveat = caveats().get(self.source, "") if self.source == self.name else "own files"

@@ -22,8 +22,9 @@ import numpy as np
 from ..errors import DataError, MissingLabel
 from .captions import NAMES
 from .examples import Examples
+from .given import array_of, columns_of
 from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
-from .raw import Raw, interpret
+from .raw import Raw, interpret, with_names
 from .rows import Rows
 from .split import SPLITS, deal, recorded_split
 
@@ -100,8 +101,8 @@ def load(
 
 
 def from_arrays(
-    x: np.ndarray,
-    y: np.ndarray | None = None,
+    x: Any,
+    y: Any = None,
     *,
     name: str = "arrays",
     validation: float = 0.1,
@@ -111,7 +112,8 @@ def from_arrays(
     """Splits arrays in memory as `load` does those of a file.
 
     Arguments:
-        x: Images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D).
+        x: Images (N, H, W), (N, C, H, W) or (N, H, W, C), or vectors (N, D): an array, a tensor, lists, or a table of pandas or
+            polars, whose columns keep their names.
         y: Labels (N,), whole numbers or words, or None.
         name: What the data is called in figures and messages.
         validation: The fraction of rows to choose by.
@@ -126,7 +128,8 @@ def from_arrays(
         >>> data.kind.name, len(data.train), data.learned.location.tolist() == data.describe()["learned"]["location"]
         ('vectors', 16, True)
     """
-    raw = interpret(np.asarray(x), None if y is None else np.asarray(y), name)
+    raw = interpret(array_of(x, name), None if y is None else array_of(y, name), name)
+    raw = with_names(raw, columns_of(x))
     kind = kinds()[raw.kind]
     check_rows(raw, kind, name)
     split = deal(raw, validation, test, seed)

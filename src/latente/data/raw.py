@@ -17,7 +17,7 @@ Nothing here makes a second copy of the data as floats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,6 +34,7 @@ __all__ = [
     "interpret",
     "join",
     "vectors",
+    "with_names",
 ]
 
 CHANNELS = (1, 3, 4)
@@ -242,6 +243,11 @@ def interpret(
         return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
     pixels, binary, unit = checked_images(x, where, is_file, white)
     return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit)
+
+
+def with_names(raw: Raw, columns: tuple[str, ...]) -> Raw:
+    """Makes vectors a table, where their columns have names."""
+    return replace(raw, kind="table", columns=columns) if columns and raw.kind == "vectors" else raw
 
 
 def join(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], where: str) -> Raw:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from .. import __version__, data, recipes
 from ..abilities import abilities_of, taken
+from ..commands import command
 from ..data import Data
 from ..data.kind import check_values, kinds
 from ..data.loading import inherited
@@ -30,7 +33,7 @@ from .build import kind_of, plan_for, seed, try_on
 from .labels import balanced_subset, hide_labels, restricted, with_known_labels
 from .run import RECORD, SPLIT, Asked, Run
 
-EVENTS, PRETRAINING = "events.jsonl", "pretraining"
+EVENTS, PRETRAINING, LOCK = "events.jsonl", "pretraining", ".lock"
 
 
 def train(
@@ -72,10 +75,8 @@ def train(
         LatenteError: Before anything is written, if an argument, a setting or the data is not right.
     """
     out = Path(out)
-    if processes.is_first() and (out / RECORD).exists():
-        raise RunError(
-            f"{out} holds a run already: choose another --out, or go on with: latente resume {out}"
-        )
+    if processes.is_first():
+        check_free(out)
     entry = recipes.find(recipe)
     chosen = settings(**{**entry.settings, **given})
     picked = dict(arguments or {})
@@ -96,13 +97,27 @@ def train(
         "versions": {"latente": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     trainer = trainer_of(plan, out, chosen, progress)  # refuses a device before anything is written
-    if processes.is_first():
-        record_run(out, record, loaded)
-    run = Run(out, record, loaded)
-    if begun is not None and processes.is_first():
-        begun(run)
-    carry_out(run, plan, trainer)
+    with alone_in(out):
+        if processes.is_first():
+            check_free(out)
+            record_run(out, record, loaded)
+        run = Run(out, record, loaded)
+        if begun is not None and processes.is_first():
+            begun(run)
+        carry_out(run, plan, trainer)
     return run
+
+
+def check_free(out: Path) -> None:
+    """Refuses a folder that holds a run.
+
+    Raises:
+        RunError: If it does.
+    """
+    if (out / RECORD).exists():
+        raise RunError(
+            f"{out} holds a run already: choose another --out, or go on with: {command('resume', out)}"
+        )
 
 
 def loaded_for(
@@ -238,16 +253,56 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
     """
     run = Run.open(path)
     run.needs_examples()
+    check_steps(run, steps)
     if steps is not None:
         kept = {name: value for name, value in run.record["settings"].items() if name != "epochs"}
         run = replace(run, record={**run.record, "settings": {**kept, "steps": steps}})
     seed(run.settings.seed)
     plan = recipes.remake(run.record)
-    trainer = trainer_of(plan, run.path, run.settings, progress)
-    if steps is not None and processes.is_first():  # only what was not refused is recorded
-        write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
-    carry_out(run, plan, trainer, resumed=True)
+    with alone_in(run.path):
+        trainer = trainer_of(plan, run.path, run.settings, progress)
+        run.data  # noqa: B018  # only what is not refused is recorded
+        if steps is not None and processes.is_first():
+            write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+        carry_out(run, plan, trainer, resumed=True)
     return run
+
+
+def check_steps(run: Run, steps: int | None) -> None:
+    """Refuses a number of steps below the one that a run is at."""
+    found = next(newest(run.path / CHECKPOINTS), None)
+    if steps is not None and found is not None and steps < int(found.name):
+        raise RunError(
+            f"steps is {steps}, and {run.path} is at step {int(found.name)}: give more, or leave it out to go on as planned"
+        )
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds the lock of a run's folder while it is trained; one that a killed process held is free.
+
+    Raises:
+        RunError: If another process trains it.
+    """
+    if not processes.is_first():
+        yield
+        return
+    lock = FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"{folder} is being trained by another process: wait for it, or choose another --out"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}): choose another --out") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
+        lock.release()
 
 
 def trainer_of(plan: Plan, out: Path, chosen: Settings, progress: bool) -> Trainer:
@@ -273,5 +328,5 @@ def log_event(run: Run, event: str, **figures: float) -> None:
     if not processes.is_first():
         return
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    with (run.path / EVENTS).open("a") as file:
+    with contextlib.suppress(OSError), (run.path / EVENTS).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")

@@ -9,6 +9,7 @@ processes hold, and put together, or cut again, for whatever number of processes
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ __all__ = [
     "read_tensors",
     "restore",
     "save_weights",
+    "tidy",
     "write_checkpoint",
     "write_whole",
 ]
@@ -178,6 +180,13 @@ def write_checkpoint(root: Path, step: int, tensors: Mapping[str, Tensor], about
             shutil.rmtree(part, ignore_errors=True)
         raise
     return final
+
+
+def tidy(root: Path) -> None:
+    """Removes what a kill between two steps of `write_checkpoint` left: parts, and all but the last two checkpoints."""
+    with contextlib.suppress(OSError):
+        for old in [*root.glob(".*.part"), *list(newest(root))[CHECKPOINTS_KEPT:]]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -105,8 +105,8 @@ class CSV:
 
     def write(self, line: Mapping[str, Any]) -> None:
         new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            rows = csv.writer(file)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
             if new:
                 rows.writerow(["step", "split", "name", "value"])
             rows.writerows(

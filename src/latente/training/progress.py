@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 __all__ = ["Progress"]
+
+MINUTE = 60.0
 
 
 def in_few_words(line: Mapping[str, Any]) -> str:
@@ -28,11 +31,14 @@ class Progress:
 
     def __init__(self, wanted: bool) -> None:
         self.wanted = wanted
-        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         self.bar: Bar | None = None
+        self.begun, self.first, self.steps, self.said = 0.0, 0, 0, 0.0
 
     @contextlib.contextmanager
     def run(self, step: int, steps: int) -> Iterator[None]:
+        self.begun = self.said = time.monotonic()
+        self.first, self.steps = step, steps
         if not (self.wanted and self.console.is_terminal):
             yield
             return
@@ -53,7 +59,17 @@ class Progress:
         if self.bar is not None:
             self.bar.update(self.task, completed=step, description=in_few_words(line))
         elif self.wanted and line["split"] == "validation":
+            self.said = time.monotonic()
             self.console.print(f"step {step}: {in_few_words(line)}")
+
+    def beat(self, step: int) -> None:
+        """Says each minute how far it is and how long it takes yet, where there is no terminal with a bar."""
+        now = time.monotonic()
+        if self.bar is not None or not self.wanted or now - self.said < MINUTE or step == self.first:
+            return
+        self.said = now
+        left = (now - self.begun) / (step - self.first) * (self.steps - step)
+        self.console.print(f"step {step} of {self.steps}, about {left / MINUTE:.0f} minutes left")
 
     def say(self, message: str) -> None:
         self.console.print(message)

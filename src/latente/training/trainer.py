@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..commands import command
 from ..data.examples import Examples
+from ..data.given import tensor_of
 from ..errors import Interrupted, RunError, TrainingError
 from ..objectives import ELBO, Objective, Term, Turns
 from ..schedules import Clock
@@ -110,24 +113,72 @@ class Trainer:
             stack.enter_context(machine.threads(self.settings.threads))
             self.stop = stack.enter_context(machine.stop_signals())
             self.prepare(as_examples(train), None if validation is None else as_examples(validation))
+            if not self.settings.compile:
+                self.try_on()
             if resume:
                 self.resume()
             if self.out is not None and processes.rank() == 0:
                 self.log.open(self.out, self.settings.track, self.step)
             stack.enter_context(self.progress.run(self.step, self.steps))
-            self.loop()
+            try:
+                self.loop()
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise TrainingError(self.out_of_memory()) from error
         return self.history
+
+    def out_of_memory(self) -> str:
+        kept = next(checkpoint.newest(self.out / CHECKPOINTS), None) if self.out is not None else None
+        after = (
+            ""
+            if kept is None
+            else f"; the checkpoint of step {int(kept.name)} is good: {command('resume', self.out)}"
+        )
+        return (
+            f"the memory is full at step {self.step}: use a smaller --batch, or as many examples in more --micro-batches, or a "
+            f"smaller model{after}"
+        )
+
+    def try_on(self) -> None:
+        """Takes two examples through the model, so that one of another shape or type is refused in a sentence.
+
+        Raises:
+            TrainingError: If the model cannot read them.
+        """
+        x, y = self.examples.batch(slice(0, 2))
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                self.model(x, y)
+        except ValueError:  # a model that reads no examples alone, which its objective may know how to train
+            pass
+        except (RuntimeError, IndexError, AssertionError) as error:
+            if is_out_of_memory(error):
+                raise
+            first = (str(error) or "it fails").splitlines()[0]
+            raise TrainingError(
+                f"the model cannot read examples of shape {tuple(x.shape[1:])} and type {x.dtype}: {first}"
+            ) from error
+        self.model.train()
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """The lines of the log so far."""
         return self.log.history
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the minutes are over that training may take."""
+        minutes = self.settings.minutes
+        return minutes is not None and time.monotonic() - self.started > 60 * minutes
+
     def prepare(self, train: Examples, validation: Examples | None) -> None:
         """Puts model, data and the parts of the run's state in place, as they are before the first step."""
         machine.keep_freed_memory()
         s = self.settings
-        self.streams = Streams(train.to(self.device), s.batch, s.micro_batches, s.seed)
+        self.examples = train.to(self.device)
+        self.streams = Streams(self.examples, s.batch, s.micro_batches, s.seed)
         self.validation = None if validation is None else validation.fixed().to(self.device)
         self.steps = s.steps if s.epochs is None else max(1, round(s.epochs * self.streams.per_epoch))
         self.step, self.ended = 0, False
@@ -141,6 +192,7 @@ class Trainer:
         self.average = Average(self.model, s.ema, s.shard)
         self.meter = Meter(self.device)
         self.keeper = Keeper(self.model, self.out, s.patience, self.progress)
+        self.started = time.monotonic()
         self.parts: dict[str, checkpoint.Part] = {
             "model": Weights(self.model),
             "objective": Weights(self.objective),
@@ -158,6 +210,7 @@ class Trainer:
         s = self.settings
         while self.step < self.steps and not self.ended:
             self.one_step()
+            self.progress.beat(self.step)
             end = self.step == self.steps
             if end or self.step % s.log_every == 0:
                 self.log_training()
@@ -165,11 +218,21 @@ class Trainer:
                 self.validate(self.validation)
             self.ended = self.ended or end
             interrupted = self.interrupted() and not self.ended
+            if interrupted and self.is_late and self.validation is not None and not self.keeper.best_step:
+                self.validate(self.validation)
             if self.ended or interrupted or self.step % s.checkpoint_every == 0:
                 self.save(must=self.ended or interrupted)
+            if interrupted and self.is_late:
+                self.ended = False
+                self.progress.say(
+                    f"stopped at step {self.step} of {self.steps}: {self.settings.minutes:g} minutes are over"
+                )
+                break
             if interrupted:
                 saved = (
-                    f"all is saved, go on with: latente resume {self.out}" if self.out else "nothing is saved"
+                    f"all is saved, go on with: {command('resume', self.out)}"
+                    if self.out
+                    else "nothing is saved"
                 )
                 raise Interrupted(f"interrupted at step {self.step} of {self.steps}; {saved}")
         self.model.eval()
@@ -222,8 +285,8 @@ class Trainer:
         return player, total
 
     def interrupted(self) -> bool:
-        """Whether a signal came; several processes agree on it every tenth step."""
-        came = self.stop.signal is not None
+        """Whether a signal came, or the time is over; several processes agree on it every tenth step."""
+        came = self.stop.signal is not None or self.is_late
         if processes.world() == 1:
             return came
         if self.step % 10:
@@ -285,6 +348,7 @@ class Trainer:
         tensors, parts = checkpoint.gather(self.parts)
         about = {"step": self.step, "steps": self.steps, "ended": self.ended, "parts": parts}
         root = self.out / CHECKPOINTS
+        self.keeper.settle()
         try:
             checkpoint.write_checkpoint(root, self.step, tensors, about)
         except OSError as error:
@@ -295,7 +359,7 @@ class Trainer:
             )
             if must:
                 raise RunError(
-                    f"{said}. Free some space or mend the permissions, then: latente resume {self.out}"
+                    f"{said}. Free some space or mend the permissions, then: {command('resume', self.out)}"
                 ) from None
             self.progress.say(f"{said}; training goes on")
 
@@ -307,6 +371,7 @@ class Trainer:
         """
         if self.out is None:
             raise RunError("a run without a folder cannot be resumed: give `out`")
+        checkpoint.tidy(self.out / CHECKPOINTS)
         found = checkpoint.read_newest(self.out / CHECKPOINTS, self.progress.say)
         if found is None:
             return
@@ -316,8 +381,22 @@ class Trainer:
         self.ended = self.step >= self.steps or (about["ended"] and self.step < about["steps"])
 
 
-def as_examples(x: Examples | Tensor) -> Examples:
-    return Examples(x) if isinstance(x, Tensor) else x
+def as_examples(x: Any) -> Examples:
+    """Takes a tensor, an array or a table of numbers for examples; floats become those of 32 bits, other whole numbers floats."""
+    if isinstance(x, Examples):
+        return x
+    found = tensor_of(x)
+    if found.dim() < 2 or not len(found):
+        raise TrainingError(f"the examples have shape {tuple(found.shape)}: give (N, *), one row each")
+    return Examples(found if found.dtype in (torch.uint8, torch.int32) else found.float())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tells whether an error says that memory is full, as the CPU's allocator does in words alone."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
+    )
 
 
 def weighted(terms: Mapping[str, Term], means: Mapping[str, Tensor], share: float) -> Tensor:
