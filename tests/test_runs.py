@@ -19,6 +19,8 @@ from latente import Model, load, make, memory, runs, save
 from latente.errors import RunError
 from latente.runs import Run, build
 from latente.runs.store import kept
+from latente.training.checkpoint import digest_of
+from latente.trusted import signed
 
 
 @pytest.fixture
@@ -34,7 +36,15 @@ def file(model, tmp_path):
 
 def with_header(file, made_by, tensors=None):
     """Writes a weights file whose header holds any text as what made it."""
-    save_file(tensors or {"a": torch.zeros(1)}, file, metadata={"latente": made_by})
+    tensors = tensors or {"a": torch.zeros(1)}
+    try:
+        about = json.loads(made_by)
+    except ValueError:
+        about = None
+    text = (
+        made_by if not isinstance(about, dict) else json.dumps({**about, "sha256": digest_of(tensors, about)})
+    )
+    save_file(tensors, file, metadata={"latente": text})
     return file
 
 
@@ -112,9 +122,9 @@ def test_a_refused_file_leaves_the_model_as_it_was(file, tmp_path):
         ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"network": "conv"}}, "conv"),
         ({"recipe": "vae", "about": {"shape": [4]}, "arguments": {"latent": 2}}, "shape"),
         ({"arguments": {"shape": [4]}}, "into=model"),
-        ([], "object"),
-        ("vae", "object"),
-        (None, "object"),
+        ([], "fields by name"),
+        ("vae", "fields by name"),
+        (None, "fields by name"),
     ],
     ids=lambda value: json.dumps(value)[:60] if not isinstance(value, str) else None,
 )
@@ -167,11 +177,16 @@ def test_damaged_records(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("{}", "it has no 'recipe'"), ("[]", "it holds no fields by name")]
+    ("text", "reason"),
+    [
+        (signed({}).decode(), "it has no '"),
+        ("{}", "it has no checksum"),
+        ("[]", "it holds no fields by name"),
+    ],
 )
 def test_damaged_records_say_in_words_what_they_lack(tmp_path, text, reason):
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(RunError, match=rf"run\.json is damaged \({reason}\)"):
+    with pytest.raises(RunError, match=rf"run\.json is damaged \({reason}"):
         Run.open(tmp_path)
     (tmp_path / "evaluation.json").write_text(text)
     with pytest.warns(UserWarning, match=r"evaluation\.json is damaged, or of another version \(it h"):

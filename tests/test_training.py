@@ -26,6 +26,7 @@ from latente.training.checkpoint import newest, read_checkpoint, write_checkpoin
 from latente.training.logs import JSONL, METRICS, best_validation, read_metrics
 from latente.training.players import Players
 from latente.training.progress import Progress
+from latente.trusted import line_of
 from training_script import digits, train
 
 SCRIPT = str(Path(__file__).with_name("training_script.py"))
@@ -406,9 +407,10 @@ def test_a_last_line_that_was_cut_short_is_as_if_never_written(tmp_path):
 
 def test_a_damaged_line_of_the_log_is_named(tmp_path):
     metrics = tmp_path / METRICS
-    metrics.write_bytes(b'{"step": 1}\n{"st\n{"step": 3}\n')
-    with pytest.raises(RunError, match=r"metrics.jsonl is damaged: its line 2 is no JSON"):
-        read_metrics(metrics)
+    good = [line_of({"step": i, "split": "train", "loss": 1.25 * i}) for i in range(1, 5)]
+    metrics.write_bytes(good[0] + b'{"st\n' + good[2].replace(b"3.75", b"3.65") + good[3])
+    with pytest.warns(UserWarning, match=r"metrics.jsonl: lines 2, 3 are damaged and left out"):
+        assert [line["step"] for line in read_metrics(metrics)] == [1, 4]
 
 
 # --------------------------------------------------------------------------------------------------- behaviour
@@ -685,7 +687,7 @@ def test_without_a_terminal_the_time_left_is_said_each_minute(monkeypatch, capsy
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (torch.zeros(60, 3), r"cannot read examples of shape \(3,\)"),
+        (torch.zeros(60, 3), r"cannot be trained on examples of shape \(3,\)"),
         (torch.zeros(60), r"shape \(60,\): give \(N, \*\)"),
         (np.full((60, 6), "word"), "hold no numbers"),
     ],

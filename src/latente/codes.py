@@ -22,7 +22,7 @@ from .distributions import onto
 from .distributions.traits import has_variance, number_of_names, shown
 from .errors import DataError, LatenteError
 from .models import label_law
-from .trace import Model, mean
+from .trace import Latent, Model, mean
 
 __all__ = [
     "classify",
@@ -159,8 +159,7 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             in_range(name, finite(table, name), len(data.learned.vocabulary))
         words.sort(key=lambda name: int(name.removeprefix("caption_")))
         y = torch.tensor(np.stack([finite(table, name) for name in words], 1)).int()
-    example = data.test.batch(slice(0, 1))
-    groups = (model(*example, choose=mean) if len(data.test) else model(size=1)).latents
+    groups = latents_of(model, data, None if y is None else y[:1])
     needs_code(groups)
     given = {}
     for name, g in groups.items():
@@ -189,6 +188,16 @@ def decode(model: Model, table: Mapping[str, np.ndarray], data: Data) -> Tensor:
             raise DataError(f"the codes cannot be decoded: {error}") from None
         parts.append(shown(trace.likelihood, seed=0))  # draws are the same each time
     return data.inverse(torch.cat(parts))
+
+
+def latents_of(model: Model, data: Data, y: Tensor | None) -> Mapping[str, Latent]:
+    """Returns the latent groups of a draw, or of an example where the prior cannot be drawn from: any one serves."""
+    try:
+        return model(y=y, size=1).latents
+    except ValueError:
+        pass
+    x, known = data.test.batch(slice(0, 1)) if len(data.test) else (torch.zeros(1, *data.shape), None)
+    return model(x, known if y is None else y, choose=mean).latents
 
 
 def takes_labels(model: Model) -> bool:

@@ -29,6 +29,7 @@ from .runs import Run, save
 from .runs.run import RECORD
 from .trace import Model
 from .training.checkpoint import WEIGHTS, write_whole
+from .trusted import signed
 
 __all__ = ["export_run", "import_run"]
 
@@ -85,7 +86,7 @@ def import_run(file: Path | str, out: Path | str) -> Run:
     try:
         out.mkdir(parents=True, exist_ok=True)
         save(model, out / WEIGHTS)
-        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
+        write_whole(out / RECORD, signed({**record, "files": {}}))
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
     return Run(out, record)

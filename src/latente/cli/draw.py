@@ -21,10 +21,10 @@ from ..pictures.entry import Case, Entry, valid
 from ..pictures.options import Positional, Repeated
 from ..pictures.versions import every, kinds_with, ordered
 from .app import out
-from .options import RunPath, as_typed, keyword, listed, typed_as
+from .options import RunData, RunPath, as_typed, keyword, listed, typed_as
 
 Versions = Mapping[str, Entry[...]]
-ANIMATE = "animate"
+ANIMATE, DATA = "animate", "data"
 
 
 def commands() -> dict[str, Callable[..., None]]:
@@ -38,7 +38,7 @@ def command(entry: Entry[...], found: Versions) -> Callable[..., None]:
     def run(**given: Any) -> None:
         folder, file, animate = given.pop("run"), given.pop("picture"), given.pop(ANIMATE, None)
         options = {n: v for n, v in given.items() if v not in (None, [])}
-        check_early(found, options)
+        check_early(found, {n: v for n, v in options.items() if n != DATA})
         draw(entry, found, folder, file, options, bool(animate))
 
     run.__signature__ = inspect.Signature(parameters(entry, found))  # type: ignore[attr-defined]
@@ -59,7 +59,9 @@ def parameters(entry: Entry[...], found: Versions) -> list[inspect.Parameter]:
     file = keyword("picture", Path, where, Path(f"{entry.file or entry.name}.png"))
     text = "animate the .svg stroke by stroke (.gif always is)"
     moves = keyword(ANIMATE, bool | None, typer.Option("--animate", help=text, show_default=False), None)
-    return [run, *own, *([moves] if animated else []), file]
+    kept, about = typing.get_args(RunData)
+    data = keyword(DATA, kept, about, None)
+    return [run, *own, *([moves] if animated else []), data, file]
 
 
 def parameter(name: str, found: Versions) -> inspect.Parameter:
@@ -133,18 +135,22 @@ def draw(
     """
     from ..runs import Run
 
-    case = Case.of(Run.open(folder))
+    opened = Run.open(folder).at(options.pop(DATA, None))
+    case = Case.without_examples(opened)
     trained = f"{folder} was trained on {case.data.kind.nouns}"
     if entry.name not in {each.name for each in ordered(case.data)}:
         of = " and ".join(found)
         usual = kinds_with(entry.name)[0].usual["recipe"]
         raise RunError(f"{entry.called} are of {of}, and {trained}: see latente train {usual}")
     version = entry.version(case)
+    is_table = version.drawn is not None and file.suffix in TABLES
+    if version.examples and not is_table:
+        case = Case.of(opened)
     for name in [*options, *([ANIMATE] if animate else [])]:
         if not has(version, name):
             raise RunError(f"--{name.replace('_', '-')} is of {owners(name, found)}, and {trained}")
     read = {n: listed_of(version.options[n], v) for n, v in options.items()}
-    if version.drawn is not None and file.suffix in TABLES:
+    if is_table:
         many = version.table(case, file, read)
         out.print(f"{many} {case.data.kind.nouns}: {file}", markup=False)
         return

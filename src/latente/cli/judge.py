@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .app import out
-from .options import Guidance, LatentTemperature, RunPath, Seed, TopK, TopP
+from .options import Guidance, LatentTemperature, RunData, RunPath, Seed, TopK, TopP
 
 if TYPE_CHECKING:
     from ..doctor import Row
@@ -40,12 +40,13 @@ def evaluate(
     ] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="split to evaluate")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    data: RunData = None,
 ) -> None:
     """Evaluates a model on held-out data: figures, problems and remedies."""
     from ..evaluation import evaluate as measure
     from ..runs import Run
 
-    opened = Run.open(run)
+    opened = Run.open(run).at(data)
     print_figures(opened, measure(opened, k=k, examples=examples, split=split), as_json)
 
 
@@ -91,12 +92,13 @@ def diagnose(
     ] = False,
     steps: Annotated[int, typer.Option(min=1, help="training steps per remedy")] = 1500,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    data: RunData = None,
 ) -> None:
     """Diagnoses the code: causes, their certainty, and remedies; --try trains with them."""
     from .. import doctor
     from ..runs import Run
 
-    opened = Run.open(run)
+    opened = Run.open(run).at(data)
     found = doctor.diagnose(opened, examples=examples)
     print_figures(opened, found, as_json)
     if try_them:
@@ -171,9 +173,10 @@ def quality(
         bool, typer.Option("--fid", help="also FID and KID by Inception, with weights of your own")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    data: RunData = None,
 ) -> None:
     """Measures sample quality: Fréchet and kernel distances of generated images to real ones, precision and recall."""
-    print_samples(run, "quality", n, seed, as_json, fid=fid)
+    print_samples(run, "quality", n, seed, as_json, data, fid=fid)
 
 
 def alignment(
@@ -191,13 +194,16 @@ def alignment(
     top_k: TopK = 0,
     top_p: TopP = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    data: RunData = None,
 ) -> None:
     """Measures caption alignment: whether generated images match their captions."""
     how = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    print_samples(run, "alignment", n, seed, as_json, candidates=candidates, **how)
+    print_samples(run, "alignment", n, seed, as_json, data, candidates=candidates, **how)
 
 
-def print_samples(run: Path, figure: str, n: int | None, seed: int, as_json: bool, **given: Any) -> None:
+def print_samples(
+    run: Path, figure: str, n: int | None, seed: int, as_json: bool, data: str | None, **given: Any
+) -> None:
     """Measures a figure of samples, and prints it as JSON or as a table."""
     from ..evaluation import measure_samples
     from ..evaluation.measurement import measurements
@@ -205,7 +211,7 @@ def print_samples(run: Path, figure: str, n: int | None, seed: int, as_json: boo
 
     say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
     chosen = {name: value for name, value in given.items() if value != PLAIN[name]}
-    found = measure_samples(Run.open(run), figure=figure, n=n, seed=seed, say=say, **chosen)
+    found = measure_samples(Run.open(run).at(data), figure=figure, n=n, seed=seed, say=say, **chosen)
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
         return
@@ -218,13 +224,15 @@ def print_samples(run: Path, figure: str, n: int | None, seed: int, as_json: boo
 
 
 def report(
-    run: RunPath, file: Annotated[Path | None, typer.Option("--out", help="page to write")] = None
+    run: RunPath,
+    file: Annotated[Path | None, typer.Option("--out", help="page to write")] = None,
+    data: RunData = None,
 ) -> None:
     """Writes a self-contained HTML page: verdict, curves, pictures, figures, how to reproduce."""
     from .. import report as page
     from ..runs import Run
 
-    out.print(f"report: {page.write(Run.open(run), file)}")
+    out.print(f"report: {page.write(Run.open(run).at(data), file)}")
 
 
 def outliers(
@@ -242,13 +250,14 @@ def outliers(
         Path,
         typer.Option("--picture", help="picture of the oddest, where the data has one: .png, .svg or .pdf"),
     ] = Path("outliers.png"),
+    data: RunData = None,
 ) -> None:
     """Lists the oddest examples of a run's own data, each scored by a model that was not trained on it, and what costs most."""
     from ..data.table_files import write_table
     from ..evaluation.outliers import find_outliers, table_of
     from ..runs import Run
 
-    found = find_outliers(Run.open(run), n, folds, draws, lambda said: out.print(said, markup=False))
+    found = find_outliers(Run.open(run).at(data), n, folds, draws, lambda said: out.print(said, markup=False))
     names = [str(found.rows.called(int(place))) for place in found.places[: len(found.x)]]
     lines = zip(names, found.nats, found.because(), strict=False)
     for rank, (name, nats, because) in enumerate(lines, 1):

@@ -18,6 +18,10 @@ from ..data.kind import Kind
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
 Seed = Annotated[int, typer.Option(help="random seed")]
+RunData = Annotated[
+    str | None,
+    typer.Option("--data", help="where the run's data is now, if it was moved", show_default=False),
+]
 DataFile = Annotated[
     str,
     typer.Option(

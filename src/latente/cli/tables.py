@@ -64,9 +64,10 @@ def decode(
     opened = Run.open(run)
     needs(opened, "decodes", "decoded codes")
     rows = codes.decodable(read_table(table))
-    x = codes.decode(opened.model, rows, opened.data)
+    bare = opened.without_examples
+    x = codes.decode(opened.model, rows, bare)
     named = codes.passed_through(rows, opened.abilities.groups)
-    opened.data.kind.write(file, x, opened.data, f"{opened.title}, {table}", named)
+    bare.kind.write(file, x, bare, f"{opened.title}, {table}", named)
     out.print(f"{len(x)} decoded examples: {file}", markup=False)
 
 

@@ -25,7 +25,7 @@ from ..kinds import KINDS
 from ..settings import Settings, settings
 from .app import out
 from .judge import report, show_evaluation
-from .options import RunPath, as_typed, keyword, listed, loading_options, option
+from .options import RunData, RunPath, as_typed, keyword, listed, loading_options, option
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
@@ -217,11 +217,15 @@ def resume(
     steps: Annotated[
         int | None, typer.Option(min=1, help="new total number of steps, to train beyond the end")
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="minutes after which training stops, to be resumed again")
+    ] = None,
+    data: RunData = None,
 ) -> None:
     """Resumes a run from its newest good checkpoint, to the same end as if it had never stopped."""
     from .. import runs
 
-    finish(runs.resume(run, steps=steps, progress=True))
+    finish(runs.resume(run, steps=steps, minutes=minutes, source=data, progress=True))
 
 
 def demo(

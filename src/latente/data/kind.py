@@ -339,14 +339,17 @@ class Kind(ABC):
         return self.examples(self.encoded(raw, learned), slice(None), learned)
 
     def empty(self, about: Mapping[str, Any]) -> Data:
-        """Returns the data of a run whose weights were imported: what it learned, and no example."""
+        """Returns the data of a run without its examples: what it learned of them."""
         import torch
 
         from .examples import Examples
 
         none = Examples(torch.empty(0, *about["shape"]))
         learned = self.restored(about["learned"])
-        return Data(about["benchmark"], "", none, none, none, self, tuple(about["classes"]), learned, "", {})
+        named = about["benchmark"]
+        return Data(
+            about["name"], "", none, none, none, self, tuple(about["classes"]), learned, "", {}, named=named
+        )
 
     # ---------------------------------------------------------------------------------- saying and writing
 
@@ -464,6 +467,7 @@ class Data:
         indices: The split: the rows in the source that each of "train", "validation" and "test" took.
         note: What was done to the source's examples before they were split, or what was held out of them; empty otherwise.
         rows: What the rows of the source are called, to which `indices` point.
+        named: The name of the benchmark, where there are no examples to tell it by.
     """
 
     name: str
@@ -478,6 +482,7 @@ class Data:
     indices: dict[str, np.ndarray]
     note: str = ""
     rows: Rows = field(default_factory=Rows)
+    named: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -492,6 +497,8 @@ class Data:
     @property
     def benchmark(self) -> str:
         """The name a figure on this data goes by, as "mnist, dynamic binarisation"."""
+        if self.named:
+            return self.named
         caveat = caveats().get(self.source, "") if self.source == self.name else "own files"
         name = f"{self.name} ({caveat})" if caveat and self.name in sources() else self.name
         return name + self.kind.suffix(self)

@@ -66,6 +66,11 @@ class Case:
         """Takes a run with its model and its data."""
         return Case(run.model, run.data, run, evaluation)
 
+    @staticmethod
+    def without_examples(run: Run, evaluation: Any = None) -> Case:
+        """Takes a run with its model, and what it learned of its data, which is not loaded."""
+        return Case(run.model, run.without_examples, run, evaluation)
+
     @cached_property
     def example(self) -> tuple[Tensor, Tensor | None] | tuple[None, None]:
         """One held-out example, with its label or caption, as the model reads it; none of data without examples."""
@@ -142,6 +147,7 @@ class Entry(Generic[P]):
         file: The name of the file that its command writes, without the ending; its own name by default.
         report: Returns the options of the report, or None where it is not asked there.
         moves: Whether it can move.
+        examples: Whether examples of the data are shown, or asked for; else nothing is loaded.
         drawn: Draws the examples that it shows, with the same options, and columns that say what they are, for a table of them.
     """
 
@@ -156,6 +162,7 @@ class Entry(Generic[P]):
     file: str = ""
     report: Report | None = None
     moves: bool = False
+    examples: bool = True
     drawn: Callable[..., tuple[Tensor, Mapping[str, Any]]] | None = None
 
     @property
@@ -281,11 +288,14 @@ def picture(
     file: str = "",
     report: Report | None = None,
     moves: bool = False,
+    examples: bool = True,
     drawn: Callable[..., tuple[Tensor, Mapping[str, Any]]] | None = None,
 ) -> Callable[[Callable[P, Shown]], Entry[P]]:
     """Makes an entry of a function: see :class:`Entry` for the arguments."""
 
     def enter(function: Callable[P, Shown]) -> Entry[P]:
-        return Entry(function, question, reading, needs, only, of, what, command, file, report, moves, drawn)
+        return Entry(
+            function, question, reading, needs, only, of, what, command, file, report, moves, examples, drawn
+        )
 
     return enter

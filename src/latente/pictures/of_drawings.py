@@ -32,6 +32,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
     needs=("generates",),
     report=always,
     moves=True,
+    examples=False,
 )
 def samples(
     model: Model,

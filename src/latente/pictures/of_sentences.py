@@ -21,7 +21,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
     return {} if case.abilities.decodes else None
 
 
-@picture(needs=("generates",), report=always)
+@picture(needs=("generates",), report=always, examples=False)
 def samples(
     model: Model,
     data: Data,

@@ -34,6 +34,7 @@ def reading(case: Case) -> str:
     needs=("pixels", "generates"),
     command="sample",
     report=asked,
+    examples=False,
 )
 def samples(
     model: Model,

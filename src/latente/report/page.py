@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,9 @@ from ..evaluation.measurement import measurements
 from ..pictures import Case, Entry, Shown
 from ..pictures.drawing.canvas import need
 from ..pictures.versions import ordered
+from ..runs.train import EVENTS
 from ..training.checkpoint import WEIGHTS, write_whole
+from ..training.logs import read_metrics
 from .commands import command
 
 if TYPE_CHECKING:
@@ -188,11 +189,7 @@ def facts(run: Run) -> Iterator[tuple[str, str]]:
 
 def seconds(run: Run) -> float | None:
     """Adds up how long training took, over all times it was resumed."""
-    file = run.path / "events.jsonl"
-    events: list[dict[str, Any]] = (
-        [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    )
-    found = [event["seconds"] for event in events if "seconds" in event]
+    found = [event["seconds"] for event in read_metrics(run.path / EVENTS) if "seconds" in event]
     return sum(found) if found else None
 
 

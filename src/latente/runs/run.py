@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from ..settings import Settings, settings
 from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, read_metrics
+from ..trusted import Damaged, read_signed
 from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted, with_known_labels
 from .store import reason, weights_of
 from .weights import load
@@ -78,8 +81,8 @@ class Run:
         """
         file = Path(path) / RECORD
         try:
-            record = json.loads(file.read_bytes())
-            for key in ("recipe", "about", "arguments", "abilities", "data", "settings"):
+            record = read_signed(file.read_bytes())
+            for key in ("recipe", "about", "arguments", "abilities", "data", "settings", "files"):
                 record[key]
         except FileNotFoundError:
             raise RunError(
@@ -115,6 +118,26 @@ class Run:
             found = with_known_labels(found)
         return restricted(found, split[LABELLED]) if LABELLED in split else found
 
+    @property
+    def without_examples(self) -> Data:
+        """What the run learned of its data, and no example: enough to draw from the model, and nothing is loaded."""
+        if self.loaded is not None:
+            return self.loaded
+        about = self.record["data"]
+        return self.kind.empty(about)
+
+    def at(self, source: str | None) -> Run:
+        """Returns the run with its data elsewhere; None leaves it where it was.
+
+        Arguments:
+            source: Where its data is now. It is held against the fingerprint when it is loaded.
+        """
+        if source is None:
+            return self
+        path = os.path.expanduser(source)
+        about = {**self.record["data"], "source": os.path.realpath(path) if os.path.exists(path) else source}
+        return replace(self, record={**self.record, "data": about})
+
     def needs_examples(self) -> None:
         """Refuses a run whose weights were imported.
 
@@ -129,10 +152,21 @@ class Run:
     def split(self) -> dict[str, np.ndarray]:
         """Returns the rows that each split took of the source."""
         try:
-            with (self.path / SPLIT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            content = (self.path / SPLIT).read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.record["files"][SPLIT]:
+                raise Damaged("its checksum does not match")
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error):
-            raise RunError(f"{self.path / SPLIT} is missing or damaged: start a new run") from None
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            TypeError,
+            LookupError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise RunError(f"{self.path / SPLIT} is missing or damaged ({error}): start a new run") from None
 
     def asked(self) -> Asked:
         """Returns how the run was asked for: its data, how it was loaded, and the run that it builds on."""
@@ -145,6 +179,10 @@ class Run:
         """Loads the data of the run in its split, with its grey levels and all its labels, or those of another column."""
         about, asked = self.record["data"], self.asked()
         known = label in (None, asked.label)
+        if asked.source not in data.SOURCES and not os.path.exists(os.path.expanduser(asked.source)):
+            raise RunError(
+                f"the data of {self.path} is not at {asked.source!r} any more: say where it is with --data, or put it back"
+            )
         return data.load(
             asked.source,
             label=asked.label if known else label,
@@ -240,7 +278,7 @@ class Run:
     @property
     def title(self) -> str:
         """A name for figures: recipe and benchmark."""
-        return f"{self.record['recipe']} on {self.data.benchmark}"
+        return f"{self.record['recipe']} on {self.record['data']['benchmark']}"
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns the lines of the log."""

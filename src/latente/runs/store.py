@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..training.checkpoint import WEIGHTS, write_whole
+from ..trusted import read_signed, signed
 
 __all__ = ["Stored", "keep", "kept", "reason", "unused", "weights_of"]
 
@@ -45,7 +45,7 @@ def weights_of(folder: Path) -> str | None:
 def keep(folder: Path, name: str, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Writes what was measured, beside what was asked and the weights that it is of."""
     content = {"weights": weights_of(folder), "asked": dict(asked), "found": found}
-    write_whole(folder / name, json.dumps(content, indent=1).encode())
+    write_whole(folder / name, signed(content))
 
 
 def kept(folder: Path, name: str) -> Stored | None:
@@ -54,7 +54,7 @@ def kept(folder: Path, name: str) -> Stored | None:
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_bytes())
+        content = read_signed(file.read_bytes())
         weights, stored = content["weights"], Stored(dict(content["asked"]), dict(content["found"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         damaged(file, error)

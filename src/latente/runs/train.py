@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
+import hashlib
+import io
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ from ..recipes import Plan, Recipe
 from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
+from ..trusted import line_of, signed
 from .build import kind_of, plan_for, seed, try_on
 from .labels import balanced_subset, hide_labels, restricted, with_known_labels
 from .run import RECORD, SPLIT, Asked, Run
@@ -100,7 +102,7 @@ def train(
     with alone_in(out):
         if processes.is_first():
             check_free(out)
-            record_run(out, record, loaded)
+            record = record_run(out, record, loaded)
         run = Run(out, record, loaded)
         if begun is not None and processes.is_first():
             begun(run)
@@ -229,29 +231,41 @@ def same_data(loaded: Data, base: Run) -> Data:
     return loaded
 
 
-def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> None:
-    """Writes what a run is made of, before its first step."""
+def record_run(out: Path, record: Mapping[str, Any], loaded: Data) -> dict[str, Any]:
+    """Writes what a run is made of, before its first step; returns it with the checksum of what is written once."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / SPLIT).open("wb") as file:
-            np.savez_compressed(file, **loaded.indices)  # type: ignore[arg-type]
-        write_whole(out / RECORD, json.dumps(record, indent=1).encode())
+        split = io.BytesIO()
+        np.savez_compressed(split, **loaded.indices)  # type: ignore[arg-type]
+        write_whole(out / SPLIT, split.getvalue())
+        whole = {**record, "files": {SPLIT: hashlib.sha256(split.getvalue()).hexdigest()}}
+        write_whole(out / RECORD, signed(whole))
     except OSError as error:
         raise RunError(f"{out} cannot be written ({error.strerror}): choose another --out") from None
+    return whole
 
 
-def resume(path: Path | str, *, steps: int | None = None, progress: bool = False) -> Run:
+def resume(
+    path: Path | str,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    source: str | None = None,
+    progress: bool = False,
+) -> Run:
     """Resumes a run from its newest good checkpoint, to the same end as if it had never stopped.
 
     Arguments:
         path: The folder of the run.
         steps: A new number of steps, to go on beyond the planned end; schedules stretch to it.
+        minutes: The minutes after which it stops, to be resumed again.
+        source: Where the run's data is now, if it was moved; it is recorded.
         progress: Whether to show a progress bar.
 
     Raises:
         LatenteError: If there is no such run, its checkpoints are all damaged, or the number makes no sense.
     """
-    run = Run.open(path)
+    run = Run.open(path).at(source)
     run.needs_examples()
     check_steps(run, steps)
     if steps is not None:
@@ -260,10 +274,10 @@ def resume(path: Path | str, *, steps: int | None = None, progress: bool = False
     seed(run.settings.seed)
     plan = recipes.remake(run.record)
     with alone_in(run.path):
-        trainer = trainer_of(plan, run.path, run.settings, progress)
+        trainer = trainer_of(plan, run.path, replace(run.settings, minutes=minutes), progress)
         run.data  # noqa: B018  # only what is not refused is recorded
-        if steps is not None and processes.is_first():
-            write_whole(run.path / RECORD, json.dumps(run.record, indent=1).encode())
+        if (steps is not None or source is not None) and processes.is_first():
+            write_whole(run.path / RECORD, signed(run.record))
         carry_out(run, plan, trainer, resumed=True)
     return run
 
@@ -329,4 +343,4 @@ def log_event(run: Run, event: str, **figures: float) -> None:
         return
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with contextlib.suppress(OSError), (run.path / EVENTS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"event": event, "time": now, **figures}) + "\n")
+        file.write(line_of({"event": event, "time": now, **figures}).decode())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from .. import recipes
 from ..errors import RunError
@@ -39,10 +36,13 @@ def load(path: Path | str, into: Model | None = None) -> Model:
 
     Raises:
         RunError: If the file is missing, damaged, without a recipe, or does not fit the model. Nothing in it is
-            executed, and its tensors are read only after their names and shapes were found right.
+            executed, and its tensors are used only after their checksum, names and shapes were found right.
     """
     file = Path(path) / WEIGHTS if Path(path).is_dir() else Path(path)
-    made_by, shapes = header(file)
+    if not file.exists():
+        raise RunError(f"{file} is not there: a run has its first weights after its first validation")
+    tensors, made_by = read_tensors(file)
+    shapes = {name: list(t.shape) for name, t in tensors.items()}
     if into is None:
         if "recipe" not in made_by:
             raise RunError(
@@ -57,24 +57,8 @@ def load(path: Path | str, into: Model | None = None) -> Model:
         into = recipes.remake(made_by).model
     else:
         check_shapes(file, shapes, into)
-    copy_into(into.state_dict(), read_tensors(file)[0])
+    copy_into(into.state_dict(), tensors)
     return into.eval()
-
-
-def header(file: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """Reads what made the tensors of a file, and their shapes, without reading the tensors."""
-    if not file.exists():
-        raise RunError(f"{file} is not there: a run has its first weights after its first validation")
-    try:
-        with safe_open(file, "pt") as opened:
-            made_by = json.loads((opened.metadata() or {})["latente"])
-            if not isinstance(made_by, dict):
-                raise ValueError("its header is no JSON object")
-            return made_by, {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, OSError, RecursionError) as error:
-        raise RunError(
-            f"{file} is damaged or was not written by latente ({error}): use another file"
-        ) from None
 
 
 def check_shapes(file: Path, shapes: Mapping[str, list[int]], model: Model) -> None:

@@ -24,6 +24,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ..errors import RunError
+from ..trusted import Damaged, read_json
 from . import processes
 
 __all__ = [
@@ -101,9 +102,20 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def pack(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
-    """Serialises tensors, with JSON in the header."""
+    """Serialises tensors, with JSON and a checksum of both in the header."""
     whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    return serialise(whole, metadata={"latente": json.dumps(about)})
+    said = json.loads(json.dumps(about))
+    text = json.dumps({**said, "sha256": digest_of(whole, said)})  # one entry: more would come in any order
+    return serialise(whole, metadata={"latente": text})
+
+
+def digest_of(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of tensors, by name, and of what is said of them."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, t in sorted(tensors.items()):
+        digest.update(f"{name} {t.dtype} {tuple(t.shape)}".encode())
+        digest.update(t.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], made_by: Mapping[str, Any] | None) -> None:
@@ -113,16 +125,19 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], made_by: Mapping[str
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads the tensors of a safetensors file and the JSON in its header.
+    """Reads the tensors of a safetensors file and the JSON in its header, and checks that no byte of either changed.
 
     Raises:
         RunError: If the file is damaged, or not one of ours.
     """
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["latente"])
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+            about = read_json((file.metadata() or {})["latente"].encode())
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about.pop("sha256") != digest_of(tensors, about):
+            raise Damaged("it changed since it was written: its checksum does not match")
+        return tensors, about
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise RunError(
             f"{path} is damaged or was not written by latente ({error}): use another file"
         ) from None
@@ -202,9 +217,17 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if damaged:
         raise RunError(f"checkpoint {folder} is damaged: its files do not match their SHA256SUMS")
     parts = [read_tensors(path) for path in sorted(folder.glob("*.safetensors"))]
-    tensors, about = parts[0]
-    for name in about["sharded"]:
-        tensors[name] = torch.cat([part[name] for part, _ in parts])
+    try:
+        tensors, about = parts[0]
+        for name in about["sharded"]:
+            tensors[name] = torch.cat([part[name] for part, _ in parts])
+        numbers, whole = (about["step"], about["steps"]), (about["parts"], about["ended"])
+        if not all(type(n) is int for n in numbers) or not (
+            type(whole[0]) is dict and type(whole[1]) is bool
+        ):
+            raise TypeError("its header holds other things than steps")
+    except (LookupError, TypeError, RuntimeError) as error:
+        raise RunError(f"checkpoint {folder} is damaged: {error}") from None
     return tensors, about
 
 

@@ -8,13 +8,14 @@ read as NaN. A last line without an end was cut short, by a power failure say, a
 from __future__ import annotations
 
 import csv
-import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RunError
+from ..trusted import Damaged, line_of, read_line
 from .checkpoint import write_whole
 from .progress import Progress
 
@@ -39,19 +40,23 @@ def whole_lines(path: Path) -> list[bytes]:
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads the lines of a run's log; none if there is no such file. A number that was not finite is NaN.
 
-    Raises:
-        RunError: If a line before the last is damaged.
+    A line that is damaged is left out, with a warning.
     """
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(whole_lines(path) if path.exists() else [], 1):
-        try:
-            figures = json.loads(line)
-        except ValueError:
-            raise RunError(
-                f"{path} is damaged: its line {number} is no JSON. Take that line out, or train the run anew"
-            ) from None
-        found.append({name: math.nan if value is None else value for name, value in figures.items()})
-    return found
+    lines = whole_lines(path) if path.is_file() else []
+    found = [read_figures(line) for line in lines]
+    if damaged := [str(number) for number, figures in enumerate(found, 1) if figures is None]:
+        which = f"line {damaged[0]} is" if len(damaged) == 1 else f"lines {', '.join(damaged[:5])} are"
+        warnings.warn(f"{path}: {which} damaged and left out", stacklevel=2)
+    return [figures for figures in found if figures is not None]
+
+
+def read_figures(line: bytes) -> dict[str, Any] | None:
+    """Reads a line of a log; None where it is damaged."""
+    try:
+        figures = read_line(line)
+    except Damaged:
+        return None
+    return {name: math.nan if value is None else value for name, value in figures.items()}
 
 
 def best_validation(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -78,7 +83,7 @@ class JSONL:
 
     def write(self, line: Mapping[str, Any]) -> None:
         finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in line.items()}
-        self.pending += json.dumps(finite).encode() + b"\n"
+        self.pending += line_of(finite)
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file:
@@ -92,8 +97,8 @@ class JSONL:
 
     def rewind(self, step: int) -> None:
         if self.path.exists():
-            lines = whole_lines(self.path)
-            kept = [line for line, figures in zip(lines, read_metrics(self.path)) if figures["step"] <= step]
+            lines = [(line, read_figures(line)) for line in whole_lines(self.path)]
+            kept = [line for line, figures in lines if figures is not None and figures["step"] <= step]
             write_whole(self.path, b"".join(kept))
 
 
@@ -118,10 +123,17 @@ class CSV:
             return
         header, rows = (lines := whole_lines(self.path))[:1], lines[1:]
         if header:
-            kept = (row for row in rows if int(row.split(b",", 1)[0]) <= step)
+            kept = (
+                row for row in rows if is_step(row.split(b",", 1)[0]) and int(row.split(b",", 1)[0]) <= step
+            )
             write_whole(self.path, b"".join([*header, *kept]))
         else:  # not even the names of the columns are whole
             self.path.unlink()
+
+
+def is_step(cell: bytes) -> bool:
+    """Tells whether a cell of a log holds a step."""
+    return cell.isdigit() and len(cell) < 16
 
 
 class TensorBoard:

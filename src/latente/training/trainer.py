@@ -29,7 +29,7 @@ from torch import Tensor
 from ..commands import command
 from ..data.examples import Examples
 from ..data.given import tensor_of
-from ..errors import Interrupted, RunError, TrainingError
+from ..errors import Interrupted, LatenteError, RunError, TrainingError
 from ..objectives import ELBO, Objective, Term, Turns
 from ..schedules import Clock
 from ..settings import Settings, settings
@@ -112,9 +112,9 @@ class Trainer:
             stack.enter_context(torch.random.fork_rng(devices=[] if self.device.type == "cpu" else None))
             stack.enter_context(machine.threads(self.settings.threads))
             self.stop = stack.enter_context(machine.stop_signals())
-            self.prepare(as_examples(train), None if validation is None else as_examples(validation))
-            if not self.settings.compile:
-                self.try_on()
+            dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
+            held = None if validation is None else as_examples(validation, dtype)
+            self.prepare(as_examples(train, dtype), held)
             if resume:
                 self.resume()
             if self.out is not None and processes.rank() == 0:
@@ -122,13 +122,22 @@ class Trainer:
             stack.enter_context(self.progress.run(self.step, self.steps))
             try:
                 self.loop()
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
+            except (MemoryError, RuntimeError, IndexError) as error:
+                if is_out_of_memory(error):
+                    raise TrainingError(self.out_of_memory()) from error
+                if self.step or isinstance(error, LatenteError):
                     raise
-                raise TrainingError(self.out_of_memory()) from error
+                raise TrainingError(self.unread(error)) from error
         return self.history
 
+    def unread(self, error: Exception) -> str:
+        """Says of an error of the first step which examples the model was given."""
+        x, _ = self.examples.batch(slice(0, 1))
+        first = (str(error) or "it fails").splitlines()[0]
+        return f"the model cannot be trained on examples of shape {tuple(x.shape[1:])} and type {x.dtype}: {first}"
+
     def out_of_memory(self) -> str:
+        """Says where memory was full, and what to do."""
         kept = next(checkpoint.newest(self.out / CHECKPOINTS), None) if self.out is not None else None
         after = (
             ""
@@ -139,28 +148,6 @@ class Trainer:
             f"the memory is full at step {self.step}: use a smaller --batch, or as many examples in more --micro-batches, or a "
             f"smaller model{after}"
         )
-
-    def try_on(self) -> None:
-        """Takes two examples through the model, so that one of another shape or type is refused in a sentence.
-
-        Raises:
-            TrainingError: If the model cannot read them.
-        """
-        x, y = self.examples.batch(slice(0, 2))
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                self.model(x, y)
-        except ValueError:  # a model that reads no examples alone, which its objective may know how to train
-            pass
-        except (RuntimeError, IndexError, AssertionError) as error:
-            if is_out_of_memory(error):
-                raise
-            first = (str(error) or "it fails").splitlines()[0]
-            raise TrainingError(
-                f"the model cannot read examples of shape {tuple(x.shape[1:])} and type {x.dtype}: {first}"
-            ) from error
-        self.model.train()
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -381,14 +368,14 @@ class Trainer:
         self.ended = self.step >= self.steps or (about["ended"] and self.step < about["steps"])
 
 
-def as_examples(x: Any) -> Examples:
-    """Takes a tensor, an array or a table of numbers for examples; floats become those of 32 bits, other whole numbers floats."""
+def as_examples(x: Any, dtype: torch.dtype) -> Examples:
+    """Takes a tensor, an array or a table of numbers for examples, of the type of the model; bytes and words stay whole."""
     if isinstance(x, Examples):
         return x
     found = tensor_of(x)
     if found.dim() < 2 or not len(found):
         raise TrainingError(f"the examples have shape {tuple(found.shape)}: give (N, *), one row each")
-    return Examples(found if found.dtype in (torch.uint8, torch.int32) else found.float())
+    return Examples(found if found.dtype in (torch.uint8, torch.int32) else found.to(dtype))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
