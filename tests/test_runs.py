@@ -39,7 +39,7 @@ def with_header(file, made_by, tensors=None):
     tensors = tensors or {"a": torch.zeros(1)}
     try:
         about = json.loads(made_by)
-    except ValueError:
+    except (ValueError, RecursionError):
         about = None
     text = (
         made_by if not isinstance(about, dict) else json.dumps({**about, "sha256": digest_of(tensors, about)})

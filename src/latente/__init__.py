@@ -67,3 +67,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'latente' has no attribute {name!r}")
     module = importlib.import_module(f".{HOMES[name]}", __name__)
     return getattr(module, "load" if name == "load_data" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from . import recipes, runs
+from .commands import command
 from .errors import Interrupted, LatenteError, RunError
 from .evaluation import Evaluation, Finding, evaluation_of, verdict
 from .evaluation.results import asked_of, diagnose_run, keep_diagnosis
@@ -178,7 +179,7 @@ def compare(found: Iterable[Run]) -> list[Row]:
 def row(run: Run, name: str) -> Row:
     e = evaluation_of(run)
     if "bound" not in e:
-        raise LatenteError(f"{run.path} has no bound to compare: see latente evaluate {run.path}")
+        raise LatenteError(f"{run.path} has no bound to compare: see {command('evaluate', run.path)}")
     groups = list(e["codes"].groups.values()) if "codes" in e else []
     counted = [(g.active, g.dimensions) for g in groups if g.active is not None]
     first = groups[0] if groups else None

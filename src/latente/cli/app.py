@@ -12,6 +12,7 @@ from rich.console import Console
 
 from .. import __version__, recipes
 from ..errors import LatenteError
+from .streams import prepare
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,11 +21,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Trains, judges and explores variational autoencoders of your own data.",
 )
-out = Console(soft_wrap=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, markup=False)  # names and paths of people hold brackets
 
 
 def main() -> None:
     """Runs the command line; a mistake of the user's is one sentence and exit status 1, never a stack trace."""
+    prepare()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = warn
@@ -34,6 +36,12 @@ def main() -> None:
     except BrokenPipeError:  # before OSError, which it is one of
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except ImportError as error:
+        if "pip install" not in str(error):
+            raise
+        complain(str(error))  # of an extra, with the command that installs it
+    except MemoryError:
+        complain("the memory is full: give fewer examples, or close other programs")
     except OSError as error:
         complain(f"{error.filename or 'a file'} cannot be read or written: {error.strerror}")
 

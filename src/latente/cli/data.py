@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,7 +38,7 @@ def show_data(
     from ..data.loading import options_of
 
     options = {n: v for n, v in given.items() if v is not None}
-    folder = Path(source).expanduser()
+    folder = Path(os.path.expanduser(source))
     for kind in KINDS.values() if source not in known and folder.exists() else ():
         found = kind.survey(folder, options_of(kind, options))
         if found is not None:

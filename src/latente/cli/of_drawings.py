@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..commands import command
 from .app import out
 from .options import RunPath
 
@@ -47,7 +48,7 @@ def import_magenta(
     from ..magenta import import_run
 
     run = import_run(file, folder)
-    out.print(f"the run is in {run.path}; next: latente sample {run.path}")
+    out.print(f"the run is in {run.path}; next: {command('sample', run.path)}")
 
 
 def export_magenta(

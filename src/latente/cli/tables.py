@@ -165,15 +165,14 @@ def drawn_to_classify(run: Run, draws: int | None) -> int:
 
 def show_confusion(counts: Tensor, classes: list[str]) -> None:
     """Prints how many of each class, a row, are taken for each, a column; of many classes the worst ones only."""
-    from rich.markup import escape
 
     missed = (counts.sum(1) - counts.diagonal()).tolist()
     shown = sorted(sorted(range(len(classes)), key=lambda k: -missed[k])[:20])
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", *(classes[k] for k in shown)):
-        table.add_column(escape(name), justify="right")
+        table.add_column(name, justify="right")
     for a in shown:
-        table.add_row(escape(classes[a]), *(str(int(counts[a, b]) or "·") for b in shown))
+        table.add_row(classes[a], *(str(int(counts[a, b]) or "·") for b in shown))
     out.print(table)
 
 

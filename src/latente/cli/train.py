@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from .. import recipes
+from .. import commands, recipes
 from ..data.kind import Kind, check_values, sources
 from ..errors import LatenteError, RunError
 from ..kinds import KINDS
@@ -200,7 +200,7 @@ def finish(run: Run) -> None:
             f"best, and the newest are kept, step {best['step']}"
         )
         next_command = "report" if run.abilities.scores else "sample"
-        out.print(f"the run is in {run.path}; next: latente {next_command} {run.path}")
+        out.print(f"the run is in {run.path}; next: {commands.command(next_command, run.path)}")
         return
     parts = " + ".join(f"{n} {v:.2f}" for n, v in best.items() if n == "distortion" or n.startswith("rate/"))
     shown = f" ({parts})" if parts else f" (error {100 * best['error']:.2f} %)" if "error" in best else ""
@@ -209,7 +209,7 @@ def finish(run: Run) -> None:
     )
     for remark in run.data.kind.remarks(run.data):
         out.print(remark, markup=False)
-    out.print(f"the run is in {run.path}; next: latente report {run.path}")
+    out.print(f"the run is in {run.path}; next: {commands.command('report', run.path)}")
 
 
 def resume(

@@ -28,7 +28,12 @@ BLOCK = 1 << 16
 def cache_folder() -> Path:
     """Returns the folder in which downloads are kept; it may not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "latente"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "latente"
+    except RuntimeError:
+        raise DataError(
+            "there is no home folder to keep downloads in: set XDG_CACHE_HOME to a folder of yours."
+        ) from None
 
 
 def sha256_of(path: Path) -> str:
@@ -49,7 +54,7 @@ def find(folders: tuple[str, ...], file: str, sha256: str | None = None) -> Path
     """
     given = os.environ.get("LATENTE_DATA")
     if given:
-        root = Path(given).expanduser()
+        root = Path(os.path.expanduser(given))
         if not root.is_dir():
             raise DataError(f"LATENTE_DATA is set to {given}, which is not a folder: correct it or unset it.")
         for folder in folders:

@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..commands import command
 from ..errors import DataError
 from .idx import is_idx, read_idx_folder
 from .raw import Raw, first_few, interpret
-from .rows import Rows
+from .rows import Rows, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -285,7 +286,7 @@ def class_names(
             raise DataError(
                 f"{folder} has {int((~inside[rows]).sum()):,} images beside its class folders: move them into one."
             )
-    return np.array([p[0] if len(p) > 1 else "" for p in parts]) if inside.any() else None
+    return np.array([printable(p[0]) if len(p) > 1 else "" for p in parts]) if inside.any() else None
 
 
 def need_pillow(folder: Path) -> None:
@@ -390,10 +391,12 @@ def read_folder(folder: Path, side: int | None = None, grey: bool = False, white
             )
         return read_idx_folder(folder, idx)
     found = images_below(folder)
-    called = [p.relative_to(folder).as_posix() for p in found.paths]
+    called = [printable(p.relative_to(folder).as_posix()) for p in found.paths]
     notes = [*found.notes, pages(found.paths)]
     if side is None and not grey:
-        advice = f"see `latente data {folder} --side 64`, which crops and shrinks them all to 64x64, or "
+        advice = (
+            f"see `{command('data', folder, '--side', 64)}`, which crops and shrinks them all to 64x64, or "
+        )
         y = class_names(found.names, folder, found.splits)
         raw = interpret(stack(found.paths, advice), y, str(folder), found.splits, is_file=True, white=white)
         return replace(raw, rows=Rows("file", tuple(called)), note="; ".join(filter(None, notes)))
@@ -416,7 +419,9 @@ def read_image(path: Path, side: int | None = None, grey: bool = False, white: f
     """
     need_pillow(path.parent)
     x = stack([path]) if side is None and not grey else prepared_image(path, side, grey)[None]
-    return replace(interpret(x, None, str(path), is_file=True, white=white), rows=Rows("file", (path.name,)))
+    return replace(
+        interpret(x, None, str(path), is_file=True, white=white), rows=Rows("file", (printable(path.name),))
+    )
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .examples import Examples
 from .given import array_of, columns_of
 from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
 from .raw import Raw, interpret, with_names
-from .rows import Rows
+from .rows import Rows, printable
 from .split import SPLITS, deal, recorded_split
 
 __all__ = ["Reading", "from_arrays", "load", "read", "read_raw"]
@@ -304,7 +304,7 @@ def name_of(source: str) -> str:
         return source
     path = Path(os.path.expanduser(source)).resolve()
     path = path.parent if path.name in NAMES else path
-    return path.name if path.is_dir() else path.name.split(".")[0] or path.name
+    return printable(path.name if path.is_dir() else path.name.split(".")[0] or path.name)
 
 
 def fingerprint_of(raw: Raw) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "printable"]
+
+
+def printable(name: str) -> str:
+    """Returns the name of a file as text, whatever bytes it is made of.
+
+    Example:
+        >>> printable("caf\\udce9")
+        'caf�'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)

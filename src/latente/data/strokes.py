@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from ..commands import command
 from ..distributions.strokes import FINISHED, LIFTED
 from ..errors import DataError
 from .labels import numbered_labels
@@ -249,7 +250,9 @@ def cleaned(raw: Raw, where: str, longest: int, bad: str, *, simplify: bool = Tr
             notes.append(f"{len(found):,} with {what} ({which}) {'are' if len(found) > 1 else 'is'} {fate}")
     if wrong.any() and bad == "refuse":
         tools = (
-            "" if simplify else f" (latente drawings {where} --longest {longest} simplifies and leaves out)"
+            ""
+            if simplify
+            else f" ({command('drawings', where, '--longest', longest)} simplifies and leaves out)"
         )
         raise DataError(f"{where}, of {len(x):,} drawings: {'; '.join(notes)}: mend or remove them{tools}.")
     kept = np.flatnonzero(~wrong)

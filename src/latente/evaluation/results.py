@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..commands import command
 from ..data import Data
 from ..errors import LatenteError, RunError
 from ..runs import Run
@@ -108,7 +109,9 @@ def diagnose_run(run: Run, *, examples: int = 200, steps: int = 100, baseline_st
     e = evaluation_of(run)
     if "codes" not in e:
         why = run.abilities.no.get("scores") or e.inapplicable.get("codes", "there is none")
-        raise RunError(f"{run.path} has no latent code to diagnose ({why}): see latente evaluate {run.path}")
+        raise RunError(
+            f"{run.path} has no latent code to diagnose ({why}): see {command('evaluate', run.path)}"
+        )
     seed = run.settings.seed
     how = {"examples": examples, "steps": steps, "baseline_steps": baseline_steps, "seed": seed}
     return diagnose(run.model, run.data, e, **how)

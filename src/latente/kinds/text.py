@@ -109,4 +109,4 @@ class Text(Kind):
         if path.suffix != ".txt":
             super().write(path, x, data, note, rows)
             return
-        path.write_text("\n".join([*data.learned.sentences(x), ""]))
+        path.write_text("\n".join([*data.learned.sentences(x), ""]), encoding="utf-8")

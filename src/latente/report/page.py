@@ -56,7 +56,7 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     content = render(run, evaluation, stored_diagnosis(run) or evaluation)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.encode())
+        write_whole(path, content.encode("utf-8", "replace"))
     except OSError as error:
         raise LatenteError(f"{path} cannot be written ({error.strerror}): choose another --out") from None
     return path

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import hashlib
 import io
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -165,7 +166,7 @@ def loaded_for(
 
 def named_or_found(source: str) -> str:
     """Returns the name of a data set as it is, and where a file or folder is, wherever the run is opened from."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     return str(path.resolve()) if source not in data.SOURCES and path.exists() else source
 
 

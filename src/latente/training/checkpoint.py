@@ -221,11 +221,6 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, about = parts[0]
         for name in about["sharded"]:
             tensors[name] = torch.cat([part[name] for part, _ in parts])
-        numbers, whole = (about["step"], about["steps"]), (about["parts"], about["ended"])
-        if not all(type(n) is int for n in numbers) or not (
-            type(whole[0]) is dict and type(whole[1]) is bool
-        ):
-            raise TypeError("its header holds other things than steps")
     except (LookupError, TypeError, RuntimeError) as error:
         raise RunError(f"checkpoint {folder} is damaged: {error}") from None
     return tensors, about

@@ -61,7 +61,7 @@ def free_cores() -> int:
     """Counts the cores this process may use: its affinity, cut to the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = (CGROUP / "cpu.max").read_text().split()
+        quota, period = (CGROUP / "cpu.max").read_text(encoding="utf-8").split()
         cores = min(cores, max(1, int(quota) // int(period)))
     except (OSError, ValueError):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..commands import command
 from ..data.examples import Examples
 from ..errors import RunError
 from .checkpoint import CHECKPOINTS, newest
@@ -31,5 +32,5 @@ def fit_part(trainer: Trainer, examples: Examples, name: str, run: Path | None) 
     try:
         trainer.fit(examples, resume=out is not None and any(newest(out / CHECKPOINTS)))
     except RunError as error:
-        said = str(error).replace(f"latente resume {out}", f"latente resume {run}")
+        said = str(error).replace(command("resume", out), command("resume", run))
         raise type(error)(f"{name}: {said}") from None
