@@ -242,7 +242,16 @@ def interpret(
     if x.ndim == 2:
         return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
     pixels, binary, unit = checked_images(x, where, is_file, white)
-    return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit)
+    note = "" if is_file else doubtful(x)
+    return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit, note=note)
+
+
+def doubtful(x: np.ndarray) -> str:
+    """Says how to have vectors where an array of three axes is an image of an unusual form, as a window of a series is."""
+    if x.ndim != 3 or (min(x.shape[1:]) >= 8 and max(x.shape[1:]) < 4 * min(x.shape[1:])):
+        return ""
+    n, height, width = x.shape
+    return f"taken for images of {height} x {width} grey pixels: for vectors, reshape the array to ({n}, {height * width})"
 
 
 def with_names(raw: Raw, columns: tuple[str, ...]) -> Raw:
