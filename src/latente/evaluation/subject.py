@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,9 +82,10 @@ class Subject:
 
     @cached_property
     def held(self) -> Examples:
-        """The whole split."""
-        found: Examples = getattr(self.data, self.split)
-        return found.fixed()
+        """The whole split, without examples whose label is unknown; and without labels where none is known."""
+        found: Examples = getattr(self.data, self.split).fixed()
+        known = found.known()
+        return known if len(known) or found.y is None else replace(found, y=None)
 
     @cached_property
     def abilities(self) -> Abilities:
