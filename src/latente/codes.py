@@ -144,11 +144,9 @@ def of_two(
     bare = Examples(examples.x[~labelled], None, examples.look)
     parts = [(known, encode(model, examples.known())), (~known, encode(model, bare))]
     table: dict[str, np.ndarray] = {}
-    for name, column in parts[1][1].items():
-        table[name] = np.empty(len(known), column.dtype)
-        for rows, part in parts:
-            if rows.any():
-                table[name][rows] = part[name]
+    for rows, part in parts:
+        for name, column in part.items():
+            table.setdefault(name, np.ma.masked_all(len(known), column.dtype))[rows] = column
     assert examples.y is not None
     names = [[*classes, ""][i] for i in examples.y.tolist()] if classes else []
     return {**table, "label": named(names)} if classes else table

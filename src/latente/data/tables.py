@@ -253,6 +253,11 @@ def noted(raw: Raw, wanted: Wanted, read: Mapping[str, Sequence[Any]]) -> Raw:
             for n, column in zip(raw.columns, raw.x.T)
             if np.abs(column).max() > EXACT and (column % 1 == 0).all()
         ]
+    constant = [
+        n for n, column in zip(raw.columns, raw.x.T) if len(column) > 1 and (column == column[0]).all()
+    ]
+    if constant:
+        notes.append(f"{quoted(constant)} {'is' if len(constant) == 1 else 'are'} constant")
     dates = [n for n, column in zip(raw.columns, raw.x.T) if is_date(column)]
     if large:
         notes.append(f"whole numbers above 2^53 in {quoted(large)} were rounded: are they ids (--id)?")
