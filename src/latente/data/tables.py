@@ -27,7 +27,6 @@ from .rows import Rows
 __all__ = ["read_csv", "read_parquet"]
 
 MOST_NAMED = 5  # columns a message lists
-INDEX = "__index_level_0__"  # of pandas
 NAMELESS = re.compile(r"column 1|Unnamed: 0(\.\d+)?")
 ROW_NUMBERS = frozenset(
     {"id", "idx", "index", "row", "row_id", "rowid", "row_number", "rownames", "nr", "no", "#"}
@@ -117,6 +116,12 @@ def choose_columns(
     return Chosen(features, None if wanted.label is None else names.index(wanted.label), others, notes)
 
 
+def without_asked(index: Sequence[str], wanted: Wanted) -> list[str]:
+    """Returns the columns of an index, which are no features, but for those that were asked for."""
+    asked = {wanted.label, wanted.group, *wanted.ids, *wanted.features}
+    return [name for name in index if name not in asked]
+
+
 def near(name: str, names: Sequence[str]) -> str:
     """Names the column that may have been meant."""
     found = difflib.get_close_matches(
@@ -130,8 +135,6 @@ def without_row_numbers(
     features: list[int], names: Sequence[str], counts: Callable[[int], bool]
 ) -> tuple[list[int], tuple[str, ...]]:
     """Leaves out the first column where it counts the rows and is called like it; one that is called otherwise is told."""
-    if any(names[i] == INDEX for i in features):
-        return [i for i in features if names[i] != INDEX], ("the index of pandas was left out",)
     first = features[0] if features else None
     if first != 0 or len(features) == 1 or not counts(0):
         return features, ()
@@ -367,6 +370,8 @@ def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:
     import pyarrow
 
     names = list(table.column_names)
+    index = [n for n in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(n, str)]
+    wanted = replace(wanted, without=(*wanted.without, *without_asked(index, wanted)))
     chosen = choose_columns(names, wanted, lambda i: counts_up(map(str, table.column(i).to_pylist())), where)
     types = pyarrow.types
     numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
@@ -387,7 +392,8 @@ def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:
     columns = tuple(names[i] for i in chosen.features)
     read = {name: table.column(i).to_pylist() for name, i in chosen.others.items()}
     rows = Rows(ids={n: read[n] for n in wanted.ids})
-    raw = Raw(
-        vectors(x, where, columns), y, "table", classes, columns, rows=rows, note="; ".join(chosen.notes)
-    )
+    left = [n for n in index if n in wanted.without]
+    said = [f"the index of pandas, {quoted(left)}, was left out"] if left else []
+    note = "; ".join([*chosen.notes, *said])
+    raw = Raw(vectors(x, where, columns), y, "table", classes, columns, rows=rows, note=note)
     return noted(raw, wanted, read)
