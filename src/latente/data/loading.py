@@ -23,7 +23,7 @@ from ..errors import DataError, MissingLabel
 from .captions import NAMES
 from .examples import Examples
 from .given import array_of, columns_of
-from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
+from .kind import Data, Kind, LabelUse, check_values, default, kinds, owners, sources
 from .raw import Raw, interpret, with_names
 from .rows import Rows, printable
 from .split import SPLITS, deal, recorded_split
@@ -80,7 +80,8 @@ def load(
         >>> data.name, data.shape, len(data.train), len(data.validation), len(data.test)
         ('faces', (1, 8, 8), 14, 4, 2)
     """
-    source = os.fspath(source)
+    source = path_of(source)
+    check_values(options, kinds().values())
     wanted = None if reads is None else kinds()[reads]
     raw = read_raw(source, options, label, wanted=wanted)
     now = fingerprint_of(raw)
@@ -188,7 +189,7 @@ def read(
         ...     read(path, like=run).examples.x
         tensor([[0., 0., 0.]])
     """
-    source = os.fspath(source)
+    source = path_of(source)
     if like is None:
         raw = read_raw(source, options, label)
         kind = kinds()[raw.kind]
@@ -206,6 +207,20 @@ def read(
         raw = read_raw(source, asked, None, columns, kind)
     kind.check_like(raw, like, source)
     return reading(kind.read_like(kind.labelled_like(raw, like, source, labels), like, source), raw)
+
+
+def path_of(source: Any) -> str:
+    """Returns a source as text.
+
+    Raises:
+        DataError: If it is no path, but the data itself.
+    """
+    try:
+        return os.fspath(source)
+    except TypeError:
+        raise DataError(
+            "source is no name and no path: give one; data in memory is for from_arrays(x, y)."
+        ) from None
 
 
 def reading(examples: Examples, raw: Raw) -> Reading:
@@ -293,6 +308,9 @@ def unknown_form(path: Path) -> DataError:
     suffixes = dict.fromkeys(suffix for kind in known for suffix in kind.suffixes)
     *forms, last = dict.fromkeys(form for kind in known for form in kind.forms)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    hint = next((kind.elsewhere[suffix] for kind in known if suffix in kind.elsewhere), "")
+    if hint:
+        return DataError(f"{path} is of a kind that latente does not read ({suffix}): {hint}.")
     return DataError(
         f"{path} is of an unknown kind ({suffix}); latente reads {', '.join([*suffixes, *forms])}, and {last}."
     )

@@ -42,6 +42,8 @@ def deal(
         DataError: If the fractions leave nothing to train on, or there are fewer than three groups.
     """
     check_shares(validation, test)
+    if by not in ("random", "time"):
+        raise DataError(f"rows are split at random or by time, not {by!r}: split is one of random and time.")
     if raw.groups is not None:
         return deal_groups(raw.groups, validation, test, seed, by)
     split = {name: np.asarray(rows, dtype=np.int64) for name, rows in raw.splits.items()}
