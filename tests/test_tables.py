@@ -206,7 +206,7 @@ def test_an_empty_label_is_unknown(tmp_path, sign):
     data = opened(tmp_path, text, label="y")
     y = torch.cat([data.train.y, data.validation.y, data.test.y])
     assert data.classes == ("b",) and int((y < 0).sum()) == 10
-    assert "10 of 30 labels are empty or missing" in data.note
+    assert "10 of 30 labels are unknown" in data.note
 
 
 @pytest.mark.parametrize(

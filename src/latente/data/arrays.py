@@ -183,32 +183,38 @@ def dense(z: Any, path: Path) -> np.ndarray:
     Raises:
         DataError: If it is of a form that is not known, or does not fit together.
     """
-    form, (rows, columns) = (
-        bytes(z["format"]).decode("ascii", "replace").strip("\0"),
-        (int(n) for n in z["shape"]),
-    )
+    form, shape = bytes(z["format"]).decode("ascii", "replace").strip("\0"), z["shape"].tolist()
+    if form not in ("csr", "csc", "coo"):
+        raise DataError(
+            f"{path} holds a sparse matrix of the form {form!r}: save matrix.tocsr(), or matrix.toarray()."
+        )
     values = z["data"]
+    parts = [z[name] for name in (("row", "col") if form == "coo" else ("indptr", "indices"))]
+    if len(shape) != 2 or values.dtype.kind not in "biuf" or not fit_together(form, shape, values, *parts):
+        raise DataError(f"{path} holds a sparse matrix whose parts do not fit together: save it again.")
+    rows, columns = shape
     check_fits(
         4 * rows * columns, f"{path}, a sparse matrix of {rows:,} rows and {columns:,} columns, in full"
     )
     x = np.zeros((rows, columns), np.float32)
-    if form == "coo":
-        np.add.at(x, (z["row"], z["col"]), values)
-        return x
-    if form not in ("csr", "csc"):
-        raise DataError(
-            f"{path} holds a sparse matrix of the form {form!r}: save matrix.tocsr(), or matrix.toarray()."
-        )
-    counts = np.diff(z["indptr"])
-    if (
-        len(counts) != (rows if form == "csr" else columns)
-        or (counts < 0).any()
-        or counts.sum() != len(values)
-    ):
-        raise DataError(f"{path} holds a sparse matrix whose parts do not fit together: save it again.")
-    major, minor = np.repeat(np.arange(len(counts)), counts), z["indices"]
-    np.add.at(x, (major, minor) if form == "csr" else (minor, major), values)
+    major = parts[0] if form == "coo" else np.repeat(np.arange(len(parts[0]) - 1), np.diff(parts[0]))
+    np.add.at(x, (parts[1], major) if form == "csc" else (major, parts[1]), values.astype(np.float32))
     return x
+
+
+def fit_together(
+    form: str, shape: list[int], values: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> bool:
+    """Tells whether the parts of a sparse matrix are those of one: the places of its values lie in it."""
+    if any(a.ndim != 1 or a.dtype.kind not in "iu" for a in (first, second)) or values.ndim != 1:
+        return False
+    major, minor = shape if form != "csc" else shape[::-1]
+    if len(second) != len(values) or not ((second >= 0) & (second < minor)).all():
+        return False
+    if form == "coo":
+        return len(first) == len(values) and bool(((first >= 0) & (first < major)).all())
+    counts = np.diff(first)
+    return len(counts) == major and bool((counts >= 0).all()) and first[0] == 0 and first[-1] == len(values)
 
 
 def read_npz(path: Path, label: str | None = None, white: float | None = None) -> Raw:
@@ -225,7 +231,11 @@ def read_npz(path: Path, label: str | None = None, white: float | None = None) -
     with open_npz(path) as z:
         if set(SPARSE) <= set(z.files):
             raw = interpret(dense(z, path), None, str(path))
-            return replace(raw, note="a sparse matrix, read in full")
+            filled = 100 * len(z["data"]) / raw.x.size
+            return replace(
+                raw,
+                note=f"a sparse matrix, {filled:.2g} % of it filled, read in full, {raw.x.nbytes / 1e6:,.3g} MB",
+            )
         names = {name.lower(): name for name in z.files}
         held = ", ".join(z.files) or "nothing"
         if label is not None and label not in z.files:
@@ -245,7 +255,8 @@ def read_npz(path: Path, label: str | None = None, white: float | None = None) -
         raw = interpret(z[x], None if y is None else z[y], str(path), white=white)
         unread = [name for name in z.files if name not in (x, y, captions)]
         if unread:
-            raw = replace(raw, note=f"the arrays {first_few(unread)} beside {x} are not read")
+            said = f"the arrays {first_few(unread)} beside {x} are not read"
+            raw = replace(raw, note="; ".join(filter(None, (raw.note, said))))
         if captions is None:
             return raw
         return with_captions(raw, texts_of(z, captions, len(raw.x), str(path)), str(path))

@@ -211,9 +211,9 @@ def without_row_numbers(
         name, column = columns[i], x[:, i]
         counts = column[0] in (0, 1) and bool((np.diff(column) == 1).all())
         is_called = name.lower() in ROW_NUMBERS
-        if counts and (is_called or name in index):
-            left_out.append(i)
-        elif name in index and not nameless and is_distinct(column):
+        if (counts and (is_called or name in index)) or (
+            name in index and not nameless and is_distinct(column)
+        ):
             left_out.append(i)
         elif counts:
             counting.append(name)

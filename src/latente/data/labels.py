@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["MISSING", "numbered_labels", "numbered_names"]
+__all__ = ["MISSING", "note_on_labels", "numbered_labels", "numbered_names"]
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "?"})
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -93,13 +93,21 @@ def numbered_labels(y: np.ndarray, where: str) -> tuple[np.ndarray, tuple[str, .
         )
     if y.dtype.kind not in "biufUSOMT":
         raise DataError(f"{where}: the labels are of type {y.dtype}; labels are whole numbers or words.")
-    values = (
-        y.astype(str).tolist() if y.dtype.kind in "MT" else list(y) if y.dtype.kind == "f" else y.tolist()
-    )
+    values = y.astype(str).tolist() if y.dtype.kind == "M" else list(y) if y.dtype.kind == "f" else y.tolist()
     names = [written(value, row, where) for row, value in enumerate(values, 1)]
     if y.dtype.kind in "iuf":
         names = without_marks(names)
     return numbered_names(names, where)
+
+
+def note_on_labels(y: np.ndarray | None, classes: Sequence[str]) -> str:
+    """Says how many labels are unknown, and what -1 was taken for."""
+    notes = []
+    if y is not None and (unknown := int((y < 0).sum())):
+        notes.append(f"{unknown:,} of {len(y):,} labels are unknown, as they are empty, missing or -1")
+    if "-1" in classes and len(classes) > 2:
+        notes.append("the label -1 is taken for a class (for unknown labels write NaN or an empty one)")
+    return "; ".join(notes)
 
 
 def written(label: object, row: int, where: str) -> str:

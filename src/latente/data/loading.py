@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,11 @@ import numpy as np
 
 from ..errors import DataError, MissingLabel
 from .captions import NAMES
+from .columns import notes_on
 from .examples import Examples
-from .given import array_of, columns_of
+from .given import array_of, columns_of, labels_of
 from .kind import Data, Kind, LabelUse, check_values, default, kinds, owners, sources
-from .raw import Raw, interpret, with_names
+from .raw import Raw, interpret
 from .rows import Rows, printable
 from .split import SPLITS, deal, recorded_split
 
@@ -129,8 +130,10 @@ def from_arrays(
         >>> data.kind.name, len(data.train), data.learned.location.tolist() == data.describe()["learned"]["location"]
         ('vectors', 16, True)
     """
-    raw = interpret(array_of(x, name), None if y is None else array_of(y, name), name)
-    raw = with_names(raw, columns_of(x))
+    columns = columns_of(x)
+    raw = interpret(array_of(x, name), None if y is None else labels_of(y, name), name, columns=columns)
+    if raw.columns:
+        raw = replace(raw, note="; ".join([*filter(None, (raw.note,)), *notes_on(raw.x, columns)]))
     kind = kinds()[raw.kind]
     check_rows(raw, kind, name)
     split = deal(raw, validation, test, seed)

@@ -21,7 +21,7 @@ from ..memory import check_fits
 from .columns import Chosen, Odd, Wanted, choose_columns, not_numeric, notes_on, without_row_numbers
 from .delimited import Dialect, dialect_of, plain, rows_in
 from .headers import is_missing, is_number
-from .labels import numbered_names
+from .labels import note_on_labels, numbered_names
 from .raw import Raw, vectors
 from .rows import Rows
 
@@ -231,11 +231,8 @@ def table_of(
             x, columns = x[:, kept], tuple(columns[i] for i in kept)
     x = vectors(x, where, columns)
     y, classes = (None, ()) if named is None else named
-    unknown = 0 if y is None else int((y < 0).sum())
-    if unknown:
-        notes.append(f"{unknown:,} of {len(x):,} labels are empty or missing: they are unknown")
-    if unknown == len(x):
-        y = None
+    notes += filter(None, (note_on_labels(y, classes),))
+    y = y if classes else None
     notes += [] if wanted.features else notes_on(x, columns)
     groups = None if wanted.group is None or wanted.features else groups_of(cells, wanted.group, where)
     return Raw(x, y, "table", classes, columns, rows=cells.rows, note="; ".join(notes), groups=groups)

@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 from ..abilities import Abilities, abilities_of
 from ..data import Data, Examples
 from ..distributions.traits import can_sample, has_mean, is_diffused, spread
-from ..errors import TrainingError
+from ..errors import DataError, TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
 from .bounds import Draws, chunk_size, default_draws, draw, evaluating, to_model
@@ -90,8 +90,14 @@ class Subject:
     def abilities(self) -> Abilities:
         """What the model can do."""
         x, y = to_model(self.model, *self.held.batch(slice(0, 1)))
-        with evaluating(self.model, self.seed):
-            return abilities_of(self.model, x, y)
+        try:
+            with evaluating(self.model, self.seed):
+                return abilities_of(self.model, x, y)
+        except RuntimeError as error:
+            raise DataError(
+                f"the model cannot read the examples of {self.data.name}, of shape {tuple(x.shape[1:])}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
     def unmet(self, need: str) -> str:
         """Returns why a need is not met; nothing where it is."""
