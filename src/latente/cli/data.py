@@ -24,6 +24,9 @@ def show_data(
     source: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="a named data set, or a file or folder of your own")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="column of a table that holds the labels", show_default=False)
+    ] = None,
     picture: Annotated[Path, typer.Option("--out", help="picture of images beside the model's input")] = Path(
         "preview.png"
     ),
@@ -46,10 +49,13 @@ def show_data(
                 out.print(line, markup=False)
             out.print(f"model input: {found.draw(picture)}")
             return
-    loaded = data.load(source, **options)
+    loaded = data.load(source, label=label, **options)
     about = loaded.describe()
     out.print(f"{loaded.benchmark}: {about['kind']} of shape {tuple(about['shape'])}", markup=False)
     out.print(", ".join(f"{name} {size:,}" for name, size in about["sizes"].items()))
+    if names := about["learned"].get("columns"):
+        many = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+        out.print(f"columns: {', '.join(names[:20])}{many}", markup=False)
     if loaded.classes:
         out.print(f"{len(loaded.classes)} classes: {', '.join(loaded.classes[:20])}", markup=False)
     if loaded.note:

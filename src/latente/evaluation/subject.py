@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,9 +82,9 @@ class Subject:
 
     @cached_property
     def held(self) -> Examples:
-        """The whole split."""
-        found: Examples = getattr(self.data, self.split)
-        return found.fixed()
+        """The whole split; without its labels where some are unknown and the model infers them."""
+        found: Examples = getattr(self.data, self.split).fixed()
+        return replace(found, y=None) if found.labelled is not None and label_law(self.model) else found
 
     @cached_property
     def abilities(self) -> Abilities:

@@ -93,6 +93,9 @@ class Table(Kind):
     def readers(self) -> Mapping[str, Callable[[], Raw]]:
         return {}
 
+    def not_for(self, source: str, option: str) -> DataError:
+        return DataError(f"{source} is no table with columns: leave {option} (--{option}) out.")
+
     def recognise(self, path: Path) -> bool:
         """Takes a folder of nothing but tables as well, to say what to do with it."""
         if not path.is_dir():
