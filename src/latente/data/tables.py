@@ -27,7 +27,7 @@ from .rows import Rows
 
 __all__ = ["Cells", "read_csv", "table_of"]
 
-ROWS = 2048  # that are parsed together
+ROWS, CELLS = 2048, 1 << 18  # that are parsed together
 KEPT = 50  # cells of a column that are looked at, to say what they are
 
 
@@ -143,7 +143,8 @@ def numbers_of(
     empty: list[tuple[int, str | int, str]] = []
     total = kept = 0
     found = rows_in(path, dialect)
-    while block := list(islice(found, ROWS)):
+    many = min(ROWS, 1 + CELLS // dialect.width)
+    while block := list(islice(found, many)):
         rows = []
         for row in block:
             total += 1
