@@ -108,7 +108,7 @@ def test_columns_of_pandas_that_are_no_numbers_are_named():
     assert from_arrays(frame.assign(w=pandas.array([1, 2] * 30, dtype="Int64"))).columns[-1] == "w"
     with pytest.raises(LatenteError, match="more than one column called 'a'"):
         from_arrays(pandas.concat([frame, frame], axis=1))
-    assert "constant in all rows: 'k'" in from_arrays(frame.assign(k=1.0)).note
+    assert "'k' is constant" in from_arrays(frame.assign(k=1.0)).note
 
 
 def test_labels_of_pandas():
@@ -215,7 +215,7 @@ def test_examples_take_arrays():
 
 def test_windows_of_a_series_are_said_to_be_read_as_images():
     windows = np.random.default_rng(0).random((60, 24, 3))
-    assert "taken for images of 24 x 3 grey pixels: if they are none, reshape" in from_arrays(windows).note
+    assert "taken for images of 24 x 3 grey pixels: for vectors, reshape" in from_arrays(windows).note
     with pytest.raises(LatenteError, match=r"reshape the array to \(60, 72\)"):
         from_arrays(windows * 5 - 2)
 

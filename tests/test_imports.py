@@ -14,7 +14,7 @@ ROOT = Path(latente.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 ORDER = [
     {"commands", "errors", "flows", "schedules", "settings", "trace"},
-    {"memory", "registry", "trusted"},
+    {"memory", "notebook", "registry", "trusted"},
     {"distributions"},
     {"nn", "data"},
     {"conditionals", "priors"},

@@ -498,7 +498,7 @@ def test_a_table_larger_than_memory_is_refused_before_it_is_read(tmp_path, monke
     [
         ("customer_id", RNG.permutation(99999)[:60], "has another number in each row, like an id"),
         ("time", range(60), "counts the rows: leave it out with --without time"),
-        ("fixed", [3] * 60, "constant in all rows: 'fixed'"),
+        ("fixed", [3] * 60, "'fixed' is constant"),
     ],
 )
 def test_what_looks_like_no_feature_is_told(tmp_path, name, column, note):

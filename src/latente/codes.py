@@ -110,6 +110,8 @@ def encode(model: Model, examples: Examples, classes: Sequence[str] = ()) -> dic
         classes: The names of the classes; without them there is no column `label`.
     """
     examples = examples.fixed()
+    if examples.labelled is not None:
+        return of_two(model, examples, examples.labelled, classes)
     means: dict[str, list[Tensor]] = {}
     deviations: dict[str, list[Tensor]] = {}
     for start in range(0, len(examples), BLOCK):
@@ -132,6 +134,22 @@ def encode(model: Model, examples: Examples, classes: Sequence[str] = ()) -> dic
     elif y is not None and classes:
         table["label"] = named([[*classes, ""][i] for i in y.tolist()])
     return table
+
+
+def of_two(
+    model: Model, examples: Examples, labelled: Tensor, classes: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Encodes examples with labels and those without each as such, and puts them together in their order."""
+    known = labelled.numpy()
+    bare = Examples(examples.x[~labelled], None, examples.look)
+    parts = [(known, encode(model, examples.known())), (~known, encode(model, bare))]
+    table: dict[str, np.ndarray] = {}
+    for rows, part in parts:
+        for name, column in part.items():
+            table.setdefault(name, np.ma.masked_all(len(known), column.dtype))[rows] = column
+    assert examples.y is not None
+    names = [[*classes, ""][i] for i in examples.y.tolist()] if classes else []
+    return {**table, "label": named(names)} if classes else table
 
 
 def sd_column(name: str) -> str:

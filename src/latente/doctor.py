@@ -17,7 +17,7 @@ import torch
 from . import recipes, runs
 from .commands import command
 from .errors import Interrupted, LatenteError, RunError
-from .evaluation import Evaluation, Finding, evaluation_of, verdict
+from .evaluation import Estimate, Evaluation, Finding, evaluation_of, verdict
 from .evaluation.results import asked_of, diagnose_run, keep_diagnosis
 from .recipes.remedies import USUAL
 from .runs import Run
@@ -36,7 +36,7 @@ class Row:
         split: The split that was held out; figures of two splits do not compare.
         examples: The number of examples.
         k: The draws of the importance-weighted bound.
-        elbo: −ELBO at β = 1.
+        negative_elbo: −ELBO at β = 1.
         nll: −log p(x), importance-weighted.
         rate: KL(q(z|x) ‖ p(z)).
         information: The lower bound of the mutual information.
@@ -51,13 +51,13 @@ class Row:
     split: str
     examples: int
     k: int | None
-    elbo: float
-    nll: float | None
-    rate: float
-    information: float | None
+    negative_elbo: Estimate
+    nll: Estimate | None
+    rate: Estimate
+    information: Estimate | None
     active: tuple[int, int] | None
-    shuffled: float | None
-    auc: float | None
+    shuffled: Estimate | None
+    auc: Estimate | None
     problem: str
 
     @property
@@ -191,12 +191,12 @@ def row(run: Run, name: str) -> Row:
         split=split,
         examples=examples,
         k=k,
-        elbo=-e["bound"].elbo.mean,
-        nll=e["nll"].mean if "nll" in e else None,
-        rate=e["bound"].rate.mean,
-        information=None if first is None or first.information is None else first.information.lower.mean,
+        negative_elbo=-e["bound"].elbo,
+        nll=Estimate(e["nll"].mean, e["nll"].se) if "nll" in e else None,
+        rate=e["bound"].rate,
+        information=None if first is None or first.information is None else first.information.lower,
         active=(sum(a for a, _ in counted), sum(d for _, d in counted)) if counted else None,
-        shuffled=e["shuffle"].other.mean if "shuffle" in e else None,
-        auc=None if first is None or first.auc is None else first.auc.mean,
+        shuffled=e["shuffle"].other if "shuffle" in e else None,
+        auc=None if first is None or first.auc is None else first.auc,
         problem=problems[0] if problems else "",
     )

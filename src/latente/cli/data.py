@@ -25,7 +25,7 @@ def show_data(
         str | None, typer.Argument(metavar="[DATA]", help="a named data set, or a file or folder of your own")
     ] = None,
     label: Annotated[
-        str | None, typer.Option(help="column of a table that holds the labels", show_default=False)
+        str | None, typer.Option(help="column of a table, or array of an .npz, that holds the labels")
     ] = None,
     picture: Annotated[Path, typer.Option("--out", help="picture of images beside the model's input")] = Path(
         "preview.png"

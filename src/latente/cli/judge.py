@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from .options import Guidance, LatentTemperature, RunData, RunPath, Seed, TopK, 
 
 if TYPE_CHECKING:
     from ..doctor import Row
-    from ..evaluation import Evaluation
+    from ..evaluation import Estimate, Evaluation
     from ..runs import Run
 
 PLAIN = {  # what options of samples are where nobody gives them
@@ -128,14 +128,14 @@ def compare(
 def show_rows(rows: list[Row]) -> None:
     """Prints the figures of runs side by side, with a warning where they do not compare."""
 
-    def text(value: float | None, digits: int = 2) -> str:
-        return "–" if value is None else f"{value:.{digits}f}"
+    def text(value: Estimate | None, digits: int = 2) -> str:
+        return "–" if value is None else f"{value.mean:.{digits}f} ± {value.se:.{digits}f}"
 
-    header = ("run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem")
+    header = ["run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem"]
     figures = [
         [
             row.name,
-            text(row.elbo),
+            text(row.negative_elbo),
             text(row.nll),
             text(row.rate),
             text(row.information),
@@ -146,7 +146,7 @@ def show_rows(rows: list[Row]) -> None:
         ]
         for row in rows
     ]
-    print_table(figures, header, left=("run", "problem"))
+    print_side_by_side(header, figures)
     benchmarks = sorted({row.benchmark for row in rows})
     if len(benchmarks) > 1:
         out.print(f"different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
@@ -154,6 +154,26 @@ def show_rows(rows: list[Row]) -> None:
     if len(asked) > 1:
         each = "; ".join(f"{what} ({name})" for what, name in asked.items())
         out.print(f"different measurements, whose figures do not compare: {each}", markup=False)
+
+
+def print_side_by_side(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a line for each row; where that is wider than the terminal a column for each, or one below the other."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    names = [header[0], *columns[0]]
+    if fits(zip(header, *rows, strict=True)):
+        print_table(rows, header, left=(header[0], header[-1]))
+    elif fits([header, *rows]):
+        turned = [[name, *column] for name, column in zip(header[1:], columns[1:], strict=True)]
+        print_table(turned, names, left=names[:1])
+    else:
+        for row in rows:
+            out.print(row[0])
+            print_table([[f"  {name}", cell] for name, cell in zip(header[1:], row[1:], strict=True)])
+
+
+def fits(columns: Iterable[Sequence[str]]) -> bool:
+    """Tells whether columns stand beside each other in the terminal."""
+    return sum(2 + max(map(len, column)) for column in columns) <= out.width
 
 
 def quality(

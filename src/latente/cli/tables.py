@@ -208,7 +208,7 @@ def read_like(run: Run, source: str, options: Mapping[str, Any], labels: LabelUs
         reading = read(path, about["label"], about, reads, **options)
     try:
         if labels is None:
-            run.model(*reading.examples.batch(slice(0, 1)))
+            run.model(*reading.examples.told(slice(0, 1)))
     except ValueError as error:
         raise DataError(f"{source}: {error}") from None
     return reading

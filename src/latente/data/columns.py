@@ -262,7 +262,7 @@ def notes_on(x: np.ndarray, columns: Sequence[str]) -> list[str]:
     ]
     notes = []
     if constant:
-        notes.append(f"constant in all rows: {quoted(constant)}")
+        notes.append(f"{quoted(constant)} {'is' if len(constant) == 1 else 'are'} constant")
     if large:
         notes.append(f"whole numbers above 2^53 in {quoted(large)} were rounded: are they ids (--id)?")
     if dates:

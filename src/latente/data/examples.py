@@ -109,6 +109,11 @@ class Examples:
         assert self.y is not None
         return replace(self, x=self.x[rows], y=self.y[rows])
 
+    def told(self, index: Tensor | slice) -> tuple[Tensor, Tensor | None]:
+        """Returns a batch whose labels are all known, or without labels."""
+        x, y = self.batch(index)
+        return x, None if y is not None and y.dim() == 1 and bool((y < 0).any()) else y
+
     def shuffled(self, batch: int, generator: torch.Generator) -> Tensor:
         """Returns the rows in random order; where rows have lengths, those of a batch are of nearly one.
 

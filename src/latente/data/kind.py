@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .. import registry
 from ..errors import DataError, MissingLabel
+from ..notebook import table
 from .rows import Rows
 
 if TYPE_CHECKING:
@@ -505,6 +506,13 @@ class Data:
         caveat = caveats().get(self.source, "") if self.source == self.name else "own files"
         name = f"{self.name} ({caveat})" if caveat and self.name in sources() else self.name
         return name + self.kind.suffix(self)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [("kind", self.kind.name), ("shape", self.shape)]
+        rows += [(name, f"{len(examples):,} {self.kind.nouns}") for name, examples in self.named_splits()]
+        rows += [("classes", ", ".join(self.classes))] if self.classes else []
+        rows += [("columns", ", ".join(self.columns))] if self.columns else []
+        return table(self.benchmark, rows, self.note)
 
     def named_splits(self) -> tuple[tuple[str, Examples], ...]:
         """Lists the splits with their names."""

@@ -94,15 +94,15 @@ def dark_or_alike(raw: Raw) -> Raw:
     """Notes images none of which has a bright pixel, or which are all one."""
     scale = 255 if raw.x.dtype == np.uint8 else 1
     brightest = float(raw.x.max()) / scale
-    said = ""
+    said = []
     if all(bool((block == raw.x[:1]).all()) for block in blocks(raw.x)):
-        said = f"all {len(raw.x):,} images are the same"
-    elif brightest < DARK:
-        said = (
+        said.append(f"all {len(raw.x):,} images are the same")
+    if brightest < DARK:
+        said.append(
             f"the brightest of all pixels is {brightest:.2g} of white, so the images are nearly black: say what counts as white, "
             "as --white 4095 for 12 bits"
         )
-    return replace(raw, note="; ".join(filter(None, [raw.note, said]))) if said else raw
+    return replace(raw, note="; ".join(filter(None, [raw.note, *said]))) if said else raw
 
 
 def costliest_patch(cost: Tensor) -> str:

@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 CHANNELS = (1, 3, 4)
-LONG, NARROW = 3, 12  # times as long as wide, and pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,17 +251,17 @@ def interpret(
         kind = "table" if columns else "vectors"
         return Raw(vectors(x, where, columns), codes, kind, classes, columns, splits, note=note)
     pixels, binary, unit = checked_images(x, where, is_file, white)
-    windows = as_windows(x) if x.ndim == 3 and not binary and pixels.dtype != np.uint8 else ""
-    note = "; ".join(filter(None, (note, windows)))
+    said = "" if is_file else doubtful(x)
+    note = "; ".join(filter(None, (note, said)))
     return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit, note=note)
 
 
-def as_windows(x: np.ndarray) -> str:
-    """Says that an array was taken for images, where it may be windows of a series, long and narrow."""
-    high, wide = x.shape[1:]
-    if max(high, wide) < LONG * min(high, wide) or min(high, wide) > NARROW:
+def doubtful(x: np.ndarray) -> str:
+    """Says how to have vectors where an array of three axes is an image of an unusual form, as a window of a series is."""
+    if x.ndim != 3 or (min(x.shape[1:]) >= 8 and max(x.shape[1:]) < 4 * min(x.shape[1:])):
         return ""
-    return f"taken for images of {high} x {wide} grey pixels: if they are none, reshape the array to ({len(x)}, {high * wide})"
+    n, height, width = x.shape
+    return f"taken for images of {height} x {width} grey pixels: for vectors, reshape the array to ({n}, {height * width})"
 
 
 def join(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], where: str) -> Raw:

@@ -20,6 +20,7 @@ from ..errors import DataError, LatenteError
 
 __all__ = ["joined", "named", "numbers_of", "read_table", "write_table"]
 
+WHOLE = re.compile(r"-?\d{1,15}")
 CODE = re.compile(r"[+-]?(0\d+|\d{16,})")
 
 
@@ -168,6 +169,8 @@ def cells_of(cells: Sequence[str], delimiter: str = ",") -> np.ndarray:
     """Returns cells as numbers where all are, empty ones as NaN; else as text: also where numbers would lose digits."""
     if any(CODE.fullmatch(cell) for cell in cells):
         return np.array(cells)
+    if all(WHOLE.fullmatch(cell) for cell in cells):
+        return np.array([int(cell) for cell in cells])
     decimal = [cell.replace(",", ".") for cell in cells] if delimiter != "," else cells
     try:
         return np.array([float(cell or "nan") for cell in decimal])

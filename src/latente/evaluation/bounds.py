@@ -370,7 +370,7 @@ def score(model: Model, examples: Examples, k: int = 100, seed: int = 0) -> Scor
     found = []
     for i in range(len(examples)):
         with evaluating(model, seed):
-            found.append(draw(model, *examples.batch(slice(i, i + 1)), k))
+            found.append(draw(model, *examples.told(slice(i, i + 1)), k))
     weights = [d.weights for d in found if d.weights is not None]
     return Scores(
         elbo=torch.cat([d.elbo for d in found]),

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ..notebook import table
 from .finding import Finding, Split
 
 __all__ = ["Evaluation"]
@@ -41,6 +42,15 @@ class Evaluation(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         return self.figures[name]
+
+    def _repr_html_(self) -> str:
+        from .measurement import measurements
+
+        known = measurements()
+        rows = [
+            (row.name, row.value) for name, value in self.items() for row in known[name].rows(value, self)
+        ]
+        return table(f"{self.benchmark}, {self.examples:,} {self.split} examples", rows, self.verdict)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.figures)

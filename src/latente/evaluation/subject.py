@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..abilities import Abilities, abilities_of
+from ..abilities import Abilities, abilities_of, taken
 from ..data import Data, Examples
 from ..distributions.traits import can_sample, has_mean, is_diffused, spread
 from ..errors import DataError, TrainingError
@@ -82,9 +82,13 @@ class Subject:
 
     @cached_property
     def held(self) -> Examples:
-        """The whole split; without its labels where some are unknown and the model infers them."""
+        """The whole split; of a model that reads labels without examples whose label is unknown, or without labels if all are."""
         found: Examples = getattr(self.data, self.split).fixed()
-        return replace(found, y=None) if found.labelled is not None and label_law(self.model) else found
+        reads = label_law(self.model) is not None or taken(self.model) == "labels"
+        if found.labelled is None or not reads:
+            return found
+        known = found.known()
+        return known if len(known) else replace(found, y=None)
 
     @cached_property
     def abilities(self) -> Abilities:

@@ -91,7 +91,7 @@ class Case:
         """The latent groups of a pass on the example; none where the model encodes none."""
         from ..evaluation.bounds import evaluating
 
-        if not self.abilities.encodes:
+        if not self.abilities.encodes or self.example[0] is None:
             return {}
         with evaluating(self.model, 0):
             return self.model(*self.example).latents

@@ -28,6 +28,7 @@ def asked(case: Case) -> Mapping[str, Any] | None:
     what="manifolds",
     command="manifold",
     report=asked,
+    examples=False,
 )
 def manifold(
     model: Model,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from .entry import Case, picture
-from .options import Label, Many, Seed, Temperature
+from .options import Label, Seed, Temperature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def samples(
     model: Model,
     data: Data,
     *,
-    n: Many = 500,
+    n: Annotated[int, Field(ge=1, le=10**8, description="number of samples")] = 500,
     seed: Seed = 0,
     label: Label = None,
     temperature: Temperature = 1.0,

@@ -18,6 +18,7 @@ from ..evaluation import (
     Finding,
     evaluation_of,
     stored_diagnosis,
+    stored_evaluation,
     stored_samples,
 )
 from ..evaluation.measurement import measurements
@@ -52,8 +53,8 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     """
     need("matplotlib.figure")
     path = run.path / NAME if path is None else Path(path)
-    evaluation = evaluation_of(run)
-    content = render(run, evaluation, stored_diagnosis(run) or evaluation)
+    evaluation, case = judged_case(run)
+    content = render(run, evaluation, stored_diagnosis(run) or evaluation, case)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content.encode("utf-8", "replace"))
@@ -62,14 +63,26 @@ def write(run: Run, path: Path | str | None = None) -> Path:
     return path
 
 
-def render(run: Run, evaluation: Evaluation, judged: Evaluation) -> str:
+def judged_case(run: Run) -> tuple[Evaluation, Case]:
+    """Returns the evaluation of a run and what is shown of it; without its data, what was stored, and what needs no examples."""
+    try:
+        evaluation = evaluation_of(run)
+        return evaluation, Case.of(run, evaluation)
+    except LatenteError:
+        stored = stored_evaluation(run)
+        if stored is None:
+            raise
+        return stored, Case.without_examples(run, stored)
+
+
+def render(run: Run, evaluation: Evaluation, judged: Evaluation, case: Case) -> str:
     loader = jinja2.PackageLoader("latente", "report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    shown, omitted = drawn_sections(Case.of(run, evaluation))
+    shown, omitted = drawn_sections(case)
     problems = [f for f in judged.findings if f.problem]
     return environment.get_template("page.html").render(
         recipe=run.record["recipe"],
-        benchmark=run.data.benchmark,
+        benchmark=run.record["data"]["benchmark"],
         version=__version__,
         grade=grade(problems),
         headline=headline(problems),
@@ -161,6 +174,11 @@ def drawn_sections(case: Case) -> tuple[list[Section], list[str]]:
     """Draws the pictures that are asked of a case, and the reasons where there are none."""
     shown, omitted = [], []
     for i, (picture, options) in enumerate(wanted(case)):
+        if not len(case.data.test) and case.data.source == "" and picture.of == "model" and picture.examples:
+            omitted.append(
+                f"{picture.question} The data is not at hand: latente report --data says where it is."
+            )
+            continue
         try:
             found = picture.draw(case, **options)
         except LatenteError as error:

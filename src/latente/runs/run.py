@@ -22,11 +22,12 @@ from ..data.kind import Kind, kinds
 from ..data.vocabulary import Vocabulary
 from ..errors import RunError
 from ..nn import CaptionEncoder
+from ..notebook import table
 from ..objectives import Objective
 from ..settings import Settings, settings
 from ..trace import Model
 from ..training.checkpoint import WEIGHTS
-from ..training.logs import METRICS, read_metrics
+from ..training.logs import METRICS, best_validation, read_metrics
 from ..trusted import Damaged, read_signed
 from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted
 from .store import reason, weights_of
@@ -91,6 +92,19 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged ({reason(error)}): the run cannot be opened") from None
         return Run(Path(path), record)
+
+    def _repr_html_(self) -> str:
+        about = self.record["data"]
+        best = best_validation([line for line in self.metrics() if line["split"] == "validation"])
+        rows = [
+            ("folder", self.path),
+            ("data", about["benchmark"]),
+            ("sizes", ", ".join(f"{name} {size:,}" for name, size in about["sizes"].items())),
+            *((name, value) for name, value in self.record["arguments"].items()),
+        ]
+        if best is not None and "loss" in best:
+            rows.append(("best validation", f"{best['loss']:.4g} {self.kind.unit} at step {best['step']}"))
+        return table(self.record["recipe"], rows)
 
     @property
     def kind(self) -> Kind:

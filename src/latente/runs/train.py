@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -187,7 +188,13 @@ def labelled_for(plan: Plan, loaded: Data, seed: int, is_asked: bool = False) ->
         return loaded
     y = loaded.train.y
     known = 0 if y is None else int((y >= 0).sum())
-    labels = plan.labels if is_asked or known == len(loaded.train) else min(plan.labels, known)
+    labels = plan.labels
+    if known < min(labels, len(loaded.train)):  # all that are known, then
+        labels = known
+        if is_asked:
+            warnings.warn(
+                f"labels is {plan.labels}, and {known} training examples have one: all are used", stacklevel=3
+            )
     choose = hide_labels if plan.unlabelled else restricted
     return choose(loaded, balanced_subset(loaded.train, labels, seed))
 

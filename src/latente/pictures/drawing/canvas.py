@@ -101,6 +101,11 @@ class Picture:
     remarks: Sequence[str] = ()
     text: ClassVar[str] = ""
 
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.figure.savefig(file, format="png", dpi=self.dpi, facecolor=PAPER)
+        return file.getvalue()
+
     @property
     def layout(self) -> Layout:
         """How it stands in a page."""

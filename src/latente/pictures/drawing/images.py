@@ -185,7 +185,7 @@ def traversals(
 
 def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | None) -> Picture:
     """Decodes a grid of the prior's quantiles in two latent dimensions."""
-    x, y = examples(model, data, MEASURED, seed)
+    x, y = examples(model, data, MEASURED, seed) if len(data.test) else own_examples(model, data, seed)
     takes, chosen = conditions(model, data, label)
     chosen = 0 if takes and chosen is None else chosen
     context = None if chosen is None else labels_of(chosen, 1, x)
@@ -212,6 +212,14 @@ def manifold(model: Model, data: Data, n: int, seed: int, label: int | str | Non
     what = "" if chosen is None else f" for {data.classes[chosen]}"
     note = f"{data.benchmark} · {shows(first.likelihood)} of p(x|z){what} at equal steps of prior mass, {across}{ending}"
     return lay_out(to_rgb(shown), title, note, gap=0, values={"images": shown, "z": z.cpu().numpy()})
+
+
+def own_examples(model: Model, data: Data, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Draws examples from the model itself, where its data is not at hand: their codes tell which dimensions are used."""
+    takes, _ = conditions(model, data, None)
+    y = torch.arange(MEASURED, device=next(model.parameters()).device) % len(data.classes) if takes else None
+    with evaluating(model, seed):
+        return model(y=y, size=MEASURED).likelihood.sample(), y
 
 
 def through_quantiles(p: Distribution, codes: Codes, n: int) -> tuple[Tensor, list[int]]:

@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 
 from ...data import Data
 from ...data.table_files import named
-from ...distributions.traits import spread
+from ...distributions.traits import is_uniform, of_names, spread
 from ...errors import LatenteError
 from ...evaluation.bounds import evaluating
 from ...trace import Model
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 BLOCK = 8192  # drawn at once
+UNIFORM = "the prior of the codes is uniform, so samples are of no use yet: fit one, latente train prior --of RUN --kind pixelcnn"
 CLASSES = 20  # rows of a grid of samples
 
 
@@ -112,12 +113,15 @@ def samples(
     elif how.takes:
         context = classes_of(data, n, how.chosen, like)
     with evaluating(model, seed):
-        likelihood = model(y=context, size=n, choose=how.choose).likelihood
+        trace = model(y=context, size=n, choose=how.choose)
+        likelihood = trace.likelihood
         shown = shown_images(likelihood)
     what = "" if how.chosen is None else f" of {data.classes[how.chosen]}"
     of = f"p(x|z), z ~ p(z{'|y' if how.takes else ''}){how.says}" if how.has_code else "p(x)"
     note = f"{data.benchmark} · {shows(likelihood)} of {of}, seed {seed}"
-    return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values={"images": shown})
+    remarks = [UNIFORM] if any(of_names(g.p) and is_uniform(g.p) for g in trace.latents.values()) else []
+    values = {"images": shown}
+    return lay_out(filled(shown, columns), f"Samples{what}", note, rows=names, values=values, remarks=remarks)
 
 
 def samples_of_columns(
