@@ -538,6 +538,8 @@ def test_few_known_labels_stay_in_training(tmp_path):
 def test_a_split_is_at_random_or_by_time(tmp_path):
     with pytest.raises(DataError, match="not 'often': split is one of random and time"):
         opened(tmp_path, lines(), split="often")
+    with pytest.raises(DataError, match="header is one of auto, yes, no, not 'maybe'"):
+        opened(tmp_path, lines(), header="maybe")
 
 
 # --- parquet ----------------------------------------------------------------------------------------------

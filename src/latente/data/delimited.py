@@ -31,6 +31,7 @@ from .headers import has_header, is_missing, is_number
 
 __all__ = ["Dialect", "dialect_of", "plain", "rows_in"]
 
+HEADERS, SIGNS = ("auto", "yes", "no"), ("auto", ".", ",")
 DELIMITERS = ";\t|, "
 SEEN = 100  # rows that are looked at
 SEEN_BYTES = 1 << 22
@@ -213,6 +214,9 @@ def dialect_of(path: Path, header: str = "auto", decimal: str = "auto", known: S
         DataError: If it holds no text.
         UnicodeDecodeError: If it is in another encoding.
     """
+    for option, value, known_values in (("header", header, HEADERS), ("decimal", decimal, SIGNS)):
+        if value not in known_values:
+            raise DataError(f"{option} is one of {', '.join(known_values)}, not {value!r}.")
     encoding = encoding_of(path)
     lines, is_whole = first_lines(path, encoding)
     skipped, delimiter = 0, ""

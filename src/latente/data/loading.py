@@ -24,7 +24,7 @@ from .captions import NAMES
 from .columns import notes_on
 from .examples import Examples
 from .given import array_of, columns_of, labels_of
-from .kind import Data, Kind, LabelUse, check_values, default, kinds, owners, sources
+from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
 from .raw import Raw, interpret
 from .rows import Rows, printable
 from .split import SPLITS, deal, recorded_split
@@ -82,7 +82,6 @@ def load(
         ('faces', (1, 8, 8), 14, 4, 2)
     """
     source = path_of(source)
-    check_values(options, kinds().values())
     wanted = None if reads is None else kinds()[reads]
     raw = read_raw(source, options, label, wanted=wanted)
     now = fingerprint_of(raw)

@@ -69,7 +69,7 @@ def evaluate(
     if not isinstance(of, Run):
         if data is None:
             raise LatenteError("data is missing: evaluate a model on data, e.g. latente.load_data('digits')")
-        if not isinstance(data, Data):
+        if getattr(data, "benchmark", None) is None:
             raise LatenteError(
                 "data is no data set: give latente.from_arrays(x, y), or latente.load_data(path)"
             )
