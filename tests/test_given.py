@@ -231,6 +231,17 @@ def test_sparse_matrices_are_read_in_full(tmp_path, form):
     same(from_arrays(sparse.coo_matrix(x).asformat(form)), x)
 
 
+def test_labels_beside_a_sparse_matrix(tmp_path):
+    sparse = pytest.importorskip("scipy.sparse")
+    x = np.where(X > 0.5, np.round(9 * X), 0)
+    parts = sparse.csr_matrix(x)
+    parts = {"data": parts.data, "indices": parts.indices, "indptr": parts.indptr, "shape": np.array(x.shape)}
+    np.savez(tmp_path / "s.npz", **parts, cluster=np.arange(60) % 3)
+    same(load(tmp_path / "s.npz"), x)
+    assert "the arrays cluster beside it are not read" in load(tmp_path / "s.npz").note
+    assert load(tmp_path / "s.npz", label="cluster").classes == ("0", "1", "2")
+
+
 @pytest.mark.parametrize("change", ["indices", "indptr", "data", "shape", "format"])
 def test_sparse_matrices_that_do_not_fit_together_are_refused(tmp_path, change):
     parts = {

@@ -45,13 +45,13 @@ def read_parquet(path: Path, options: Any, label: str | None = None, features: S
             )
             table = file.read()
         table.validate(full=True)
+        if not table.num_rows:
+            raise DataError(f"{path} has no rows: give a table with one row per example.")
+        return of_arrow(table, Wanted.of(options, label, features), str(path))
     except DataError:
         raise
-    except (OSError, MemoryError, pyarrow.ArrowException) as error:
+    except (OSError, MemoryError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} is no parquet file, or a damaged one: save it again.") from error
-    if not table.num_rows:
-        raise DataError(f"{path} has no rows: give a table with one row per example.")
-    return of_arrow(table, Wanted.of(options, label, features), str(path))
 
 
 def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:

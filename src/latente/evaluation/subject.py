@@ -99,7 +99,7 @@ class Subject:
                 return abilities_of(self.model, x, y)
         except RuntimeError as error:
             raise DataError(
-                f"the model cannot read the examples of {self.data.name}, of shape {tuple(x.shape[1:])}: "
+                f"the model cannot read the examples of {self.data.benchmark}, of shape {tuple(x.shape[1:])}: "
                 f"{str(error).splitlines()[0]}"
             ) from error
 
