@@ -384,6 +384,12 @@ def test_what_is_no_feature_is_left_out(tmp_path, text):
     np.testing.assert_allclose(whole(data), X, atol=1e-4)
 
 
+def test_a_label_that_begins_like_a_remark_is_a_label(tmp_path):
+    text = "".join(f"{('#ff0000', 'red')[i % 2]},{x}\n" for i, x in enumerate(X[:30, 0].tolist()))
+    data = opened(tmp_path, text, label="column 1")
+    assert data.classes == ("#ff0000", "red") and len(whole(data)) == 30
+
+
 @pytest.mark.parametrize("encoding", ["utf-32", "utf-16-be"])
 def test_marks_of_other_encodings(tmp_path, encoding):
     content = ("" if encoding == "utf-32" else "\ufeff") + lines()

@@ -71,6 +71,7 @@ OTHERS = {
 
 COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")  # 0,5 or 1.234,5
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")  # 1,234 or 1,234.5
+PAIR = re.compile(r"[+-]?\d+,\d+")
 POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")  # 1.234.567, where decimals have commas
 
 
@@ -214,9 +215,7 @@ def dialect_of(path: Path, header: str = "auto", decimal: str = "auto", known: S
         DataError: If it holds no text.
         UnicodeDecodeError: If it is in another encoding.
     """
-    for option, value, known_values in (("header", header, HEADERS), ("decimal", decimal, SIGNS)):
-        if value not in known_values:
-            raise DataError(f"{option} is one of {', '.join(known_values)}, not {value!r}.")
+    check_choices(header, decimal)
     encoding = encoding_of(path)
     lines, is_whole = first_lines(path, encoding)
     skipped, delimiter = 0, ""
@@ -229,37 +228,55 @@ def dialect_of(path: Path, header: str = "auto", decimal: str = "auto", known: S
     delimiter = delimiter or delimiter_of(path, text, decimal)
     rows = list(islice(parsed(text, delimiter), SEEN))
     rows = rows if is_whole or len(rows) < 3 else rows[:-1]  # the last may be cut
-    notes = []
     titles = list(parsed([remarks[-1].lstrip().lstrip("#")], delimiter)) if remarks else []
-    is_titled = is_title(titles, rows) and header == "auto"
+    is_titled = header == "auto" and is_title(titles, rows)
     if is_titled:
         remarks, rows = remarks[:-1], [titles[0], *rows]
-    if any(line.strip() for line in remarks):
-        many = sum(bool(line.strip()) for line in remarks)
-        notes.append(
-            f"{many} lines at the top are remarks" if many > 1 else "the line at the top is a remark"
-        )
     comma = has_comma(rows[1:] or rows) if decimal == "auto" else decimal == ","
-    if comma:
-        notes.append("decimals have commas")
-    elif (
-        decimal == "auto"
-        and delimiter == ","
-        and all(re.fullmatch(r"[+-]?\d+,\d+", ",".join(row)) for row in rows)
-    ):
-        notes.append("two columns of whole numbers (--decimal , if it is one of decimals)")
-    is_header = is_titled or decided(rows, header, known, comma)
-    size = path.stat().st_size if encoding == "utf-8" and path.suffix.lower() not in (".gz", ".xz") else 0
     found = Dialect(
         encoding,
         delimiter,
         skipped + len(remarks),
-        is_header,
+        is_titled or decided(rows, header, known, comma),
         comma,
-        estimate=size * len(text) // max(1, sum(map(len, text))),
-        notes=tuple(notes),
+        estimate=estimated(path, encoding, text),
+        notes=said_of(remarks, comma, decimal == "auto" and is_of_pairs(rows, delimiter)),
     )
     return laid_out(found, rows)
+
+
+def check_choices(header: str, decimal: str) -> None:
+    """Refuses what is no choice."""
+    for option, value, choices in (("header", header, HEADERS), ("decimal", decimal, SIGNS)):
+        if value not in choices:
+            raise DataError(f"{option} is one of {', '.join(choices)}, not {value!r}.")
+
+
+def estimated(path: Path, encoding: str, lines: Sequence[str]) -> int:
+    """Returns about how many rows a file has; 0 where that cannot be told by its size."""
+    if encoding != "utf-8" or path.suffix.lower() in (".gz", ".xz"):
+        return 0
+    return path.stat().st_size * len(lines) // max(1, sum(map(len, lines)))
+
+
+def is_of_pairs(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    """Tells whether all rows are two whole numbers with a comma between, which might be one decimal."""
+    return delimiter == "," and all(PAIR.fullmatch(",".join(row)) for row in rows)
+
+
+def said_of(remarks: Sequence[str], comma: bool, pairs: bool) -> tuple[str, ...]:
+    """Says how a table is written, where it might be otherwise."""
+    notes = []
+    many = sum(bool(line.strip()) for line in remarks)
+    if many:
+        notes.append(
+            f"{many} lines at the top are remarks" if many > 1 else "the line at the top is a remark"
+        )
+    if comma:
+        notes.append("decimals have commas")
+    elif pairs:
+        notes.append("two columns of whole numbers (--decimal , if it is one of decimals)")
+    return tuple(notes)
 
 
 def first_lines(path: Path, encoding: str) -> tuple[list[str], bool]:
@@ -276,9 +293,20 @@ def first_lines(path: Path, encoding: str) -> tuple[list[str], bool]:
 
 
 def remarks_in(lines: Sequence[str]) -> list[str]:
-    """Returns the lines at the top that begin with # or are blank; none where all lines begin so."""
+    """Returns the lines at the top that begin with # or are blank; none where all lines begin so, or these hold numbers.
+
+    Example:
+        >>> remarks_in(["# in cm", "a,b", "1,2"]), remarks_in(["#f00,1", "red,2"])
+        (['# in cm'], [])
+    """
     many = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
-    return list(lines[:many])
+    found, usual = list(lines[:many]), lines[many] if many else ""
+    for delimiter in DELIMITERS[:-1]:
+        widths = {line.count(delimiter) for line in (*found, usual) if line.strip()}
+        cells = [line.strip().split(delimiter)[-1] for line in found if line.strip()]
+        if widths != {0} and len(widths) == 1 and all(map(is_number, cells)):
+            return []
+    return found
 
 
 def is_title(titles: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> bool:
