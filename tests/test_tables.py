@@ -515,6 +515,15 @@ def test_what_looks_like_no_feature_is_told(tmp_path, name, column, note):
     assert opened(tmp_path, text, without=name).columns == ("a", "b", "c", "d")
 
 
+def test_an_empty_column_is_named(tmp_path):
+    text = "a,gap,b\n" + "".join(f"{i * i},,{i % 5}\n" for i in range(30))
+    with pytest.raises(DataError, match=r"'gap' empty in all rows: leave out with --without gap"):
+        opened(tmp_path, text)
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(DataError, match=r"'n' is not numeric \(is empty in all rows\)"):
+        parquet(tmp_path, {"a": X[:, 0], "n": pa.nulls(60, pa.float64())})
+
+
 def test_a_column_that_was_left_out_can_be_kept(tmp_path):
     text = "id,a,b\n" + "".join(f"{i},{row}\n" for i, row in enumerate(lines(X[:, :2], None).splitlines()))
     assert opened(tmp_path, text).columns == ("a", "b")

@@ -24,6 +24,7 @@ __all__ = [
     "Chosen",
     "Odd",
     "Wanted",
+    "asked_as",
     "choose_columns",
     "not_numeric",
     "notes_on",

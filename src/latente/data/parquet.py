@@ -99,12 +99,14 @@ def refuse_odd(table: Any, features: Sequence[int], where: str) -> None:
     for i in features:
         kind = table.schema.types[i]
         value = kind.value_type if types.is_dictionary(kind) else kind
-        if any(is_type(value) for is_type in numeric):
+        is_empty = table.column(i).null_count == table.num_rows
+        if any(is_type(value) for is_type in numeric) and not is_empty:
             continue
         cells = [str(v) for v in table.column(i).slice(0, LOOKED_AT).to_pylist() if v is not None]
         said = f"is nested, {kind}: give each number a column" if types.is_nested(kind) else ""
         if types.is_duration(kind) or types.is_time(kind):
             said = "is a time: write it as a number of seconds"
+        said = "is empty in all rows" if is_empty else said
         if cells and all(map(is_number, cells)) and not said:
             said = f"holds numbers written as text, as {cells[0]!r}: save them as numbers"
         odd[table.column_names[i]] = Odd(cells or [""], 1, table.num_rows, said)

@@ -8,6 +8,7 @@ that fails it is gone through cell by cell, to say what is wrong and where.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -18,7 +19,17 @@ import numpy as np
 
 from ..errors import DataError
 from ..memory import check_fits
-from .columns import Chosen, Odd, Wanted, choose_columns, not_numeric, notes_on, without_row_numbers
+from .columns import (
+    Chosen,
+    Odd,
+    Wanted,
+    asked_as,
+    choose_columns,
+    not_numeric,
+    notes_on,
+    quoted,
+    without_row_numbers,
+)
 from .delimited import Dialect, dialect_of, plain, rows_in
 from .headers import is_missing, is_number
 from .labels import note_on_labels, numbered_names
@@ -257,25 +268,26 @@ def groups_of(cells: Cells, column: str, where: str) -> np.ndarray:
 def find_mistake(path: Path, dialect: Dialect, chosen: Chosen, names: Sequence[str], said: str) -> DataError:
     """Finds why a file could not be parsed."""
     odd: dict[int, tuple[list[str], int, int]] = {}
-    missing, first, total, infinite = 0, "", 0, ""
+    missing: Counter[int] = Counter()
+    first, total, infinite, rows = "", 0, "", 0
     for total, row in enumerate(rows_in(path, dialect), 1):
         if len(row) != dialect.width:
             return ragged(path, total, len(row), dialect.width)
         if not any(map(str.strip, row)):
             continue
+        rows += 1
         for i in chosen.features:
             cell = row[i].strip()
             place = f"row {total}, column {names[i]!r}"
             if is_missing(cell):
-                missing += 1
+                missing[i] += 1
                 first = first or place
             elif not is_number(value := plain(cell, dialect.comma)):
                 seen, at, many = odd.get(i, ([], total, 0))
                 odd[i] = (seen if len(seen) >= KEPT else [*seen, cell], at, many + 1)
             elif not np.isfinite(float(value)):
                 infinite = infinite or place
-    values = "1 value is" if missing == 1 else f"{missing:,} values are"
-    gaps = f"{values} missing, the first in {first}" if missing else ""
+    gaps = gaps_in(missing, rows, names, first)
     if odd:
         found = {names[i]: Odd(*odd[i]) for i in sorted(odd)}
         return not_numeric(found, str(path), total, gaps, said)
@@ -284,6 +296,19 @@ def find_mistake(path: Path, dialect: Dialect, chosen: Chosen, names: Sequence[s
     return DataError(
         f"{path}: a value is not finite, or too large for a number, the first in {infinite}; drop such rows."
     )
+
+
+def gaps_in(missing: Mapping[int, int], rows: int, names: Sequence[str], first: str) -> str:
+    """Says how many values are missing, and which columns have none."""
+    if not missing:
+        return ""
+    many = sum(missing.values())
+    values = "1 value is" if many == 1 else f"{many:,} values are"
+    empty = [names[i] for i, count in missing.items() if count == rows]
+    without = (
+        f" ({quoted(empty)} empty in all rows: leave out with --without {asked_as(empty)})" if empty else ""
+    )
+    return f"{values} missing, the first in {first}{without}"
 
 
 def ragged(path: Path, number: int, found: int, expected: int) -> DataError:
