@@ -1,6 +1,6 @@
 """Damage done to files at random, and the readers of each: whatever comes, the same as before or a sentence.
 
-Run as a script it does more of it, and prints a table: `python tests/damage.py 500`.
+Run as a script it does more of it, and prints a table: `python tests/damage.py 400 benchmarks/results/damage.json`.
 """
 
 import collections
@@ -331,8 +331,10 @@ def try_input(folder, name, n, seed=0):
 BAD = ("trace", "hang", "changed", "several")
 
 
-def main(n):
+def main(n, file=None):
+    """Tries each file n times, prints what came of it, and writes it as JSON where a file is named."""
     torch.set_num_threads(1)
+    table = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_run(folder)
@@ -340,8 +342,15 @@ def main(n):
         for each, trial in tries:
             counts = collections.Counter(what for what, _ in trial(folder, each, n))
             most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            print(f"{each:48} {dict(counts)} memory {most / 1e9:.2f} GB", flush=True)
+            table[each] = {**counts, "memory_gb": round(most / 1e9, 2)}
+            print(f"{each:48} {table[each]}", flush=True)
+    if file is not None:
+        tried = sum(sum(v for k, v in row.items() if k != "memory_gb") for row in table.values())
+        command = f"python tests/damage.py {n} {file}"
+        Path(file).write_text(
+            json.dumps({"command": command, "tried": tried, "files": table}, indent=1), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:3])

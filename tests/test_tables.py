@@ -173,6 +173,11 @@ def test_parquet_of_pandas_comes_in_without_its_index(tmp_path):
     frame.iloc[:59].to_parquet(tmp_path / "t.parquet", index=True)
     data = load(tmp_path / "t.parquet", label="grade")
     assert data.learned.columns == (*HEADER, "count") and data.classes == ("a", "b", "c")
+    assert "the index of pandas, '__index_level_0__', was left out" in data.note
+    named = frame.iloc[:59].set_index(pandas.Index([f"p{i}" for i in range(59)], name="who"))
+    named.to_parquet(tmp_path / "n.parquet")
+    assert load(tmp_path / "n.parquet", label="grade").learned.columns == (*HEADER, "count")
+    assert load(tmp_path / "n.parquet", label="grade", id="who").rows.ids["who"][3] == "p3"
     frame.to_parquet(tmp_path / "t.parquet")
     with pytest.raises(
         DataError, match="1 value that is missing or not finite, the first in row 60, column 'count'"
@@ -718,3 +723,19 @@ def test_a_run_keeps_its_groups_and_its_split(tmp_path):
     bare = "a,b\n" + lines(X[:3, :2], None)
     (tmp_path / "new.csv").write_text(bare)  # without groups
     assert len(read(tmp_path / "new.csv", like=run.record["data"])) == 3
+
+
+def test_counts_and_their_logarithms_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.poisson(rng.gamma(0.3, 2, (60, 8)))
+    for name, numbers, said in (("n", x, "looks like counts"), ("l", np.log1p(x), r"log(1 + n) of counts")):
+        np.save(tmp_path / f"{name}.npy", numbers.astype(np.float32))
+        assert said in load(tmp_path / f"{name}.npy").note
+    np.save(tmp_path / "x.npy", rng.normal(size=(60, 8)))
+    assert not load(tmp_path / "x.npy").note
+
+
+def test_vectors_of_bits_suggest_a_bernoulli(tmp_path):
+    np.save(tmp_path / "x.npy", (np.random.default_rng(0).random((60, 8)) < 0.5).astype(np.uint8))
+    data = load(tmp_path / "x.npy")
+    assert data.kind.suggests(data).arguments == {"likelihood": "bernoulli"}

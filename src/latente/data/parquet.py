@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..memory import check_fits
-from .columns import Odd, Wanted, choose_columns, not_numeric
+from .columns import Odd, Wanted, choose_columns, not_numeric, quoted
 from .headers import is_number
 from .labels import numbered_labels
 from .raw import Raw
@@ -61,8 +61,7 @@ def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:
     index = [n for n in index_of(table) if n not in asked and not wanted.keep]
     notes = []
     if index and len(index) < len(names):
-        said = f" {', '.join(index)}" if not any(map(INDEX.fullmatch, index)) else ""
-        notes.append(f"the index of pandas{said} was left out")
+        notes.append(f"the index of pandas, {quoted(index)}, was left out")
         table = table.drop_columns(index)
         names = list(table.column_names)
     chosen = choose_columns(names, wanted, where)

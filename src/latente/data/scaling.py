@@ -20,7 +20,15 @@ from .examples import NUMBERS, Examples
 from .looks import Look
 from .raw import Raw, blocks
 
-__all__ = ["Scaling", "by_own_moves", "column_scaling", "lies_in_unit", "pen_scaling", "scaled"]
+__all__ = [
+    "Scaling",
+    "by_own_moves",
+    "column_scaling",
+    "lies_in_unit",
+    "pen_scaling",
+    "scaled",
+    "told_of_counts",
+]
 
 FARTHEST = 1e12  # standard deviations: products of a few are still numbers of 32 bits
 
@@ -112,6 +120,18 @@ def column_scaling(raw: Raw, rows: np.ndarray, where: str) -> Scaling:
         name = repr(raw.columns[column]) if raw.columns else str(column + 1)
         raise DataError(f"{where}: the values of column {name} are too large to square; rescale or drop it.")
     return Scaling(torch.from_numpy(location), torch.from_numpy(scale), raw.columns)
+
+
+def told_of_counts(raw: Raw) -> Raw:
+    """Notes a matrix of counts, or of their log(1 + n): a Normal is a rough likelihood of them."""
+    x = raw.x[:2000].astype(np.float64)
+    zeros = float((x == 0).mean())
+    for what, numbers in (("counts", x), ("log(1 + n) of counts", np.expm1(np.minimum(x, 40)))):
+        whole = np.abs(numbers - numbers.round()) <= 1e-5 * (1 + np.abs(numbers))
+        if x.shape[1] > 2 and x.min() >= 0 and 0.3 < zeros < 1 and numbers.max() > 1.5 and whole.all():
+            said = f"looks like {what}, {100 * zeros:.0f} % of them 0: a Normal is a rough likelihood of such"
+            return replace(raw, note="; ".join(filter(None, [raw.note, said])))
+    return raw
 
 
 def pen_scaling(x: np.ndarray, where: str) -> Scaling:

@@ -115,6 +115,11 @@ class Table(Kind):
         reader = read_parquet if path.suffix.lower() in (".parquet", ".pq") else read_csv
         return reader(path, options, label, columns)
 
+    def clean(self, raw: Raw, where: str, options: Any) -> Raw:
+        from ..data.scaling import told_of_counts
+
+        return told_of_counts(raw)
+
     def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Scaling:
         from ..data.scaling import column_scaling
 

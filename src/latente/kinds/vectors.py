@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..data.kind import Data, Kind
+from ..data.kind import Data, Kind, Suggestion
 from ..errors import DataError
 from ..pictures import of_columns
 
@@ -45,6 +45,11 @@ class Vectors(Kind):
         self.refuse_label(path, label)
         return arrays.read_npy(path)
 
+    def clean(self, raw: Raw, where: str, options: Any) -> Raw:
+        from ..data.scaling import told_of_counts
+
+        return told_of_counts(raw)
+
     def learn(self, raw: Raw, rows: np.ndarray, where: str, options: Any) -> Scaling:
         """Standardises each number, but leaves vectors that lie in [0, 1] as they are."""
         from ..data.scaling import Scaling, column_scaling, lies_in_unit
@@ -55,6 +60,13 @@ class Vectors(Kind):
         from ..data.scaling import Scaling
 
         return Scaling.of_json(recorded)
+
+    def suggests(self, data: Data) -> Suggestion:
+        """Takes vectors of 0 and 1 alone for bits."""
+        x = data.train.x
+        if not bool(((x == 0) | (x == 1)).all()):
+            return Suggestion()
+        return Suggestion({"likelihood": "bernoulli"}, why="all numbers are 0 or 1")
 
     def record(self, data: Data) -> dict[str, Any]:
         learned: Scaling = data.learned

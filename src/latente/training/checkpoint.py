@@ -95,7 +95,8 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say of which file
         part.unlink(missing_ok=True)
         raise
     synchronise(path.parent)
