@@ -435,13 +435,17 @@ BAD_TABLES = {
         {},
         "columns 'b', 'c' are not numeric.*--label",
     ),
-    "word": ([["a", "b"], *[[i, "x"] for i in range(12)]], {}, "column 'b' is not numeric; drop.*--label"),
+    "word": (
+        [["a", "b"], *[[i, "x"] for i in range(12)]],
+        {},
+        r"column 'b' is not numeric \(words, as 'x'\); drop.*--label",
+    ),
     "missing": (
         [["a", "b"], *GOOD, [3, ""], [4, "NA"]],
         {},
         "2 values are missing, the first in row 13, column 'b'",
     ),
-    "nan": ([["a", "b"], *GOOD, ["nan", 3]], {}, "1 value that is missing or not finite.*row 13, column 'a'"),
+    "nan": ([["a", "b"], *GOOD, ["nan", 3]], {}, "1 value is missing, the first in row 13, column 'a'"),
     "ragged": ([["a", "b"], *GOOD, [1, 2, 3]], {}, "row 13 has 3 cells where there are 2 columns"),
     "ragged label": (
         [["a", "b", "y"], *[[*r, 1] for r in GOOD], [1, 2, 3, 4]],

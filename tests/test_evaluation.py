@@ -12,7 +12,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 from latente.conditionals import Bernoulli, Diagonal, FixedNormal, Point, Quantised
 from latente.data import Examples
 from latente.data.looks import Pixels
-from latente.errors import TrainingError
+from latente.errors import DataError, TrainingError
 from latente.evaluation import (
     Evaluation,
     elbo_terms,
@@ -262,7 +262,7 @@ def test_nothing_outside_is_touched():
     torch.randn(5)
     assert evaluate(model, data(blobs()), k=20) == first
     assert evaluate(model, data(blobs()), k=20, seed=1)["bound"].elbo != first["bound"].elbo
-    with pytest.raises(RuntimeError):
+    with pytest.raises(DataError, match=r"cannot read the examples of .*, of shape \(1, 3, 3\)"):
         evaluate(model, data(Examples(torch.zeros(5, 1, 3, 3))), k=2)
     assert modes == [m.training for m in model.modules()] and torch.is_grad_enabled()
 

@@ -21,6 +21,7 @@ HOMES = {
     "VAE": "models",
     "evaluate": "evaluation",
     "fit": "runs",
+    "from_arrays": "data",
     "generate_images": "evaluation",
     "kl": "trace",
     "load": "runs",
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "fit",
+    "from_arrays",
     "generate_images",
     "kl",
     "load",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .data import from_arrays
     from .data import load as load_data
     from .evaluation.generation import generate_images
     from .evaluation.results import evaluate

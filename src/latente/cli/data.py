@@ -53,6 +53,9 @@ def show_data(
     about = loaded.describe()
     out.print(f"{loaded.benchmark}: {about['kind']} of shape {tuple(about['shape'])}", markup=False)
     out.print(", ".join(f"{name} {size:,}" for name, size in about["sizes"].items()))
+    if names := about["learned"].get("columns"):
+        many = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+        out.print(f"columns: {', '.join(names[:20])}{many}", markup=False)
     if loaded.classes:
         out.print(f"{len(loaded.classes)} classes: {', '.join(loaded.classes[:20])}", markup=False)
     if loaded.note:

@@ -12,7 +12,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,11 @@ DAMAGED = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, SyntaxError, OverflowError, LookupError, struct.error,
     RuntimeError, TypeError, tokenize.TokenError,
 )  # fmt: skip
-SPARSE = ("format", "shape", "data")  # as scipy.sparse.save_npz writes
+SPARSE = {
+    "csr": ("indptr", "indices"),
+    "csc": ("indptr", "indices"),
+    "coo": ("row", "col"),
+}  # the parts, as scipy writes them
 
 
 @contextmanager
@@ -183,32 +187,75 @@ def dense(z: Any, path: Path) -> np.ndarray:
     Raises:
         DataError: If it is of a form that is not known, or does not fit together.
     """
-    form, (rows, columns) = (
-        bytes(z["format"]).decode("ascii", "replace").strip("\0"),
-        (int(n) for n in z["shape"]),
-    )
+    shape = z["shape"].tolist()
+    form = form_of(z, shape)
+    if form not in SPARSE:
+        raise DataError(
+            f"{path} holds a sparse matrix of the form {form!r}: save matrix.tocsr(), or matrix.toarray()."
+        )
     values = z["data"]
+    parts = [z[name] for name in SPARSE[form]]
+    if len(shape) != 2 or values.dtype.kind not in "biuf" or not fit_together(form, shape, values, *parts):
+        raise DataError(f"{path} holds a sparse matrix whose parts do not fit together: save it again.")
+    rows, columns = shape
     check_fits(
         4 * rows * columns, f"{path}, a sparse matrix of {rows:,} rows and {columns:,} columns, in full"
     )
     x = np.zeros((rows, columns), np.float32)
-    if form == "coo":
-        np.add.at(x, (z["row"], z["col"]), values)
-        return x
-    if form not in ("csr", "csc"):
-        raise DataError(
-            f"{path} holds a sparse matrix of the form {form!r}: save matrix.tocsr(), or matrix.toarray()."
-        )
-    counts = np.diff(z["indptr"])
-    if (
-        len(counts) != (rows if form == "csr" else columns)
-        or (counts < 0).any()
-        or counts.sum() != len(values)
-    ):
-        raise DataError(f"{path} holds a sparse matrix whose parts do not fit together: save it again.")
-    major, minor = np.repeat(np.arange(len(counts)), counts), z["indices"]
-    np.add.at(x, (major, minor) if form == "csr" else (minor, major), values)
+    major = parts[0] if form == "coo" else np.repeat(np.arange(len(parts[0]) - 1), np.diff(parts[0]))
+    np.add.at(x, (parts[1], major) if form == "csc" else (major, parts[1]), values.astype(np.float32))
     return x
+
+
+def is_sparse(names: Collection[str]) -> bool:
+    """Tells whether arrays are the parts of a sparse matrix."""
+    return {"data", "shape"} <= {*names} and (
+        "format" in names or any({*p} <= {*names} for p in SPARSE.values())
+    )
+
+
+def form_of(z: Any, shape: list[int]) -> str:
+    """Returns the form of a sparse matrix: as it is named, or as its parts tell."""
+    if "format" in z.files:
+        return bytes(z["format"].astype("S")).decode("ascii", "replace").strip("\0")
+    if "row" in z.files:
+        return "coo"
+    return "csr" if len(z["indptr"]) - 1 == shape[0] else "csc"
+
+
+def read_sparse(z: Any, path: Path, label: str | None) -> Raw:
+    """Reads a sparse matrix in full, and the labels beside it."""
+    parts = {"data", "shape", "format", "_is_array", *(name for pair in SPARSE.values() for name in pair)}
+    others = [name for name in z.files if name not in parts]
+    y = label or next((name for name in others if name.lower() in LABELS_NAMED), None)
+    raw = interpret(dense(z, path), None if y is None else z[y], str(path))
+    filled = 100 * len(z["data"]) / raw.x.size
+    notes = [
+        raw.note,
+        f"a sparse matrix, {filled:.2g} % of it filled, read in full, {raw.x.nbytes / 1e6:,.3g} MB",
+    ]
+    unread = [name for name in others if name != y]
+    notes += (
+        [f"the arrays {first_few(unread)} beside it are not read (--label takes labels from one)"]
+        if unread
+        else []
+    )
+    return replace(raw, note="; ".join(filter(None, notes)))
+
+
+def fit_together(
+    form: str, shape: list[int], values: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> bool:
+    """Tells whether the parts of a sparse matrix are those of one: the places of its values lie in it."""
+    if any(a.ndim != 1 or a.dtype.kind not in "iu" for a in (first, second)) or values.ndim != 1:
+        return False
+    major, minor = shape if form != "csc" else shape[::-1]
+    if len(second) != len(values) or not ((second >= 0) & (second < minor)).all():
+        return False
+    if form == "coo":
+        return len(first) == len(values) and bool(((first >= 0) & (first < major)).all())
+    counts = np.diff(first)
+    return len(counts) == major and bool((counts >= 0).all()) and first[0] == 0 and first[-1] == len(values)
 
 
 def read_npz(path: Path, label: str | None = None, white: float | None = None) -> Raw:
@@ -223,13 +270,12 @@ def read_npz(path: Path, label: str | None = None, white: float | None = None) -
         DataError: If the file is damaged, pickled, or has no array to learn from.
     """
     with open_npz(path) as z:
-        if set(SPARSE) <= set(z.files):
-            raw = interpret(dense(z, path), None, str(path))
-            return replace(raw, note="a sparse matrix, read in full")
         names = {name.lower(): name for name in z.files}
         held = ", ".join(z.files) or "nothing"
         if label is not None and label not in z.files:
             raise MissingLabel(f"{path} has no array {label!r} to take labels from; it holds {held}.")
+        if is_sparse(z.files):
+            return read_sparse(z, path, label)
         whole = None if label else read_splits(z, names, str(path))
         if whole is not None:
             return whole
@@ -245,7 +291,8 @@ def read_npz(path: Path, label: str | None = None, white: float | None = None) -
         raw = interpret(z[x], None if y is None else z[y], str(path), white=white)
         unread = [name for name in z.files if name not in (x, y, captions)]
         if unread:
-            raw = replace(raw, note=f"the arrays {first_few(unread)} beside {x} are not read")
+            said = f"the arrays {first_few(unread)} beside {x} are not read"
+            raw = replace(raw, note="; ".join(filter(None, (raw.note, said))))
         if captions is None:
             return raw
         return with_captions(raw, texts_of(z, captions, len(raw.x), str(path)), str(path))

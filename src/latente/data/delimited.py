@@ -1,13 +1,14 @@
 """How a table of text is written: its encoding, what stands between cells, its header, its decimal sign.
 
-* The encoding is UTF-8, or UTF-16 where its mark says so.
-* Cells are parted by the semicolon, tab, bar or comma that parts the first rows into most columns of one number; a first line
-  `sep=;` says which.
-* Decimal commas are read as such where cells are not parted by commas and some cell has one.
-* The first line is the header where one of its cells is a word over a number, or all are words. A line of numbers is one where
-  they are evenly spaced whole numbers, as 0, 1, 2 … or years, and those below are not: nobody measures that. A cell that says
-  that a value is missing is no word. `--header yes` or `no` decides otherwise.
+* The encoding is UTF-8, or UTF-16 or UTF-32 where a mark says so. What is packed by gzip or xz is unpacked.
+* Cells are parted by the semicolon, tab, bar, comma or space that parts the first rows into one number of cells, most of which
+  are numbers; a first line `sep=;` says which.
+* Decimal commas are read as such where some cell can be nothing else, as 0,5 or 1.234,5, and none has a decimal point. What may
+  be a decimal or a separator of thousands, as 1,234 in all cells, is refused, unless `--decimal` says which.
+* Lines at the top that begin with `#` are remarks; the last of them is the header where it has a name for each column.
 * Blank lines hold no row. A line of empty cells alone is a row that is left out.
+
+Whether the first row is the header is told by :func:`has_header`, unless `--header yes` or `no` says so.
 """
 
 from __future__ import annotations
@@ -16,33 +17,62 @@ import csv
 import gzip
 import io
 import lzma
-import sys
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TextIO, cast
 
-import numpy as np
-
 from ..errors import DataError
+from .headers import has_header, is_missing, is_number
 
-__all__ = ["Dialect", "cells_in", "dialect_of", "is_missing", "is_number", "lines_in"]
+__all__ = ["Dialect", "dialect_of", "plain", "rows_in"]
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "--", "."})
-DELIMITERS = ";\t|,"
+HEADERS, SIGNS = ("auto", "yes", "no"), ("auto", ".", ",")
+DELIMITERS = ";\t|, "
 SEEN = 100  # rows that are looked at
-OTHERS = {
-    b"PK\x03\x04": "is a workbook or an archive: save it as .csv, UTF-8",
-    b"\xd0\xcf\x11\xe0": "is a workbook: save it as .csv, UTF-8",
-    b"PAR1": "is a parquet file: name it .parquet",
-    b"\x1f\x8b": "is packed by gzip: name it .csv.gz",
-    b"SQLite": "is a database: save its table as .csv",
-    b"\x89HDF": "is an HDF5 file: save its table as .csv",
-    b"%PDF": "is a PDF: save its table as .csv",
+SEEN_BYTES = 1 << 22
+ALIKE = 0.9  # of the rows, that have one number of cells
+END = "\0"
+PACKED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz"}
+MARKS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
 }
+OTHERS = {
+    b"PK\x03\x04": "a workbook or an archive: save it as .csv, UTF-8",
+    b"\xd0\xcf\x11\xe0": "a workbook: save it as .csv, UTF-8",
+    b"PAR1": "a parquet file: name it .parquet",
+    b"ARROW1": "an Arrow file: save it as .parquet",
+    b"SQLite": "a database: save its table as .csv",
+    b"\x89HDF": "an HDF5 file: save its table as .csv",
+    b"MATLAB": "a MATLAB file: save its arrays as .npz",
+    b"\x93NUMPY": "an array of numpy: name it .npy",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"%PDF": "a PDF: save its table as .csv",
+    b"BZh": "packed by bzip2: unpack it, or pack it by gzip",
+    b"\x28\xb5\x2f\xfd": "packed by zstandard: unpack it, or pack it by gzip",
+    b"\x80\x04\x95": "a pickle, which is never loaded: save it as .csv or .parquet",
+    b"\x80\x05\x95": "a pickle, which is never loaded: save it as .csv or .parquet",
+    b"version https://git-lfs": "the pointer of a file that was not downloaded: run git lfs pull",
+    b"<!doctype html": "a web page: download the table itself",
+    b"<html": "a web page: download the table itself",
+    b"<?xml": "XML: save its table as .csv",
+    b"{": "JSON: save its table as .csv",
+    b"[{": "JSON: save its table as .csv",
+}
+
+COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")  # 0,5 or 1.234,5
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")  # 1,234 or 1,234.5
+PAIR = re.compile(r"[+-]?\d+,\d+")
+POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")  # 1.234.567, where decimals have commas
 
 
 @dataclass(frozen=True)
@@ -53,13 +83,12 @@ class Dialect:
         encoding: Its encoding.
         delimiter: What parts its cells.
         skipped: The lines before the first row.
-        header: Whether its first line is one.
+        header: Whether the first row that is not skipped is the header.
         comma: Whether decimals have a comma.
-        names: The names of its columns.
-        width: The cells of a row: one more than there are names where each ends in a delimiter.
-        rows: How many rows hold an example.
-        places: The numbers of these rows, where some are left out; empty else.
-        empty: The rows that are left out: how many come before, their number, and why.
+        names: The names of its columns; "" where one has none.
+        width: The cells of a row: one more than there are names where each row ends in a delimiter.
+        seen: Some of the first rows.
+        estimate: How many rows there are, about; 0 where that cannot be told.
         notes: What is to be said of it.
     """
 
@@ -70,32 +99,22 @@ class Dialect:
     comma: bool = False
     names: tuple[str, ...] = ()
     width: int = 0
-    rows: int = 0
-    places: tuple[int, ...] = ()
-    empty: tuple[tuple[int, int, str], ...] = ()
+    seen: tuple[tuple[str, ...], ...] = ()
+    estimate: int = 0
     notes: tuple[str, ...] = ()
 
 
-def is_missing(cell: str) -> bool:
-    """Tells whether a cell says that a value is missing."""
-    return cell.strip().lower() in MISSING
-
-
-def is_number(cell: str) -> bool:
-    """Tells whether a cell is a plain decimal number."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
 def unpacked(path: Path) -> IO[bytes]:
-    """Opens a file, packed or not."""
+    """Opens a file, packed or not, whatever it is called; one that is called packed must be."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    for magic, form in PACKED.items():
+        if start.startswith(magic):
+            return cast(IO[bytes], gzip.open(path, "rb") if form == "gzip" else lzma.open(path, "rb"))
     suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return cast(IO[bytes], lzma.open(path, "rb")) if suffix == ".xz" else path.open("rb")
+    if suffix in (".gz", ".xz"):
+        raise DataError(f"{path} is not packed, or damaged: copy it again, or name it without {suffix}.")
+    return path.open("rb")
 
 
 @contextmanager
@@ -118,14 +137,19 @@ def head_of(path: Path) -> bytes:
 
 
 def encoding_of(path: Path) -> str:
-    """Returns the encoding of a file, and refuses one that holds no text."""
+    """Returns the encoding of a file.
+
+    Raises:
+        DataError: If it holds something else than a table of text.
+    """
     head = head_of(path)
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
+    for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return encoding
+    start = head.lstrip().lower()
     for magic, what in OTHERS.items():
-        if head.startswith(magic):
-            raise DataError(f"{path} {what}.")
+        if head.startswith(magic) or (magic.isascii() and magic[:1] in b"<{[" and start.startswith(magic)):
+            raise DataError(f"{path} is {what}.")
     if b"\0" in head:
         raise DataError(
             f"{path} holds NUL bytes, so it is no text, or UTF-16 without a mark: save it as UTF-8."
@@ -133,188 +157,236 @@ def encoding_of(path: Path) -> str:
     return "utf-8"
 
 
-def rows_of(path: Path, encoding: str, delimiter: str, skipped: int) -> Iterator[list[str]]:
-    """Yields all rows but blank lines."""
-    csv.field_size_limit(sys.maxsize)
-    with opened(path, encoding) as file:
-        for _ in range(skipped):
+def parsed(lines: Iterator[str] | Sequence[str], delimiter: str) -> Iterator[list[str]]:
+    """Yields the rows in lines of text, but for blank ones."""
+    for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True):
+        if len(row) > 1 or (row and row[0].strip()):
+            yield row[:-1] if delimiter == " " and not row[-1] else row
+
+
+def rows_in(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+    """Yields the cells of each row below the header.
+
+    Raises:
+        DataError: If a quotation mark is not closed.
+    """
+    with opened(path, dialect.encoding) as file:
+        for _ in range(dialect.skipped):
             file.readline()
-        yield from (row for row in csv.reader(file, delimiter=delimiter, strict=True) if row)
+        lines = chain(file, (END,))
+        for row in islice(parsed(lines, dialect.delimiter), int(dialect.header), None):
+            if row[-1].endswith(END):
+                if row != [END]:
+                    raise DataError(
+                        f'{path}: a quotation mark (") is opened and not closed, before {row[-1][:30]!r}: close it.'
+                    )
+                return
+            yield row
 
 
-def cells_in(path: Path, dialect: Dialect) -> Iterator[list[str]]:
-    """Yields the cells of each row that holds an example, decimal commas as points."""
-    found = rows_of(path, dialect.encoding, dialect.delimiter, dialect.skipped)
-    for row in islice(found, int(dialect.header), None):
-        if any(map(str.strip, row)):
-            yield [decimal(cell) for cell in row] if dialect.comma else row
+def plain(cell: str, comma: bool) -> str:
+    """Writes a number with a decimal point and no separators; what is no plain number, is returned as it is.
 
-
-def decimal(cell: str) -> str:
-    """Writes a decimal comma as a point; points before it parted thousands."""
-    if "," not in cell:
+    Example:
+        >>> plain("1.234,5", comma=True), plain("1.234", comma=True), plain("1.5", comma=True)
+        ('1234.5', '1234', '1.5 (a point among decimal commas)')
+    """
+    if not comma:
         return cell
-    plain = cell.replace(".", "").replace(",", ".")
-    return plain if is_number(plain) else cell
+    cell = cell.strip()
+    if "," in cell:
+        return cell.replace(".", "").replace(",", ".") if COMMA.fullmatch(cell) else cell
+    if "." in cell:
+        is_whole = POINTS.fullmatch(cell)
+        return cell.replace(".", "") if is_whole else f"{cell} (a point among decimal commas)"
+    return cell
 
 
-def lines_in(path: Path, dialect: Dialect) -> Iterator[str]:
-    """Yields each row as a line for numpy."""
-    for row in cells_in(path, dialect):
-        if len(row) != dialect.width:
-            raise ValueError("a row of another length")
-        yield dialect.delimiter.join(f'"{c}"' if dialect.delimiter in c or "\n" in c else c for c in row)
-
-
-def dialect_of(path: Path, header: str = "auto", decimal_sign: str = "auto") -> Dialect:
+def dialect_of(path: Path, header: str = "auto", decimal: str = "auto", known: Sequence[str] = ()) -> Dialect:
     """Finds out how a table is written.
 
     Arguments:
         path: The file.
         header: Whether the first line is the header: "yes", "no", or "auto".
-        decimal_sign: "." or ",", or "auto".
+        decimal: "." or ",", or "auto".
+        known: The names of columns that are sought; a first row that has all of them is the header.
 
     Raises:
         DataError: If it holds no text.
         UnicodeDecodeError: If it is in another encoding.
     """
+    check_choices(header, decimal)
     encoding = encoding_of(path)
-    with opened(path, encoding) as file:
-        first = [line for line in islice(file, SEEN) if line.strip()]
-    skipped, delimiter, notes = 0, "", list[str]()
-    if first and first[0].strip().lower() in [f"sep={d}" for d in DELIMITERS]:
-        skipped, delimiter = 1, first[0].strip()[4:] or "\t"
-        first = first[1:]
-    if not first:
+    lines, is_whole = first_lines(path, encoding)
+    skipped, delimiter = 0, ""
+    if lines and lines[0].strip().lower()[:4] == "sep=":
+        skipped, delimiter = 1, lines[0].strip("\r\n ")[4:5] or "\t"
+    remarks = remarks_in(lines[skipped:])
+    text = lines[skipped + len(remarks) :]
+    if not any(line.strip() for line in text):
         return Dialect(encoding, ",", header=header == "yes")
-    delimiter = delimiter or delimiter_of(path, first)
-    found = list(islice(rows_of(path, encoding, delimiter, skipped), SEEN))
-    while len(found) > 1 and found[0][0].startswith("#") and len(found[0]) < len(found[1]):
-        with opened(path, encoding) as file:
-            lines = list(islice(file, SEEN + 1))
-        skipped = next(i for i in range(skipped, len(lines)) if lines[i].strip()) + 1
-        notes.append(f"the line {found[0][0].strip()!r} is a remark")
-        found = list(islice(rows_of(path, encoding, delimiter, skipped), SEEN))
-    comma = has_comma(found, delimiter) if decimal_sign == "auto" else decimal_sign == ","
-    if comma:
-        found = [[decimal(cell) for cell in row] for row in found]
-        notes.append("decimals have commas")
-    is_header = has_header(found) if header == "auto" else header == "yes"
-    return laid_out(path, Dialect(encoding, delimiter, skipped, is_header, comma), found[0], notes)
+    delimiter = delimiter or delimiter_of(path, text, decimal)
+    rows = list(islice(parsed(text, delimiter), SEEN))
+    rows = rows if is_whole or len(rows) < 3 else rows[:-1]  # the last may be cut
+    titles = list(parsed([remarks[-1].lstrip().lstrip("#")], delimiter)) if remarks else []
+    is_titled = header == "auto" and is_title(titles, rows)
+    if is_titled:
+        remarks, rows = remarks[:-1], [titles[0], *rows]
+    comma = has_comma(rows[1:] or rows) if decimal == "auto" else decimal == ","
+    found = Dialect(
+        encoding,
+        delimiter,
+        skipped + len(remarks),
+        is_titled or decided(rows, header, known, comma),
+        comma,
+        estimate=estimated(path, encoding, text),
+        notes=said_of(remarks, comma, decimal == "auto" and is_of_pairs(rows, delimiter)),
+    )
+    return laid_out(found, rows)
 
 
-def laid_out(path: Path, dialect: Dialect, first: Sequence[str], notes: list[str]) -> Dialect:
-    """Counts the rows and names the columns."""
-    names = (
-        [cell.strip() for cell in first]
-        if dialect.header
-        else [f"column {i}" for i in range(1, len(first) + 1)]
-    )
-    width = len(names)
-    places: list[int] = []
-    empty: list[tuple[int, int, str]] = []
-    ends_empty = not dialect.header or not names[-1]
-    rows = islice(
-        rows_of(path, dialect.encoding, dialect.delimiter, dialect.skipped), int(dialect.header), None
-    )
-    for number, row in enumerate(rows, 1):
-        if any(map(str.strip, row)):
-            places.append(number)
-            ends_empty = ends_empty and not row[-1].strip()
-        else:
-            empty.append((len(places), number, "holds no value"))
-    if ends_empty and width > 1 and places:
-        names = names[:-1]
-    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
-    if empty:
-        notes.append(f"{len(empty):,} rows hold no value and are left out")
-    if not dialect.header:
-        notes.append("it has no header, so columns are called 'column 1' and so on (--header yes)")
-    elif all(map(is_number, filter(None, names))):
+def check_choices(header: str, decimal: str) -> None:
+    """Refuses what is no choice."""
+    for option, value, choices in (("header", header, HEADERS), ("decimal", decimal, SIGNS)):
+        if value not in choices:
+            raise DataError(f"{option} is one of {', '.join(choices)}, not {value!r}.")
+
+
+def estimated(path: Path, encoding: str, lines: Sequence[str]) -> int:
+    """Returns about how many rows a file has; 0 where that cannot be told by its size."""
+    if encoding != "utf-8" or path.suffix.lower() in (".gz", ".xz"):
+        return 0
+    return path.stat().st_size * len(lines) // max(1, sum(map(len, lines)))
+
+
+def is_of_pairs(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    """Tells whether all rows are two whole numbers with a comma between, which might be one decimal."""
+    return delimiter == "," and all(PAIR.fullmatch(",".join(row)) for row in rows)
+
+
+def said_of(remarks: Sequence[str], comma: bool, pairs: bool) -> tuple[str, ...]:
+    """Says how a table is written, where it might be otherwise."""
+    notes = []
+    many = sum(bool(line.strip()) for line in remarks)
+    if many:
         notes.append(
-            f"its first line, {dialect.delimiter.join(first)[:40]!r}, is taken for the header (--header no)"
+            f"{many} lines at the top are remarks" if many > 1 else "the line at the top is a remark"
         )
-    return Dialect(
-        dialect.encoding,
-        dialect.delimiter,
-        dialect.skipped,
-        dialect.header,
-        dialect.comma,
-        tuple(names),
-        width,
-        len(places),
-        tuple(places) if empty else (),
-        tuple(empty),
-        tuple(notes),
-    )
+    if comma:
+        notes.append("decimals have commas")
+    elif pairs:
+        notes.append("two columns of whole numbers (--decimal , if it is one of decimals)")
+    return tuple(notes)
 
 
-def delimiter_of(path: Path, lines: Sequence[str]) -> str:
-    """Returns what parts the cells of lines: that which parts most rows into one number of cells, the more the better."""
+def first_lines(path: Path, encoding: str) -> tuple[list[str], bool]:
+    """Returns the first lines of a file, and whether these are all."""
+    lines: list[str] = []
+    size = 0
+    with opened(path, encoding) as file:
+        for line in file:
+            lines.append(line)
+            size += len(line)
+            if len(lines) > 2 * SEEN or (size > SEEN_BYTES and len(lines) > 5):
+                return lines, False
+    return lines, True
+
+
+def remarks_in(lines: Sequence[str]) -> list[str]:
+    """Returns the lines at the top that begin with # or are blank; none where all lines begin so, or these hold numbers.
+
+    Example:
+        >>> remarks_in(["# in cm", "a,b", "1,2"]), remarks_in(["#f00,1", "red,2"])
+        (['# in cm'], [])
+    """
+    many = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
+    found, usual = list(lines[:many]), lines[many] if many else ""
+    for delimiter in DELIMITERS[:-1]:
+        widths = {line.count(delimiter) for line in (*found, usual) if line.strip()}
+        cells = [line.strip().split(delimiter)[-1] for line in found if line.strip()]
+        if widths != {0} and len(widths) == 1 and all(map(is_number, cells)):
+            return []
+    return found
+
+
+def is_title(titles: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> bool:
+    """Tells whether the remark before the first row names all columns, as numpy.savetxt writes them."""
+    if not titles or len(titles[0]) < 2 or len(titles[0]) != len(rows[0]):
+        return False
+    return not any(map(is_number, titles[0])) and any(map(is_number, rows[0]))
+
+
+def decided(rows: Sequence[Sequence[str]], header: str, known: Sequence[str], comma: bool) -> bool:
+    """Decides whether the first row is the header."""
+    if header != "auto":
+        return header == "yes"
+    if known and set(known) <= {cell.strip() for cell in rows[0]}:
+        return True
+    return has_header([[plain(cell, comma) for cell in row] for row in rows])
+
+
+def laid_out(dialect: Dialect, rows: Sequence[Sequence[str]]) -> Dialect:
+    """Names the columns, and says how that was decided."""
+    first, below = [cell.strip() for cell in rows[0]], rows[int(dialect.header) :]
+    widths = [len(row) for row in below]
+    width = max(set(widths), key=widths.count) if widths else len(first)
+    names = first if dialect.header else [f"column {i}" for i in range(1, width + 1)]
+    ends_empty = width > 1 and all(not row[-1].strip() for row in below if len(row) == width)
+    if dialect.header and width == len(first) + 1:
+        names = [*names, ""] if ends_empty else ["", *names]  # R writes no name for those of the rows
+    elif dialect.header:
+        width = len(names)
+    if below and ends_empty and (not dialect.header or not names[-1]):
+        names = names[:-1]
+    notes = list(dialect.notes)
+    if not dialect.header:
+        notes.append(
+            "it has no header, as its first row is like the others, so columns are called 'column 1' and so on (--header yes)"
+        )
+    elif not all(is_missing(cell) or not is_number(cell) for cell in first):
+        shown = dialect.delimiter.join(first)
+        shown = shown if len(shown) < 40 else f"{shown[:37]}…"
+        notes.append(f"its first row, {shown!r}, is taken for the header (--header no)")
+    seen = tuple(tuple(row) for row in below)
+    return replace(dialect, names=tuple(names), width=width, seen=seen, notes=tuple(notes))
+
+
+def delimiter_of(path: Path, lines: Sequence[str], decimal: str) -> str:
+    """Returns what parts the cells of lines: what gives all rows one number of cells, and most numbers."""
     if ".tsv" in [suffix.lower() for suffix in path.suffixes]:
         return "\t"
-    best, most = ",", (0.0, 0)
-    for delimiter in DELIMITERS:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
-        usual = max(set(widths), key=widths.count)
-        if usual > 1:
-            score = (widths.count(usual) / len(widths), usual)
-            best, most = (delimiter, score) if score > most else (best, most)
-    if (
-        best == ","
-        and most[1] == 2
-        and all(is_decimal(line.strip().strip('"')) for line in lines[1:])
-        and len(lines) > 1
+    if all(COMMA.fullmatch(line.strip().strip('"')) for line in lines[1:] if line.strip()) and (
+        decimal == "," or (len(lines) > 1 and "," not in lines[0])
     ):
-        whole = all(line.strip().strip('"').split(",")[1] != "" for line in lines[1:])
-        if whole and "," not in lines[0]:
-            return ";"  # one column of decimal commas under one name
+        return ";"  # one column of decimal commas
+    best, most = ",", (False, 0.0, 0)
+    for delimiter in DELIMITERS:
+        rows = list(islice(parsed(lines, delimiter), SEEN))
+        widths = [len(row) for row in rows]
+        usual = max(set(widths), key=widths.count)
+        if usual < 2 or (delimiter == " " and (most[0] or len(set(widths)) > 1)):
+            continue
+        cells = [
+            plain(cell, delimiter != "," and decimal != "." and "," in cell)
+            for row in rows[1:] or rows
+            for cell in row
+        ]
+        numbers = sum(is_number(cell) or THOUSANDS.fullmatch(cell.strip()) is not None for cell in cells)
+        score = (widths.count(usual) >= ALIKE * len(widths) - 1, numbers / len(cells), usual)
+        best, most = (delimiter, score) if score > most else (best, most)
     return best
 
 
-def is_decimal(cell: str) -> bool:
-    left, comma, right = cell.partition(",")
-    return bool(comma) and left.lstrip("+-").isdigit() and right.isdigit()
-
-
-def has_comma(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
-    """Tells whether numbers have decimal commas: no cell has a decimal point, and some are numbers but for a comma."""
-    cells = [cell.strip() for row in rows[1:] or rows for cell in row]
-    commas = [cell for cell in cells if "," in cell]
-    if not commas:
-        return False
-    plain = sum(
-        is_number(cell.replace(".", "").replace(",", ".")) and cell.count(",") == 1 for cell in commas
-    )
-    points = sum("." in cell and "," not in cell and is_number(cell) for cell in cells)
-    thousands = delimiter == "," and all(len(cell.rsplit(",", 1)[1]) == 3 for cell in commas)
-    return plain > len(commas) / 2 and not points and not thousands
-
-
-def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Tells whether the first of some rows names the columns.
+def has_comma(rows: Sequence[Sequence[str]]) -> bool:
+    """Tells whether numbers have decimal commas.
 
     Example:
-        >>> has_header([["a", "b"], ["1", "2"]]), has_header([["1.5", "NA"], ["2.5", "3"]])
-        (True, False)
-        >>> has_header([["0", "1"], ["0.3", "7.2"]]), has_header([["0", "1", "2"], ["3", "4", "5"]])
-        (True, False)
+        >>> has_comma([["0,5", "10,002"]]), has_comma([["1,234"]]), has_comma([["0,5", "0.5"]])
+        (True, False, False)
     """
-    first, below = [cell.strip() for cell in rows[0]], rows[1:]
-    words = [not is_number(cell) and not is_missing(cell) for cell in first]
-    if any(words):
-        over = [any(is_number(row[i]) for row in below if i < len(row)) for i in range(len(first))]
-        named = all(w or is_missing(cell) for w, cell in zip(words, first, strict=True))
-        return named or any(w and o for w, o in zip(words, over, strict=True))
-    if not any(map(is_number, first)):
-        return False
-    return bool(below) and is_evenly_spaced(first) and not any(is_evenly_spaced(row) for row in below)
-
-
-def is_evenly_spaced(cells: Sequence[str]) -> bool:
-    """Tells whether cells, but for an empty first one, are whole numbers that go up by one step, or a single 0."""
-    numbers = [cell.strip() for cell in (cells[1:] if cells and not cells[0].strip() else cells)]
-    if not numbers or not all(cell.isascii() and cell.isdigit() for cell in numbers):
-        return False
-    steps = np.diff([int(cell) for cell in numbers])
-    return numbers == ["0"] if not len(steps) else bool(steps[0] > 0 and (steps == steps[0]).all())
+    cells = [cell.strip() for row in rows for cell in row]
+    commas = [cell for cell in cells if "," in cell]
+    certain = any(COMMA.fullmatch(cell) and not THOUSANDS.fullmatch(cell) for cell in commas)
+    other = any(THOUSANDS.fullmatch(cell) and not COMMA.fullmatch(cell) for cell in commas)
+    points = any("." in cell and is_number(cell) and not POINTS.fullmatch(cell) for cell in cells)
+    return certain and not other and not points

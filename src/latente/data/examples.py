@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import DataError
+from .given import labels_of, tensor_of
 from .looks import Look, Numbers
 
 __all__ = ["Examples", "mixed"]
@@ -28,7 +31,7 @@ class Examples:
     """Holds the rows of one split and hands them out in batches.
 
     Arguments:
-        x: The data, shape (N, *shape), as its look reads it.
+        x: The data, shape (N, *shape), as its look reads it: a tensor, or an array, lists or a table of numbers.
         y: The labels, int64 of shape (N,), -1 where one is not known; or the captions, int32 of shape (N, L) or, several per
             image, (N, K, L), filled up with zeros; or None.
         look: What a model sees of a row; by default numbers as they are, and bytes as numbers in [0, 1].
@@ -51,6 +54,12 @@ class Examples:
     augment: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.x, Tensor) or self.x.requires_grad:
+            object.__setattr__(self, "x", tensor_of(self.x))
+        if not self.x.dim():
+            raise DataError("x is a single number: give examples, shape (N, *).")
+        if self.y is not None and not isinstance(self.y, Tensor):
+            object.__setattr__(self, "y", numbered(self.y))
         if self.y is not None and len(self.y) != len(self.x):
             raise DataError(f"x has {len(self.x)} rows and y has {len(self.y)}: give each row one label.")
         if self.y is not None and (self.y.dim() > 1) != (self.y.dtype == torch.int32):
@@ -156,6 +165,20 @@ class Examples:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         rows = order[:n].to(self.x.device)
         return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
+
+
+def numbered(y: Any) -> Tensor:
+    """Returns labels that are numbered already as a tensor.
+
+    Raises:
+        DataError: If they are no whole numbers.
+    """
+    found = labels_of(y, "y")
+    if found.dtype.kind not in "biu":
+        raise DataError(
+            f"y is of type {found.dtype}: give the numbers of the classes, 0 … K-1, or let from_arrays(x, y) number them."
+        )
+    return torch.from_numpy(found.astype(np.int64 if found.ndim == 1 else np.int32))
 
 
 def mixed(labelled: Tensor, batch: int, generator: torch.Generator) -> Tensor:

@@ -128,6 +128,9 @@ class Kind(ABC):
     smaller: ClassVar[str] = "fewer columns,"  # what to ask for, where a model takes too much memory
     suffixes: ClassVar[tuple[str, ...]] = ()
     forms: ClassVar[tuple[str, ...]] = ()  # how else such data is given
+    elsewhere: ClassVar[
+        Mapping[str, str]
+    ] = {}  # other suffixes that such data may have, and how it is converted
     sources: ClassVar[Mapping[str, Source]] = {}
     pictures: ClassVar[
         Sequence[Any]

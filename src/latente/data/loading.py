@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +21,11 @@ import numpy as np
 
 from ..errors import DataError, MissingLabel
 from .captions import NAMES
+from .columns import notes_on
 from .examples import Examples
-from .given import array_of, columns_of
+from .given import array_of, columns_of, labels_of
 from .kind import Data, Kind, LabelUse, default, kinds, owners, sources
-from .raw import Raw, interpret, with_names
+from .raw import Raw, interpret
 from .rows import Rows, printable
 from .split import SPLITS, deal, recorded_split
 
@@ -80,7 +81,7 @@ def load(
         >>> data.name, data.shape, len(data.train), len(data.validation), len(data.test)
         ('faces', (1, 8, 8), 14, 4, 2)
     """
-    source = os.fspath(source)
+    source = path_of(source)
     wanted = None if reads is None else kinds()[reads]
     raw = read_raw(source, options, label, wanted=wanted)
     now = fingerprint_of(raw)
@@ -128,8 +129,10 @@ def from_arrays(
         >>> data.kind.name, len(data.train), data.learned.location.tolist() == data.describe()["learned"]["location"]
         ('vectors', 16, True)
     """
-    raw = interpret(array_of(x, name), None if y is None else array_of(y, name), name)
-    raw = with_names(raw, columns_of(x))
+    columns = columns_of(x)
+    raw = interpret(array_of(x, name), None if y is None else labels_of(y, name), name, columns=columns)
+    if raw.columns:
+        raw = replace(raw, note="; ".join([*filter(None, (raw.note,)), *notes_on(raw.x, columns)]))
     kind = kinds()[raw.kind]
     check_rows(raw, kind, name)
     split = deal(raw, validation, test, seed)
@@ -188,7 +191,7 @@ def read(
         ...     read(path, like=run).examples.x
         tensor([[0., 0., 0.]])
     """
-    source = os.fspath(source)
+    source = path_of(source)
     if like is None:
         raw = read_raw(source, options, label)
         kind = kinds()[raw.kind]
@@ -206,6 +209,20 @@ def read(
         raw = read_raw(source, asked, None, columns, kind)
     kind.check_like(raw, like, source)
     return reading(kind.read_like(kind.labelled_like(raw, like, source, labels), like, source), raw)
+
+
+def path_of(source: Any) -> str:
+    """Returns a source as text.
+
+    Raises:
+        DataError: If it is no path, but the data itself.
+    """
+    try:
+        return os.fspath(source)
+    except TypeError:
+        raise DataError(
+            "source is no name and no path: give one; data in memory is for from_arrays(x, y)."
+        ) from None
 
 
 def reading(examples: Examples, raw: Raw) -> Reading:
@@ -293,6 +310,9 @@ def unknown_form(path: Path) -> DataError:
     suffixes = dict.fromkeys(suffix for kind in known for suffix in kind.suffixes)
     *forms, last = dict.fromkeys(form for kind in known for form in kind.forms)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    hint = next((kind.elsewhere[suffix] for kind in known if suffix in kind.elsewhere), "")
+    if hint:
+        return DataError(f"{path} is of a kind that latente does not read ({suffix}): {hint}.")
     return DataError(
         f"{path} is of an unknown kind ({suffix}); latente reads {', '.join([*suffixes, *forms])}, and {last}."
     )

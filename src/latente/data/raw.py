@@ -17,12 +17,12 @@ Nothing here makes a second copy of the data as floats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import DataError
-from .labels import numbered_labels
+from .labels import note_on_labels, numbered_labels
 from .rows import Rows
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "interpret",
     "join",
     "vectors",
-    "with_names",
 ]
 
 CHANNELS = (1, 3, 4)
@@ -146,7 +145,7 @@ def as_pixels(x: np.ndarray, where: str, is_file: bool = False) -> tuple[np.ndar
     if x.dtype.kind == "f" and low >= 0 and high <= 1:
         return x.astype(np.float32, copy=False), False, True
     hint = ""
-    if x.dtype.kind == "f" and len(x.shape) == 3:
+    if x.dtype.kind == "f" and x.shape[1] == 1:
         hint = f" If these are no images, give vectors: reshape the array to ({len(x)}, {x[0].size})."
     raise DataError(
         f"{where}: pixels lie between {low:g} and {high:g}; give whole numbers 0..255 or fractions in [0, 1], or say "
@@ -198,9 +197,14 @@ def scaled_to(x: np.ndarray, white: float, where: str, is_file: bool) -> np.ndar
     return (x / white).clip(0, 1).astype(np.float32)
 
 
+def float_for(dtype: np.dtype) -> type:
+    """Returns the floats that hold numbers of a type: float64 for those that float32 would round."""
+    return np.float64 if dtype.itemsize > 4 or (dtype.kind in "iu" and dtype.itemsize == 4) else np.float32
+
+
 def vectors(x: np.ndarray, where: str, columns: tuple[str, ...] = ()) -> np.ndarray:
     """Returns vectors (N, D) as floats, checked to be finite."""
-    x = x if x.dtype.kind == "f" and x.dtype.itemsize >= 4 else x.astype(np.float32)
+    x = x if x.dtype.kind == "f" and x.dtype.itemsize in (4, 8) else x.astype(float_for(x.dtype))
     check_finite(x, where, columns)
     return x
 
@@ -213,8 +217,9 @@ def interpret(
     *,
     is_file: bool = False,
     white: float | None = None,
+    columns: tuple[str, ...] = (),
 ) -> Raw:
-    """Takes an array for images or vectors, by its shape, and numbers its labels.
+    """Takes an array for images or vectors, by its shape, and numbers its labels; vectors whose columns have names are a table.
 
     Raises:
         DataError: If it is neither, is empty, or the labels do not fit.
@@ -231,18 +236,23 @@ def interpret(
     if x.ndim not in (2, 3, 4):
         raise DataError(
             f"{where}: an array of shape {x.shape} is no data set: "
-            "give (N, D) vectors or (N, H, W[, C]) images."
+            "give (N, D) vectors, as x.reshape(N, -1), or (N, H, W[, C]) images."
         )
     if x.size == 0:
         raise DataError(f"{where}: the array of shape {x.shape} is empty; save at least ten rows.")
-    if y is not None and len(y) != len(x):
-        raise DataError(f"{where}: {len(x):,} rows but {len(y):,} labels; give each row one label.")
+    if y is not None and (not y.ndim or len(y) != len(x)):
+        many = f"{len(y):,} labels" if y.ndim else "one label"
+        raise DataError(f"{where}: {len(x):,} rows but {many}; give each row one label.")
     codes, classes = (None, ()) if y is None else numbered_labels(y, where)
+    note = note_on_labels(codes, classes)
+    codes = codes if classes else None
     splits = splits or {}
     if x.ndim == 2:
-        return Raw(vectors(x, where), codes, "vectors", classes, splits=splits)
+        kind = "table" if columns else "vectors"
+        return Raw(vectors(x, where, columns), codes, kind, classes, columns, splits, note=note)
     pixels, binary, unit = checked_images(x, where, is_file, white)
-    note = "" if is_file else doubtful(x)
+    said = "" if is_file else doubtful(x)
+    note = "; ".join(filter(None, (note, said)))
     return Raw(pixels, codes, "images", classes, splits=splits, binary=binary, unit=unit, note=note)
 
 
@@ -252,11 +262,6 @@ def doubtful(x: np.ndarray) -> str:
         return ""
     n, height, width = x.shape
     return f"taken for images of {height} x {width} grey pixels: for vectors, reshape the array to ({n}, {height * width})"
-
-
-def with_names(raw: Raw, columns: tuple[str, ...]) -> Raw:
-    """Makes vectors a table, where their columns have names."""
-    return replace(raw, kind="table", columns=columns) if columns and raw.kind == "vectors" else raw
 
 
 def join(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], where: str) -> Raw:

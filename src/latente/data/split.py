@@ -42,19 +42,42 @@ def deal(
         DataError: If the fractions leave nothing to train on, or there are fewer than three groups.
     """
     check_shares(validation, test)
+    if by not in ("random", "time"):
+        raise DataError(f"rows are split at random or by time, not {by!r}: split is one of random and time.")
     if raw.groups is not None:
         return deal_groups(raw.groups, validation, test, seed, by)
     split = {name: np.asarray(rows, dtype=np.int64) for name, rows in raw.splits.items()}
     pool = split.pop("train", np.arange(len(raw.x)))
     order = pool[np.random.default_rng(seed).permutation(len(pool))] if by == "random" else pool[::-1]
-    start = 0
     for name, share in (("test", test), ("validation", validation)):
         if name not in split:
-            count = max(1, round(len(pool) * share))
-            split[name] = np.sort(order[start : start + count])
-            start += count
-    split["train"] = np.sort(order[start:])
+            chosen = taken(order, max(1, round(len(pool) * share)), share, raw.y if by == "random" else None)
+            split[name] = np.sort(order[chosen])
+            order = order[~chosen]
+    split["train"] = np.sort(order)
     return {name: split[name] for name in SPLITS}
+
+
+def taken(order: np.ndarray, count: int, share: float, y: np.ndarray | None) -> np.ndarray:
+    """Takes the first rows of an order; where few labels are known, no more than their share of those that have one, but one.
+
+    Arguments:
+        order: The rows.
+        count: How many to take.
+        share: The fraction of those with a known label, of all that are left.
+        y: The labels, -1 where one is unknown.
+
+    Returns:
+        Which of the rows are taken.
+    """
+    first = np.arange(len(order)) < count
+    known = np.zeros(len(order), bool) if y is None else y[order] >= 0
+    if not known.any() or known.all():
+        return first
+    most = max(1, int(share * known.sum()))
+    few = known & (known.cumsum() <= most)
+    others = ~known & ((~known).cumsum() <= count - few.sum())
+    return few | others if (few | others).sum() == count else first
 
 
 def deal_groups(

@@ -1,186 +1,75 @@
 """The user's tables: .csv, .tsv and .parquet.
 
-Every column is a feature but those named as the label, the id, the group, or as left out, so each must be of numbers. How a .csv
-is written is found out, and said where it might be otherwise: see :mod:`latente.data.delimited`. A first column without a name,
-or with that of a row number, that counts the rows is left out. Numbers are parsed by numpy; only where that fails is the file
-gone through cell by cell, to say what is wrong and where.
+How a table of text is written is found out, and said where it might be otherwise: see :mod:`latente.data.delimited`. What its
+columns are, too: see :mod:`latente.data.columns`. It is gone through once, by Python's csv, some thousand rows at a time; where
+that fails it is gone through cell by cell, to say what is wrong and where.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, MissingLabel
-from .delimited import Dialect, cells_in, dialect_of, is_missing, is_number, lines_in
-from .labels import numbered_labels, numbered_names
+from ..errors import DataError
+from ..memory import check_fits
+from .columns import (
+    Chosen,
+    Odd,
+    Wanted,
+    asked_as,
+    choose_columns,
+    not_numeric,
+    notes_on,
+    quoted,
+    without_row_numbers,
+)
+from .delimited import Dialect, dialect_of, plain, rows_in
+from .headers import is_missing, is_number
+from .labels import note_on_labels, numbered_names
 from .raw import Raw, vectors
 from .rows import Rows
 
-__all__ = ["read_csv", "read_parquet"]
+__all__ = ["Cells", "read_csv", "table_of"]
 
-MOST_NAMED = 5  # columns a message lists
-NAMELESS = re.compile(r"column 1|Unnamed: 0(\.\d+)?")
-ROW_NUMBERS = frozenset(
-    {"id", "idx", "index", "row", "row_id", "rowid", "row_number", "rownames", "nr", "no", "#"}
-)
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
-EXACT = 2.0**53  # whole numbers up to which a float has each
+ROWS, CELLS = 2048, 1 << 18  # that are parsed together
+KEPT = 50  # cells of a column that are looked at, to say what they are
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Holds which columns of a table are asked for.
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Holds what was read of a table.
 
     Arguments:
-        label: The column of the labels.
-        features: The features, in this order; all other columns where there are none.
-        ids: The columns that are passed through.
-        without: The columns that are left out.
-        group: The column whose rows of one value stay together.
+        x: The features, float64 of shape (N, D).
+        columns: Their names.
+        index: Those of them that number the rows, as they have no name.
+        texts: What else was read, by the names of the columns.
+        rows: Which rows of the file these are.
+        notes: What is to be said of it.
+        nameless: Whether no column has a name.
     """
 
-    label: str | None = None
-    features: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Holds the places of the columns that are read, and what was said of the others."""
-
-    features: list[int]
-    label: int | None
-    others: dict[str, int] = field(default_factory=dict)
+    x: np.ndarray
+    columns: tuple[str, ...]
+    index: frozenset[str]
+    texts: Mapping[str, Sequence[Any]]
+    rows: Rows
     notes: tuple[str, ...] = ()
-
-
-def quoted(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(repr(n) for n in names[:MOST_NAMED]) + more
-
-
-def choose_columns(
-    names: Sequence[str], wanted: Wanted, counts: Callable[[int], bool], where: str, said: str = ""
-) -> Chosen:
-    """Returns the places of the features, of the label, and of what else is read.
-
-    Arguments:
-        names: The names of all columns.
-        wanted: What is asked for.
-        counts: Tells whether a column counts the rows, 0, 1, 2 … or 1, 2, 3 …
-        where: The file.
-        said: How it was found to be written, for messages.
-    """
-    if len(set(names)) < len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise DataError(f"{where} has more than one column called {quoted(twice)}: rename them.")
-    if wanted.label is not None and wanted.label not in names:
-        raise MissingLabel(
-            f"{where} has no column {wanted.label!r} to take labels from; its columns are {quoted(names)}."
-            f"{near(wanted.label, names)}{said}"
-        )
-    for option, asked in (("id", wanted.ids), ("without", wanted.without), ("group", (wanted.group,))):
-        absent = [n for n in asked if n is not None and n not in names]
-        if absent:
-            raise DataError(
-                f"{where} has no column {quoted(absent)} (--{option}); its columns are {quoted(names)}."
-                f"{near(absent[0], names)}{said}"
-            )
-    absent = [n for n in wanted.features if n not in names]
-    if absent:
-        raise DataError(
-            f"{where} has no column {quoted(absent)}: the run was trained on {quoted(wanted.features)}; "
-            f"give a table with the same columns.{near(absent[0], names)}{said}"
-        )
-    apart = {wanted.label, wanted.group, *wanted.ids, *wanted.without}
-    features, notes = [names.index(n) for n in wanted.features], tuple[str, ...]()
-    if not features:
-        features = [i for i, n in enumerate(names) if n not in apart]
-        features, notes = without_row_numbers(features, names, counts)
-    if not features:
-        what = "the label " if apart == {wanted.label, None} else ""
-        raise DataError(
-            f"{where} has no column but {what}{quoted([*filter(None, apart)])}: add columns of numbers."
-        )
-    others = {n: names.index(n) for n in (*wanted.ids, *filter(None, (wanted.group,)))}
-    return Chosen(features, None if wanted.label is None else names.index(wanted.label), others, notes)
-
-
-def without_asked(index: Sequence[str], wanted: Wanted) -> list[str]:
-    """Returns the columns of an index, which are no features, but for those that were asked for."""
-    asked = {wanted.label, wanted.group, *wanted.ids, *wanted.features}
-    return [name for name in index if name not in asked]
-
-
-def near(name: str, names: Sequence[str]) -> str:
-    """Names the column that may have been meant."""
-    found = difflib.get_close_matches(
-        name.strip().lower(), [n.strip().lower() for n in names], n=1, cutoff=0.8
-    )
-    meant = next((n for n in names if found and n.strip().lower() == found[0]), None)
-    return "" if meant is None else f" Did you mean {meant!r}?"
-
-
-def without_row_numbers(
-    features: list[int], names: Sequence[str], counts: Callable[[int], bool]
-) -> tuple[list[int], tuple[str, ...]]:
-    """Leaves out the first column where it counts the rows and is called like it; one that is called otherwise is told."""
-    first = features[0] if features else None
-    if first != 0 or len(features) == 1 or not counts(0):
-        return features, ()
-    name = names[0]
-    if NAMELESS.fullmatch(name) or name.lower() in ROW_NUMBERS:
-        called = "which has no name" if NAMELESS.fullmatch(name) else f"{name!r}"
-        return features[1:], (f"the first column, {called}, counts the rows and was left out",)
-    return features, (
-        f"the column {name!r} counts the rows: leave it out with --without {name!r} if it means nothing else",
-    )
-
-
-def not_numeric(words: Mapping[str, Sequence[str]], where: str, rows: int) -> DataError:
-    """Says which columns hold no numbers, and what they seem to hold.
-
-    Arguments:
-        words: Some of the cells of each column that are no numbers, by its name.
-        where: The file.
-        rows: How many rows it has.
-    """
-    names = list(words)
-    what = f"column {quoted(names)} is" if len(names) == 1 else f"columns {quoted(names)} are"
-    seen = next(iter(words.values()))
-    hint = ""
-    if all(re.fullmatch(r"[+-]?\d{1,3}([, ']\d{3})+(\.\d+)?", cell) for cell in seen):
-        comma = ", or give --decimal , if they are decimals" if "," in seen[0] else ""
-        hint = f" ({seen[0]!r} has separators of thousands: write it without{comma})"
-    elif all(re.fullmatch(r"[+-]?\d+,\d+", cell) for cell in seen):
-        hint = f" ({seen[0]!r} has a decimal comma: give --decimal ,)"
-    elif all(re.fullmatch(r"[€$£]?\s?[+-]?[\d.,]+\s?[%€$£]?", cell) for cell in seen):
-        hint = f" ({seen[0]!r} has a unit: write the number alone)"
-    elif all(DATE.fullmatch(cell) for cell in seen):
-        hint = f" ({seen[0]!r} is a date: write it as a number of days)"
-    elif len(set(seen)) == len(seen) > 20 and rows > 20:
-        hint = f" ({names[0]!r} is another in each row, like an id: pass it through with --id {names[0]!r})"
-    return DataError(
-        f"{where}: {what} not numeric{hint}; drop such columns (--without {','.join(names[:MOST_NAMED])!r}), or name the one "
-        "that is the label with --label."
-    )
+    nameless: bool = False
 
 
 def read_csv(path: Path, options: Any, label: str | None = None, features: Sequence[str] = ()) -> Raw:
-    """Reads a table of numbers between commas, semicolons, tabs or bars.
+    """Reads a table of numbers between commas, semicolons, tabs, bars or spaces.
 
     Arguments:
-        path: The file, UTF-8 or UTF-16 with its mark, packed by gzip or xz or not.
+        path: The file, UTF-8, or UTF-16 with its mark, packed by gzip or xz or not.
         options: How it is read.
         label: The column that holds the labels, numbers or words; the others are the features.
         features: The features to take, in this order, instead of all columns.
@@ -188,212 +77,240 @@ def read_csv(path: Path, options: Any, label: str | None = None, features: Seque
     Raises:
         DataError: If a column is not numeric, a value is missing, or the file cannot be read.
     """
+    wanted = Wanted.of(options, label, features)
     try:
-        return parse_csv(
-            path, dialect_of(path, options.header, options.decimal), wanted_of(options, label, features)
-        )
+        dialect = dialect_of(path, options.header, options.decimal, wanted.features)
+        cells = parsed(path, dialect, wanted)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    except (OSError, EOFError, csv.Error) as error:
+        raise DataError(
+            f"{path} is not UTF-8 text: save it as UTF-8, in Excel as “CSV UTF-8”; if it is Windows-1252, as older files, by "
+            "iconv -f WINDOWS-1252 -t UTF-8."
+        ) from error
+    except csv.Error as error:
+        raise DataError(
+            f'{path} cannot be read ({error}): is a quotation mark (") opened and not closed?'
+        ) from error
+    except MemoryError as error:
+        raise DataError(f"{path} takes more memory than is free: give fewer rows.") from error
+    except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error}): copy or save it again.") from error
+    named = None if label is None else numbered_names(cells.texts[label], str(path))
+    return table_of(cells, named, wanted, str(path))
 
 
-def wanted_of(options: Any, label: str | None, features: Sequence[str]) -> Wanted:
-    def named(text: str) -> tuple[str, ...]:
-        return tuple(name.strip() for name in text.split(",") if name.strip())
-
-    return Wanted(label, tuple(features), named(options.id), named(options.without), options.group or None)
-
-
-def parse_csv(path: Path, dialect: Dialect, wanted: Wanted) -> Raw:
-    where, names = str(path), dialect.names
-    if not dialect.rows:
+def parsed(path: Path, dialect: Dialect, wanted: Wanted) -> Cells:
+    """Reads the columns that are asked for."""
+    if not dialect.seen:
         what = "has a header but no rows" if dialect.header else "is empty"
         raise DataError(f"{path} {what}: give a table with one row per example.")
+    names = [name or f"column {i}" for i, name in enumerate(dialect.names, 1)]
     said = "" if dialect.header else " The table has no header: its columns are called 'column 1' and so on."
-    chosen = choose_columns(
-        names, wanted, lambda i: counts_up(cell[i] for cell in cells_in(path, dialect)), where, said
-    )
-    read = apart_from_features(path, dialect, chosen)
-    try:
-        x = np.loadtxt(
-            lines_in(path, dialect),
-            delimiter=dialect.delimiter,
-            usecols=chosen.features,
-            quotechar='"',
-            comments=None,
-            ndmin=2,
-        )
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, IndexError) as error:
-        raise find_mistake(path, dialect, chosen) from error
-    cells = None if chosen.label is None else read[names[chosen.label]]
-    y, classes = (None, ()) if cells is None else numbered_names(cells, where)
-    columns = tuple(names[i] for i in chosen.features)
-    rows = Rows(names=dialect.places, left_out=dialect.empty, ids={n: read[n] for n in wanted.ids})
-    raw = Raw(
-        vectors(x, where, columns),
-        y,
-        "table",
-        classes,
-        columns,
-        rows=rows,
-        note="; ".join((*dialect.notes, *chosen.notes)),
-    )
-    return noted(raw, wanted, read)
-
-
-def noted(raw: Raw, wanted: Wanted, read: Mapping[str, Sequence[Any]]) -> Raw:
-    """Adds what is to be said of unknown labels, constant columns, dates and numbers too long for a float; and the groups."""
-    notes = [raw.note] if raw.note else []
-    unknown = 0 if raw.y is None else int((raw.y < 0).sum())
-    if unknown:
-        notes.append(f"{unknown:,} of {len(raw.x):,} labels are empty or missing: they are unknown")
-    with np.errstate(invalid="ignore"):
-        large = [
-            n
-            for n, column in zip(raw.columns, raw.x.T)
-            if np.abs(column).max() > EXACT and (column % 1 == 0).all()
-        ]
-    constant = [
-        n for n, column in zip(raw.columns, raw.x.T) if len(column) > 1 and (column == column[0]).all()
-    ]
-    if constant:
-        notes.append(f"{quoted(constant)} {'is' if len(constant) == 1 else 'are'} constant")
-    dates = [n for n, column in zip(raw.columns, raw.x.T) if is_date(column)]
-    if large:
-        notes.append(f"whole numbers above 2^53 in {quoted(large)} were rounded: are they ids (--id)?")
-    if dates:
+    chosen = choose_columns(names, wanted, str(path), said)
+    index = {names[0]} if not dialect.header or is_nameless(dialect.names[0]) else set[str]()
+    notes = list(dialect.notes)
+    if (
+        dialect.header
+        and not wanted.features
+        and not wanted.keep
+        and names[0] in index
+        and are_words(dialect)
+    ):
+        chosen = replace(chosen, features=[i for i in chosen.features if i] or chosen.features)
+        notes.append("the first column, which has no name, holds the names of the rows and was left out")
+    check_fits(8 * dialect.estimate * len(chosen.features), f"{path}, {len(chosen.features):,} columns,")
+    x, texts, rows = numbers_of(path, dialect, chosen, names, said)
+    if rows.left_out:
+        many = len(rows.left_out)
         notes.append(
-            f"{quoted(dates)} looks like dates written as 20240131, and is read as a number (--without leaves it out)"
+            f"{many:,} rows hold no value and are left out"
+            if many > 1
+            else f"row {rows.left_out[0][1]} holds no value and is left out"
         )
-    groups = None if wanted.group is None else np.array(read[wanted.group], dtype=str)
-    return replace(raw, note="; ".join(notes), groups=groups)
+    rows = replace(rows, ids={n: texts[n] for n in wanted.ids})
+    columns = tuple(names[i] for i in chosen.features)
+    return Cells(x, columns, frozenset(index), texts, rows, tuple(notes), nameless=not dialect.header)
 
 
-def is_date(column: np.ndarray) -> bool:
-    """Tells whether all numbers may be dates of the years 1900 to 2099, written without separators."""
-    if len(column) < 2 or not ((column > 19000100) & (column < 21000000) & (column % 1 == 0)).all():
-        return False
-    month, day = column // 100 % 100, column % 100
-    return bool(
-        ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all() and (column != column[0]).any()
-    )
+def is_nameless(name: str) -> bool:
+    """Tells whether a column has no name, or one that pandas gave it instead."""
+    return not name or name.startswith("Unnamed: 0")
 
 
-def counts_up(cells: Iterator[str]) -> bool:
-    """Tells whether cells are 0, 1, 2 … or 1, 2, 3 …"""
-    start = None
-    number = -1
-    for number, cell in enumerate(cells):
-        text = cell.strip().removesuffix(".0")
-        if not text.isascii() or not text.isdigit():
-            return False
-        start = int(text) if start is None else start
-        if start > 1 or int(text) != start + number:
-            return False
-    return number > 0
+def are_words(dialect: Dialect) -> bool:
+    """Tells whether the cells of the first column are names of rows: words, another in each."""
+    cells = [row[0].strip() for row in dialect.seen if len(row) == dialect.width]
+    return not any(map(is_number, cells)) and len(set(cells)) == len(cells)
 
 
-def apart_from_features(path: Path, dialect: Dialect, chosen: Chosen) -> dict[str, list[str]]:
-    """Reads the columns that are no features, as text; and makes sure that all rows have as many cells as there are columns."""
-    names = dialect.names
-    asked = dict(chosen.others)
+def numbers_of(
+    path: Path, dialect: Dialect, chosen: Chosen, names: Sequence[str], said: str
+) -> tuple[np.ndarray, dict[str, list[str]], Rows]:
+    """Reads the features as numbers, the other columns as text, and says which rows they are."""
+    places = dict(chosen.others)
     if chosen.label is not None:
-        asked[names[chosen.label]] = chosen.label
-    if not asked and len(chosen.features) == len(names):
-        return {}
-    found: dict[str, list[str]] = {name: [] for name in asked}
-    for number, row in enumerate(cells_in(path, dialect), 1):
-        if len(row) != dialect.width:
-            raise ragged(path, number, len(row), dialect.width)
-        for name, i in asked.items():
-            found[name].append(row[i].strip())
-    return found
+        places[names[chosen.label]] = chosen.label
+    texts: dict[str, list[str]] = {name: [] for name in places}
+    parts: list[np.ndarray] = []
+    empty: list[tuple[int, str | int, str]] = []
+    total = kept = 0
+    found = rows_in(path, dialect)
+    many = min(ROWS, 1 + CELLS // dialect.width)
+    while block := list(islice(found, many)):
+        rows = []
+        for row in block:
+            total += 1
+            check_width(row, total, dialect, path)
+            if row[0].strip() or any(map(str.strip, row)):
+                rows.append(row)
+            else:
+                empty.append((kept + len(rows), total, "holds no value"))
+        kept += len(rows)
+        for name, i in places.items():
+            texts[name].extend(row[i].strip() for row in rows)
+        values = values_of(rows, chosen.features, dialect)
+        if values is None:
+            raise find_mistake(path, dialect, chosen, names, said)
+        parts.append(values)
+    if not kept:
+        raise DataError(f"{path} has a header but no rows: give a table with one row per example.")
+    left_out = {place for _, place, _ in empty}
+    called = tuple(n for n in range(1, total + 1) if n not in left_out) if empty else ()
+    return joined(parts, kept, len(chosen.features)), texts, Rows(names=called, left_out=tuple(empty))
 
 
-def find_mistake(path: Path, dialect: Dialect, chosen: Chosen) -> DataError:
-    """Finds why numpy could not parse a file."""
-    names = dialect.names
-    words: dict[int, list[str]] = {}
-    missing, first, total = 0, "", 0
-    for number, row in enumerate(cells_in(path, dialect), 1):
+def check_width(row: Sequence[str], number: int, dialect: Dialect, path: Path) -> None:
+    """Refuses a row of another length, or one with a cell in the column without a name that all others leave empty."""
+    if len(row) != dialect.width:
+        raise ragged(path, number, len(row), dialect.width)
+    if len(dialect.names) < dialect.width and row[-1].strip():
+        raise ragged(path, number, len(row), len(dialect.names))
+
+
+def values_of(rows: Sequence[Sequence[str]], features: Sequence[int], dialect: Dialect) -> np.ndarray | None:
+    """Parses the features of some rows; None where a cell is no finite number."""
+    if len(features) == dialect.width:
+        cells = (
+            list(chain.from_iterable([row[i] for i in features] for row in rows))
+            if features[0]
+            else list(chain.from_iterable(rows))
+        )
+    else:
+        cells = [row[i] for row in rows for i in features]
+    text = "".join(cells)
+    if dialect.comma or "_" in text or not text.isascii():
+        cells = [plain(cell, dialect.comma) for cell in cells]
+        if not all(map(is_number, cells)):
+            return None
+    try:
+        x = np.fromiter(map(float, cells), np.float64, len(cells)).reshape(len(rows), len(features))
+    except ValueError:
+        return None
+    return x if np.isfinite(x).all() else None
+
+
+def joined(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
+    """Puts parts together, so that there are never two copies of all."""
+    x = np.empty((rows, columns))
+    start = 0
+    for part in iter_out(parts):
+        x[start : start + len(part)] = part
+        start += len(part)
+    return x
+
+
+def iter_out(parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+    parts.reverse()
+    while parts:
+        yield parts.pop()
+
+
+def table_of(
+    cells: Cells, named: tuple[np.ndarray, tuple[str, ...]] | None, wanted: Wanted, where: str
+) -> Raw:
+    """Makes a source of what was read, and says what was decided.
+
+    Arguments:
+        cells: What was read.
+        named: The labels, numbered, and the classes.
+        wanted: What was asked for.
+        where: The file.
+    """
+    x, columns, notes = cells.x, cells.columns, list(cells.notes)
+    if not wanted.features and not wanted.keep:
+        kept, said = without_row_numbers(x, columns, cells.index, cells.nameless)
+        notes += said
+        if len(kept) < len(columns):
+            x, columns = x[:, kept], tuple(columns[i] for i in kept)
+    x = vectors(x, where, columns)
+    y, classes = (None, ()) if named is None else named
+    notes += filter(None, (note_on_labels(y, classes),))
+    y = y if classes else None
+    notes += [] if wanted.features else notes_on(x, columns)
+    groups = None if wanted.group is None or wanted.features else groups_of(cells, wanted.group, where)
+    return Raw(x, y, "table", classes, columns, rows=cells.rows, note="; ".join(notes), groups=groups)
+
+
+def groups_of(cells: Cells, column: str, where: str) -> np.ndarray:
+    """Returns what each row belongs to.
+
+    Raises:
+        DataError: If that is missing.
+    """
+    groups = ["" if v is None else str(v) for v in cells.texts[column]]
+    absent = [cells.rows.called(i) for i, group in enumerate(groups) if is_missing(group)]
+    if absent:
+        raise DataError(
+            f"{where}: the group {column!r} is missing, first in row {absent[0]} ({len(absent):,} in all): fill in or drop."
+        )
+    return np.array(groups, dtype=str)
+
+
+def find_mistake(path: Path, dialect: Dialect, chosen: Chosen, names: Sequence[str], said: str) -> DataError:
+    """Finds why a file could not be parsed."""
+    odd: dict[int, tuple[list[str], int, int]] = {}
+    missing: Counter[int] = Counter()
+    first, total, infinite, rows = "", 0, "", 0
+    for total, row in enumerate(rows_in(path, dialect), 1):
         if len(row) != dialect.width:
-            return ragged(path, number, len(row), dialect.width)
-        total = number
+            return ragged(path, total, len(row), dialect.width)
+        if not any(map(str.strip, row)):
+            continue
+        rows += 1
         for i in chosen.features:
             cell = row[i].strip()
+            place = f"row {total}, column {names[i]!r}"
             if is_missing(cell):
-                missing += 1
-                first = first or f"row {number}, column {names[i]!r}"
-            elif not is_number(cell):
-                words.setdefault(i, []).append(cell)
-    if words:
-        return not_numeric({names[i]: words[i] for i in sorted(words)}, str(path), total)
+                missing[i] += 1
+                first = first or place
+            elif not is_number(value := plain(cell, dialect.comma)):
+                seen, at, many = odd.get(i, ([], total, 0))
+                odd[i] = (seen if len(seen) >= KEPT else [*seen, cell], at, many + 1)
+            elif not np.isfinite(float(value)):
+                infinite = infinite or place
+    gaps = gaps_in(missing, rows, names, first)
+    if odd:
+        found = {names[i]: Odd(*odd[i]) for i in sorted(odd)}
+        return not_numeric(found, str(path), total, gaps, said)
     if missing:
-        values = "1 value is" if missing == 1 else f"{missing:,} values are"
-        return DataError(f"{path}: {values} missing, the first in {first}; fill or drop such rows.")
-    return DataError(f"{path}: numpy cannot parse its {total:,} rows; write plain decimal numbers.")
+        return DataError(f"{path}: {gaps}; fill or drop such rows.")
+    return DataError(
+        f"{path}: a value is not finite, or too large for a number, the first in {infinite}; drop such rows."
+    )
+
+
+def gaps_in(missing: Mapping[int, int], rows: int, names: Sequence[str], first: str) -> str:
+    """Says how many values are missing, and which columns have none."""
+    if not missing:
+        return ""
+    many = sum(missing.values())
+    values = "1 value is" if many == 1 else f"{many:,} values are"
+    empty = [names[i] for i, count in missing.items() if count == rows]
+    without = (
+        f" ({quoted(empty)} empty in all rows: leave out with --without {asked_as(empty)})" if empty else ""
+    )
+    return f"{values} missing, the first in {first}{without}"
 
 
 def ragged(path: Path, number: int, found: int, expected: int) -> DataError:
-    return DataError(
-        f"{path}: row {number} has {found} cells where there are {expected} columns; mend that row."
-    )
-
-
-def read_parquet(path: Path, options: Any, label: str | None = None, features: Sequence[str] = ()) -> Raw:
-    """Reads a parquet table; the arguments are those of `read_csv`.
-
-    Raises:
-        DataError: If pyarrow is not installed, a column is not numeric, a value is missing, or the file is
-            damaged.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"Reading {path} takes pyarrow: pip install 'latente[tables]'.") from error
-    try:
-        table = pyarrow.parquet.read_table(path)
-        table.validate(full=True)
-    except (OSError, MemoryError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} is no parquet file, or a damaged one: save it again.") from error
-    if not table.num_rows:
-        raise DataError(f"{path} has no rows: give a table with one row per example.")
-    return of_arrow(table, wanted_of(options, label, features), str(path))
-
-
-def of_arrow(table: Any, wanted: Wanted, where: str) -> Raw:
-    """Takes a table of arrow for one of numbers."""
-    import pyarrow
-
-    names = list(table.column_names)
-    index = [n for n in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(n, str)]
-    wanted = replace(wanted, without=(*wanted.without, *without_asked(index, wanted)))
-    chosen = choose_columns(names, wanted, lambda i: counts_up(map(str, table.column(i).to_pylist())), where)
-    types = pyarrow.types
-    numeric = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-    odd = {
-        names[i]: [str(v) for v in table.column(i).slice(0, 50).to_pylist() if v is not None]
-        for i in chosen.features
-        if not any(is_type(table.schema.types[i]) for is_type in numeric)
-    }
-    if odd:
-        raise not_numeric(odd, where, table.num_rows)
-    x = np.empty((table.num_rows, len(chosen.features)))
-    for j, i in enumerate(chosen.features):
-        column = table.column(i).cast("float64", safe=False)
-        x[:, j] = column.to_numpy()
-    y, classes = None, tuple[str, ...]()
-    if chosen.label is not None:
-        y, classes = numbered_labels(np.array(table.column(chosen.label).to_pylist(), dtype=object), where)
-    columns = tuple(names[i] for i in chosen.features)
-    read = {name: table.column(i).to_pylist() for name, i in chosen.others.items()}
-    rows = Rows(ids={n: read[n] for n in wanted.ids})
-    left = [n for n in index if n in wanted.without]
-    said = [f"the index of pandas, {quoted(left)}, was left out"] if left else []
-    note = "; ".join([*chosen.notes, *said])
-    raw = Raw(vectors(x, where, columns), y, "table", classes, columns, rows=rows, note=note)
-    return noted(raw, wanted, read)
+    cells = "1 cell" if found == 1 else f"{found} cells"
+    return DataError(f"{path}: row {number} has {cells} where there are {expected} columns; mend that row.")

@@ -69,6 +69,10 @@ def evaluate(
     if not isinstance(of, Run):
         if data is None:
             raise LatenteError("data is missing: evaluate a model on data, e.g. latente.load_data('digits')")
+        if getattr(data, "benchmark", None) is None:
+            raise LatenteError(
+                "data is no data set: give latente.from_arrays(x, y), or latente.load_data(path)"
+            )
         return evaluate_model(of, data, split=split, k=k, examples=examples, seed=seed or 0, **training)
     of.needs_examples()
     seed = of.settings.seed if seed is None else seed

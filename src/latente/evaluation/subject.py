@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..abilities import Abilities, abilities_of
+from ..abilities import Abilities, abilities_of, taken
 from ..data import Data, Examples
 from ..distributions.traits import can_sample, has_mean, is_diffused, spread
-from ..errors import TrainingError
+from ..errors import DataError, TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
 from .bounds import Draws, chunk_size, default_draws, draw, evaluating, to_model
@@ -82,17 +82,26 @@ class Subject:
 
     @cached_property
     def held(self) -> Examples:
-        """The whole split, without examples whose label is unknown; and without labels where none is known."""
+        """The whole split; of a model that reads labels without examples whose label is unknown, or without labels if all are."""
         found: Examples = getattr(self.data, self.split).fixed()
+        reads = label_law(self.model) is not None or taken(self.model) == "labels"
+        if found.labelled is None or not reads:
+            return found
         known = found.known()
-        return known if len(known) or found.y is None else replace(found, y=None)
+        return known if len(known) else replace(found, y=None)
 
     @cached_property
     def abilities(self) -> Abilities:
         """What the model can do."""
         x, y = to_model(self.model, *self.held.batch(slice(0, 1)))
-        with evaluating(self.model, self.seed):
-            return abilities_of(self.model, x, y)
+        try:
+            with evaluating(self.model, self.seed):
+                return abilities_of(self.model, x, y)
+        except RuntimeError as error:
+            raise DataError(
+                f"the model cannot read the examples of {self.data.benchmark}, of shape {tuple(x.shape[1:])}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
     def unmet(self, need: str) -> str:
         """Returns why a need is not met; nothing where it is."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ..data.kind import Data, Kind
+from ..errors import DataError
 from ..pictures import of_columns
 
 if TYPE_CHECKING:
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..data.raw import Raw
     from ..data.scaling import Scaling
+
+
+BY_PANDAS = "pandas.read_{}(file).to_parquet('table.parquet')"
+CONVERSIONS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".xlsm"), "save it as .csv, UTF-8"),
+    **{f".{s}": f"convert it by {BY_PANDAS.format(s)}" for s in ("feather", "orc", "json", "xml", "html")},
+    **dict.fromkeys((".arrow", ".ipc"), f"convert it by {BY_PANDAS.format('feather')}"),
+    **dict.fromkeys((".sav", ".zsav"), f"convert it by {BY_PANDAS.format('spss')}"),
+    **dict.fromkeys((".dta",), f"convert it by {BY_PANDAS.format('stata')}"),
+    **dict.fromkeys((".sas7bdat", ".xpt"), f"convert it by {BY_PANDAS.format('sas')}"),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib", ".pt", ".pth"),
+        "it is never loaded, as it may run code: save its table as .csv or its arrays as .npz",
+    ),
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".h5ad", ".mat", ".nc", ".zarr"), "save the array as .npy or .npz, by numpy.save"
+    ),
+    **dict.fromkeys((".mtx",), "save it by scipy.sparse.save_npz"),
+    **dict.fromkeys((".rds", ".rdata"), "save it as .csv, by write.csv(table, file, row.names=FALSE)"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "save its table as .csv"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
+    **dict.fromkeys((".bz2", ".zst"), "unpack it, or pack it by gzip"),
+    **dict.fromkeys(
+        (".data", ".dat", ".tab", ".txt", ".asc"), "if it is a table, name it .csv, whatever its separator is"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +64,12 @@ class TableOptions:
             description="column of ids, or several with commas between: no features, passed through to tables"
         ),
     ] = ""
-    without: Annotated[str, Field(description="columns of a table to leave out, with commas between")] = ""
+    without: Annotated[
+        str,
+        Field(
+            description="columns of a table to leave out, with commas between; none keeps those that number the rows"
+        ),
+    ] = ""
     group: Annotated[
         str, Field(description="column of a table whose rows of one value stay in one split; no feature")
     ] = ""
@@ -54,15 +86,32 @@ class Table(Kind):
     usual: ClassVar[Mapping[str, str]] = {"recipe": "vae", "data": "a .csv"}
     hint = "a .csv, .tsv or .parquet with one row per example"
     suffixes = (".csv", ".tsv", ".parquet", ".pq")
+    elsewhere: ClassVar[Mapping[str, str]] = CONVERSIONS
     of_source = frozenset({"header", "decimal", "id", "without", "group"})
     Options = TableOptions
 
     def readers(self) -> Mapping[str, Callable[[], Raw]]:
         return {}
 
-    def read(self, path: Path, options: Any, label: str | None = None, columns: Sequence[str] = ()) -> Raw:
-        from ..data.tables import read_csv, read_parquet
+    def not_for(self, source: str, option: str) -> DataError:
+        return DataError(f"{source} is no table with columns: leave {option} (--{option}) out.")
 
+    def recognise(self, path: Path) -> bool:
+        """Takes a folder of nothing but tables as well, to say what to do with it."""
+        if not path.is_dir():
+            return super().recognise(path)
+        held = [each for each in path.iterdir() if not each.name.startswith((".", "_"))]
+        return bool(held) and all(each.is_file() and super(Table, self).recognise(each) for each in held)
+
+    def read(self, path: Path, options: Any, label: str | None = None, columns: Sequence[str] = ()) -> Raw:
+        from ..data.parquet import read_parquet
+        from ..data.tables import read_csv
+
+        if path.is_dir():
+            raise DataError(
+                f"{path} is a folder of {len(list(path.iterdir()))} tables: put their rows into one file, as by "
+                "pandas.read_parquet(folder).to_parquet(file)."
+            )
         reader = read_parquet if path.suffix.lower() in (".parquet", ".pq") else read_csv
         return reader(path, options, label, columns)
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from .. import data, recipes
+from ..data.given import array_of
 from ..data.kind import kinds, owners
 from ..errors import DataError, RunError
 from ..settings import settings
@@ -70,8 +71,8 @@ def fit(
     recipes.check(recipe, own)
     settings(**how)
     try:
-        x = images.detach().cpu().float().numpy() if isinstance(images, Tensor) else np.asarray(images)
-    except ValueError:
+        x = array_of(images, "the images")
+    except DataError:
         raise DataError("images are of several sizes: give arrays of one shape") from None
     file = io.BytesIO()
     np.savez_compressed(file, images=as_images(x), captions=as_captions(captions, len(x)))
@@ -100,7 +101,7 @@ def as_captions(captions: Any, n: int) -> np.ndarray:
         found = "one text" if isinstance(captions, str) else f"{len(captions)} captions"
         raise DataError(f"there are {n} images and {found}: give each image its own")
     try:
-        written = np.array(captions)
+        written = np.array(list(captions))
     except ValueError:  # lists of several lengths
         written = np.empty(0, object)
     if written.dtype.kind != "U":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,18 @@ def with_known_labels(found: Data) -> Data:
         raise DataError(
             f"{found.name}: no label of the validation split is known, and the recipe reads labels."
         )
-    return found.splits(lambda e: e.known() if (e.y is not None and (e.y >= 0).any()) else e)
+    return with_known(with_known(found, "validation"), "test")
+
+
+def with_known(found: Data, name: str) -> Data:
+    """Leaves the examples in a split whose labels are known, unless none is; the others are in no split."""
+    whole: Examples = getattr(found, name)
+    if whole.labelled is None or not whole.labelled.any():
+        return found
+    rows = found.indices[name][whole.labelled.numpy()]
+    changed: dict[str, Any] = {name: whole.known(), "indices": {**found.indices, name: rows}}
+    said = f"{len(rows):,} of the {len(whole):,} examples of {name} have a known label: the others are left out of it"
+    return replace(found, **changed, note="; ".join(filter(None, (found.note, said))))
 
 
 def hide_labels(found: Data, kept: np.ndarray) -> Data:

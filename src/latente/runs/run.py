@@ -29,7 +29,7 @@ from ..trace import Model
 from ..training.checkpoint import WEIGHTS
 from ..training.logs import METRICS, best_validation, read_metrics
 from ..trusted import Damaged, read_signed
-from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted, with_known_labels
+from .labels import KNOWN_LABELS, LABELLED, hide_labels, restricted
 from .store import reason, weights_of
 from .weights import load
 
@@ -128,8 +128,6 @@ class Run:
         split = self.split()
         if KNOWN_LABELS in split:
             return hide_labels(found, split[KNOWN_LABELS])
-        if self.abilities.takes == "labels" or self.abilities.infers_labels:
-            found = with_known_labels(found)
         return restricted(found, split[LABELLED]) if LABELLED in split else found
 
     @property

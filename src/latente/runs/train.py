@@ -34,7 +34,7 @@ from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from ..trusted import line_of, signed
 from .build import kind_of, plan_for, seed, try_on
-from .labels import balanced_subset, hide_labels, restricted, with_known_labels
+from .labels import balanced_subset, hide_labels, restricted, with_known, with_known_labels
 from .run import RECORD, SPLIT, Asked, Run
 
 EVENTS, PRETRAINING, LOCK = "events.jsonl", "pretraining", ".lock"
@@ -182,6 +182,8 @@ def labelled_for(plan: Plan, loaded: Data, seed: int, is_asked: bool = False) ->
     """
     if not plan.unlabelled and (taken(plan.model) == "labels" or label_law(plan.model) is not None):
         loaded = with_known_labels(loaded)
+    if plan.unlabelled:
+        loaded = with_known(loaded, "test")  # of which the error is reported
     if plan.labels is None:
         return loaded
     y = loaded.train.y

@@ -20,6 +20,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from torch import Tensor
 from ..commands import command
 from ..data.examples import Examples
 from ..data.given import tensor_of
+from ..data.kind import Data
 from ..errors import Interrupted, LatenteError, RunError, TrainingError
 from ..objectives import ELBO, Objective, Term, Turns
 from ..schedules import Clock
@@ -165,6 +167,7 @@ class Trainer:
         machine.keep_freed_memory()
         s = self.settings
         self.examples = train.to(self.device)
+        check_alike(train, validation)
         self.streams = Streams(self.examples, s.batch, s.micro_batches, s.seed)
         self.validation = None if validation is None else validation.fixed().to(self.device)
         self.steps = s.steps if s.epochs is None else max(1, round(s.epochs * self.streams.per_epoch))
@@ -370,12 +373,26 @@ class Trainer:
 
 def as_examples(x: Any, dtype: torch.dtype) -> Examples:
     """Takes a tensor, an array or a table of numbers for examples, of the type of the model; bytes and words stay whole."""
+    if isinstance(x, Data):
+        raise TrainingError(
+            "fit reads examples, and this is a whole data set: give data.train, data.validation"
+        )
     if isinstance(x, Examples):
-        return x
+        return replace(x, x=x.x.to(dtype)) if x.x.is_floating_point() and x.x.dtype != dtype else x
     found = tensor_of(x)
     if found.dim() < 2 or not len(found):
         raise TrainingError(f"the examples have shape {tuple(found.shape)}: give (N, *), one row each")
     return Examples(found if found.dtype in (torch.uint8, torch.int32) else found.to(dtype))
+
+
+def check_alike(train: Examples, validation: Examples | None) -> None:
+    """Refuses examples of validation that are of another shape than those of training, where all have one."""
+    if validation is None or train.lengths is not None or train.x.shape[1:] == validation.x.shape[1:]:
+        return
+    raise TrainingError(
+        f"the examples of validation have shape {tuple(validation.x.shape[1:])}, and those of training "
+        f"{tuple(train.x.shape[1:])}: give examples of one shape"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

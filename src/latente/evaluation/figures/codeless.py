@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from ...data import Examples
+from ...models.labels import label_law
 from ...trace import Model
 from ..bounds import Estimate, draw, evaluating, importance_weighted, to_model
 from ..finding import Absent, Figure, nats
@@ -50,8 +51,12 @@ class MeasureCodeless(Measurement):
         if has_flat_prior(found):
             raise Absent("the prior is flat, so no code can be drawn without the example")
         some = subject.held.subset(subject.size, subject.seed)
-        steps = subject.asked["baseline_steps"]
-        return Codeless(*without_code(subject.model, subject.data.train, some, steps, subject.seed))
+        steps, train = subject.asked["baseline_steps"], subject.data.train
+        if (
+            train.labelled is not None and label_law(subject.model) is not None
+        ):  # the model draws the labels, too
+            train, some = replace(train, y=None), replace(some, y=None)
+        return Codeless(*without_code(subject.model, train, some, steps, subject.seed))
 
     def rows(self, value: Codeless, e: Evaluation) -> Iterator[Figure]:
         yield Figure(
