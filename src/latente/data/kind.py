@@ -511,7 +511,11 @@ class Data:
         rows: list[tuple[str, object]] = [("kind", self.kind.name), ("shape", self.shape)]
         rows += [(name, f"{len(examples):,} {self.kind.nouns}") for name, examples in self.named_splits()]
         rows += [("classes", ", ".join(self.classes))] if self.classes else []
-        rows += [("columns", ", ".join(self.columns))] if self.columns else []
+        rows += (
+            [("columns", ", ".join(self.columns[:20]) + ", …" * (len(self.columns) > 20))]
+            if self.columns
+            else []
+        )
         return table(self.benchmark, rows, self.note)
 
     def named_splits(self) -> tuple[tuple[str, Examples], ...]:

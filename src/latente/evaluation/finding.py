@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -71,7 +72,9 @@ def interval(value: Estimate) -> str:
         >>> interval(Estimate(98.123, 0.456))
         '98.12 ± 0.46'
     """
-    return f"{value.mean:.2f} ± {value.se:.2f}"
+    return (
+        f"{value.mean:.2f} ± {value.se:.2f}" if math.isfinite(value.se) else f"{value.mean:.2f}"
+    )  # of one example
 
 
 def nats(value: Estimate) -> str:
@@ -86,4 +89,4 @@ def share(value: Estimate) -> str:
         >>> share(Estimate(0.0312, 0.0017))
         '3.12 ± 0.17 %'
     """
-    return f"{100 * value.mean:.2f} ± {100 * value.se:.2f} %"
+    return f"{interval(Estimate(100 * value.mean, 100 * value.se))} %"

@@ -96,7 +96,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say of which file
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)  # a full disk does not say of which file
         part.unlink(missing_ok=True)
         raise
     synchronise(path.parent)
