@@ -14,7 +14,7 @@ from torch.distributions import Distribution, Independent, kl_divergence
 
 from .trace import Latent, kl
 
-__all__ = ["FreeBits", "by_dimension"]
+__all__ = ["FreeBits", "by_dimension", "moment_kl"]
 
 
 class FreeBits:
@@ -49,18 +49,29 @@ class FreeBits:
         self.nats, self.by_dimension, self.by_example = nats, by_dimension, by_example
 
     def __call__(self, g: Latent) -> Tensor:
-        if self.by_dimension:
-            rates = by_dimension(g)
-            if rates is None:
-                raise ValueError(
-                    f"free bits by dimension need families that are independent over dimensions, and the KL of "
-                    f"{type(g.q).__name__} and {type(g.p).__name__} does not split: give the group one floor"
-                )
-        else:
-            rates = kl(g).unsqueeze(-1)
-        leading = tuple(range(rates.dim() - 1))
-        level = rates if self.by_example else rates.mean(leading, keepdim=True)
-        return torch.where(level.detach() > self.nats, rates, rates.detach()).sum(-1)
+        rates = self.rates(g)
+        return torch.where(self.levels(rates).detach() > self.nats, rates, rates.detach()).sum(-1)
+
+    def unpaid(self, g: Latent) -> Tensor:
+        r"""Returns what a rate below the floor lacks of it, with shape (B): with it, :math:`\max(\lambda, R)` is charged."""
+        rates = self.rates(g)
+        return (self.nats - self.levels(rates)).clamp_min(0.0).expand_as(rates).sum(-1)
+
+    def rates(self, g: Latent) -> Tensor:
+        """Returns the rates that have a floor each, with shape (B, n)."""
+        if not self.by_dimension:
+            return kl(g).unsqueeze(-1)
+        rates = by_dimension(g)
+        if rates is None:
+            raise ValueError(
+                f"free bits by dimension need families that are independent over dimensions, and the KL of "
+                f"{type(g.q).__name__} and {type(g.p).__name__} does not split: give the group one floor"
+            )
+        return rates
+
+    def levels(self, rates: Tensor) -> Tensor:
+        """Returns what is held against the floor: the mean over the batch, or each example's own."""
+        return rates if self.by_example else rates.mean(tuple(range(rates.dim() - 1)), keepdim=True)
 
 
 def by_dimension(g: Latent) -> Tensor | None:
@@ -72,6 +83,39 @@ def by_dimension(g: Latent) -> Tensor | None:
         return kl_divergence(base(g.q), base(g.p)).flatten(len(g.q.batch_shape))
     except NotImplementedError:
         return None
+
+
+def moment_kl(codes: Tensor, prior: Tensor | Distribution, ridge: float = 0.0) -> float | None:
+    r"""Returns the KL between the Normals with the moments of codes and of a prior; None if a covariance is singular.
+
+    Of :math:`N` draws of the prior itself it is about :math:`d (d + 3) / 4 N`: the bias of the estimate, 0.06 nats for 20
+    dimensions and 2,000 codes.
+
+    .. math:: \tfrac{1}{2} \big[ \mathrm{tr}(P^{-1} S) + (m_q - m_p)^\top P^{-1} (m_q - m_p) - d + \log \det P - \log \det S \big]
+
+    Arguments:
+        codes: Draws of :math:`q(z)`, with shape :math:`(N, d)`.
+        prior: Independent Normals, or draws of :math:`p(z)`, with shape :math:`(M, d)`.
+        ridge: Is added to each variance of the codes.
+    """
+    codes = codes.double()
+    d = codes.shape[1]
+    if isinstance(prior, Tensor):
+        mean, covariance = prior.double().mean(0), prior.double().T.cov().view(d, d)
+    else:
+        mean, covariance = prior.mean.double().flatten(), prior.variance.double().flatten().diag()
+    factor, singular = torch.linalg.cholesky_ex(covariance)
+    own, empty = torch.linalg.cholesky_ex(
+        codes.T.cov().view(d, d) + ridge * torch.eye(d, dtype=codes.dtype, device=codes.device)
+    )
+    if singular or empty:
+        return None
+    spread = torch.linalg.solve_triangular(factor, own, upper=False).square().sum()
+    offset = (
+        torch.linalg.solve_triangular(factor, (codes.mean(0) - mean).unsqueeze(1), upper=False).square().sum()
+    )
+    logs = factor.diagonal().log().sum() - own.diagonal().log().sum()
+    return (0.5 * (spread + offset - d) + logs).item()
 
 
 def base(d: Distribution) -> Distribution:

@@ -7,9 +7,9 @@ not the best one it is no density yet:
 .. math:: p(z) = \frac{1}{Z} \, p_0(z) \, e^{h(z)}, \qquad Z = \mathbb{E}_{p_0} [e^{h(z)}] \approx \frac{1}{n} \sum_i e^{h(z_i)} .
 
 :math:`Z` is an average over draws of :math:`p_0`: an estimate, whose relative error is :math:`\sqrt{\chi^2 / n}` with
-:math:`\chi^2` the variance of :math:`e^h / Z`; scores share its error as a constant. A draw is made by *sampling importance
-resampling*: of :math:`S` draws of :math:`p_0` one is taken with probabilities in proportion to :math:`e^h`. It is exact as
-:math:`S \to \infty`, and its error is of the order of :math:`\chi^2 / S`.
+:math:`\chi^2` the variance of :math:`e^h / Z`, so that :math:`n / (1 + \chi^2)` draws count; scores share its error as a
+constant. A draw is made by *sampling importance resampling*: of :math:`S` draws of :math:`p_0` one is taken with probabilities in
+proportion to :math:`e^h`. It is exact as :math:`S \to \infty`, and its error is of the order of :math:`\chi^2 / S`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
-from .traits import OF_DENSITY, OF_VALUES, parts, passed_on, prefixed, register
+from .traits import OF_DENSITY, OF_VALUES, Normaliser, normaliser, parts, passed_on, prefixed, register
 
 __all__ = ["Reweighted"]
 
 PROPOSED = 1 << 14  # draws of p_0 looked at together
+FEW = 30  # effective draws: below, the error of a mean of weights is not known either
 
 
 class Reweighted(Distribution):
@@ -42,6 +43,8 @@ class Reweighted(Distribution):
         log_odds: :math:`h`, from values with shape (*, d) to (*).
         log_z: :math:`\log Z`, without dimensions.
         proposals: The draws :math:`S` of :math:`p_0` for each draw.
+        se: The standard error of :math:`\log Z`.
+        ess: The effective number of the draws behind it; infinite if it is known.
 
     Example:
         >>> from torch.distributions import Independent, Normal
@@ -61,12 +64,16 @@ class Reweighted(Distribution):
         log_z: Tensor,
         proposals: int = 256,
         batch_shape: Sequence[int] = (),
+        se: Tensor | float = 0.0,
+        ess: Tensor | float = math.inf,
     ) -> None:
         self.base, self.log_odds, self.log_z, self.proposals = base, log_odds, log_z, proposals
+        self.se, self.ess = se, ess
         super().__init__(torch.Size(batch_shape), base.event_shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> Reweighted:
-        return Reweighted(self.base, self.log_odds, self.log_z, self.proposals, batch_shape)
+        known = self.log_z, self.proposals, batch_shape, self.se, self.ess
+        return Reweighted(self.base, self.log_odds, *known)
 
     @property
     def support(self) -> Any:
@@ -89,11 +96,22 @@ class Reweighted(Distribution):
             return torch.cat(parts).view(shape)
 
     @torch.no_grad()
-    def partition(self, n: int) -> Tensor:
-        r"""Estimates :math:`\log Z` from n fresh draws of :math:`p_0`."""
+    def partition(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Estimates :math:`\log Z` from n fresh draws of :math:`p_0`, its standard error, and how many of the draws count."""
         parts = [self.log_odds(self.base.sample((min(PROPOSED, n - i),))) for i in range(0, n, PROPOSED)]
-        return torch.cat(parts).double().logsumexp(0).to(self.log_z.dtype) - math.log(n)
+        odds = torch.cat(parts).double()
+        log_z = odds.logsumexp(0) - math.log(n)
+        ess = (2 * odds.logsumexp(0) - (2 * odds).logsumexp(0)).exp()
+        return log_z, (1 / ess - 1 / n).clamp_min(0).sqrt(), ess
 
 
+def estimated(d: Reweighted) -> Normaliser:
+    """Returns the estimate with its error."""
+    return Normaliser(
+        d.log_z.item(), float(d.se), float(d.ess), is_settled=float(d.ess) >= FEW, of_chains=False
+    )
+
+
+register(normaliser, estimated, Reweighted)
 passed_on(Reweighted, lambda d: d.base, (*OF_VALUES, *OF_DENSITY))
 register(parts, lambda d: prefixed("base", parts(d.base)) | {"log_z": d.log_z}, Reweighted)

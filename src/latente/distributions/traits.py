@@ -17,6 +17,7 @@ first example, cost one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any, NamedTuple
@@ -287,10 +288,23 @@ def normaliser(d: Distribution) -> Normaliser | None:
 
 
 class Normaliser(NamedTuple):
-    r"""Holds :math:`\log Z` in nats, and its standard error, which is 0 where it is exact."""
+    r"""Holds :math:`\log Z`, and how sure it is.
+
+    Arguments:
+        log_z: :math:`\log Z`, in nats.
+        se: Its standard error, 0 where it is exact: an error that all likelihoods share.
+        ess: The effective number of the draws behind it; infinite where it is exact.
+        temperatures: Those of annealing; 0 without.
+        is_settled: Whether it stays when more is spent on it; else no likelihood that it is part of can be told.
+        of_chains: Whether draws of the law are the ends of Markov chains.
+    """
 
     log_z: float
-    se: float
+    se: float = 0.0
+    ess: float = math.inf
+    temperatures: int = 0
+    is_settled: bool = True
+    of_chains: bool = True
 
 
 @singledispatch
@@ -453,7 +467,11 @@ passed_on(
     lambda d: d.component_distribution,
     (*OF_VALUES, *OF_DENSITY, *OF_DRAWS, *OF_MOMENTS),
 )
-passed_on(TransformedDistribution, lambda d: d.base_dist, (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused))
+passed_on(
+    TransformedDistribution,
+    lambda d: d.base_dist,
+    (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused, normaliser),
+)
 
 
 @double.register

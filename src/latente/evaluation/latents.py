@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..distributions.traits import (
+    Normaliser,
     can_sample,
     double,
     family,
@@ -55,11 +56,11 @@ from ..distributions.traits import (
     of_names,
     on_spheres,
 )
-from ..divergences import by_dimension
+from ..divergences import by_dimension, moment_kl
 from ..trace import Latent, Model, kl
 from .bounds import Estimate, chunk_size, evaluating, to_model
 
-__all__ = ["InformationBounds", "Latents", "information", "latents", "moment_kl", "two_sample"]
+__all__ = ["InformationBounds", "Latents", "information", "latents", "two_sample"]
 
 ACTIVE = 1e-2  # Var_x(E_q z_j) of an active unit: Burda et al. (2015)
 NEGLIGIBLE = 0.01  # nats: the epsilon of (epsilon, delta)-collapse, Lucas et al. (2019)
@@ -123,7 +124,7 @@ class Latents:
             depend on `y`.
         moments: The KL between Normals with the moments of :math:`q(z)` and :math:`p(z)`.
         auc: How well a classifier tells codes from prior samples: ½ is not at all, 1 is always.
-        log_z: The normaliser :math:`\log Z` of an energy-based prior, in nats; its standard error is 0 where it is exact.
+        normaliser: :math:`\log Z` of an energy-based prior, and how sure it is.
         codebook: How discrete codes are used.
     """
 
@@ -145,7 +146,7 @@ class Latents:
     mismatch: tuple[float, float] | None
     moments: float | None
     auc: Estimate | None
-    log_z: Estimate | None = None
+    normaliser: Normaliser | None = None
     codebook: Codebook | None = None
 
 
@@ -179,33 +180,6 @@ def information(z: Tensor, posteriors: Sequence[Distribution]) -> InformationBou
     return InformationBounds(
         low, Estimate.of(within - torch.cat(upper)), math.log(n), low.mean > SATURATED * math.log(n)
     )
-
-
-def moment_kl(codes: Tensor, prior: Tensor | Distribution) -> float | None:
-    r"""Returns the KL between the Normals with the moments of codes and of a prior; None if a covariance is singular.
-
-    .. math:: \tfrac{1}{2} \big[ \mathrm{tr}(P^{-1} S) + (m_q - m_p)^\top P^{-1} (m_q - m_p) - d + \log \det P - \log \det S \big]
-
-    Arguments:
-        codes: Draws of :math:`q(z)`, with shape :math:`(N, d)`.
-        prior: Independent Normals, or draws of :math:`p(z)`, with shape :math:`(M, d)`.
-    """
-    codes = codes.double()
-    d = codes.shape[1]
-    if isinstance(prior, Tensor):
-        mean, covariance = prior.double().mean(0), prior.double().T.cov().view(d, d)
-    else:
-        mean, covariance = prior.mean.double().flatten(), prior.variance.double().flatten().diag()
-    factor, singular = torch.linalg.cholesky_ex(covariance)
-    own, empty = torch.linalg.cholesky_ex(codes.T.cov().view(d, d))
-    if singular or empty:
-        return None
-    spread = torch.linalg.solve_triangular(factor, own, upper=False).square().sum()
-    offset = (
-        torch.linalg.solve_triangular(factor, (codes.mean(0) - mean).unsqueeze(1), upper=False).square().sum()
-    )
-    logs = factor.diagonal().log().sum() - own.diagonal().log().sum()
-    return (0.5 * (spread + offset - d) + logs).item()
 
 
 def auc(positive: Tensor, negative: Tensor) -> Estimate:
@@ -335,7 +309,7 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
         mismatch=mismatch,
         moments=None if samples is None or n < 2 else moment_kl(codes, p if is_alike else samples),
         auc=None if samples is None or n < 8 else two_sample(codes, samples),
-        log_z=None if (found := normaliser(p)) is None else Estimate(*found),
+        normaliser=normaliser(p),
     )
 
 

@@ -17,12 +17,12 @@ from torch.distributions import Distribution
 
 from ..abilities import Abilities, abilities_of, taken
 from ..data import Data, Examples
-from ..distributions.traits import can_sample, has_mean, is_diffused, spread
+from ..distributions.traits import Normaliser, can_sample, has_mean, is_diffused, normaliser, spread
 from ..errors import DataError, TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
-from .bounds import Draws, chunk_size, default_draws, draw, evaluating, to_model
-from .finding import Split
+from .bounds import Draws, Estimate, chunk_size, default_draws, draw, evaluating, to_model
+from .finding import Absent, Split
 from .latents import Latents, latents
 
 __all__ = ["DecodedExamples", "Exchange", "Subject"]
@@ -31,6 +31,10 @@ CODES = 2000  # examples behind the figures of the codes, where there are as man
 DRAWS = 8  # of the posterior for the bound on training data
 EXAMPLES = 1000
 BATCH = 128
+UNSETTLED = (
+    "log Z, which every log p(x) is divided by, has not settled: with twice the effort its estimate still moves by more than its "
+    "error, or hardly any draws carry it"
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,22 @@ class Subject:
         with evaluating(self.model, self.seed):
             found = draw(self.model, *self.batch, self.draws)
         check(found, self.split)
+        if not all(known.is_settled for known in self.normalisers):
+            raise Absent(UNSETTLED)
         return found
+
+    @cached_property
+    def normalisers(self) -> list[Normaliser]:
+        """The normalisers of the laws that codes are scored by, where they have to be estimated."""
+        with evaluating(self.model, self.seed):
+            x, y = self.batch
+            groups = self.model(x[:1], None if y is None else y[:1]).latents.values()
+        return [known for g in groups if (known := normaliser(g.p)) is not None]
+
+    def of_examples(self, values: Tensor) -> Estimate:
+        """Averages log-likelihoods of the examples; the error of a normaliser, which all of them share, is part of theirs."""
+        found = Estimate.of(values)
+        return Estimate(found.mean, math.hypot(found.se, *(known.se for known in self.normalisers)))
 
     @cached_property
     def train_terms(self) -> Draws:

@@ -149,13 +149,14 @@ def sigma_too_small(e: Evaluation) -> Finding | None:
 def normaliser_missed(e: Evaluation) -> Finding | None:
     for name, g in groups_of(e).items():
         rate = e["bound"].rates[name]
-        if g.log_z is None or rate.mean > -SIGNIFICANT * math.hypot(rate.se, g.log_z.se):
+        if g.normaliser is None or rate.mean > -SIGNIFICANT * rate.se:
             continue
         return Finding(
             "log Z underestimated",
             "certain",
             f"The rate of {name} comes out as {show(rate)} nats, and no Kullback–Leibler divergence is negative: log Z, "
-            f"estimated as {show(g.log_z)}, is too low by that much at least, and every log p(x) too high.",
+            f"estimated as {g.normaliser.log_z:.2f} ± {g.normaliser.se:.2f}, is too low by that much at least, and every "
+            "log p(x) too high.",
             "Its likelihoods are not to be trusted: annealing missed most of the mass. Train it with a smaller learning rate.",
             {"lr": 0.02},
         )

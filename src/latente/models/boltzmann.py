@@ -38,7 +38,7 @@ from torch.utils.checkpoint import checkpoint
 from ..distributions import BernoulliEvent
 from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, register
 from ..trace import Model, Trace
-from .ais import Partition, annealed
+from .ais import Partition, settled
 from .looks import Chains, chains, shared_weights
 
 __all__ = ["RBM", "BernoulliUnits", "GaussianUnits", "HiddenMarginal", "Units"]
@@ -65,6 +65,10 @@ class Units(abc.ABC):
     @abc.abstractmethod
     def mean(self, f: Tensor) -> Tensor:
         r"""Returns :math:`A'(f)`, the mean of each unit."""
+
+    @abc.abstractmethod
+    def field(self, mean: Tensor, n: int) -> Tensor:
+        r"""Returns the field under which units have the mean that :math:`n` examples had: the inverse of `mean`."""
 
     @abc.abstractmethod
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
@@ -97,6 +101,9 @@ class BernoulliUnits(Units):
     def mean(self, f: Tensor) -> Tensor:
         return f.sigmoid()
 
+    def field(self, mean: Tensor, n: int) -> Tensor:
+        return ((mean * n + 0.5) / (n + 1)).logit()  # finite, also for a bit that was never on
+
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
         # 16 random bits a unit, and 8 more for all of them: each number alone is uniform, to 24 bits
         words = torch.empty((mean.numel() + 3) // 4, dtype=torch.int64, device=mean.device)
@@ -122,6 +129,9 @@ class GaussianUnits(Units):
 
     def mean(self, f: Tensor) -> Tensor:
         return f
+
+    def field(self, mean: Tensor, n: int) -> Tensor:
+        return mean
 
     def draw(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
         return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device).add_(mean)
@@ -178,7 +188,7 @@ def units_of(p: HiddenMarginal) -> Distribution:
 
 def log_z(p: HiddenMarginal) -> Normaliser:
     found = p.rbm.partition()
-    return Normaliser(found.log_z.item(), found.se)
+    return Normaliser(found.log_z.item(), found.se, found.ess, found.temperatures, found.is_settled)
 
 
 register(normaliser, log_z, HiddenMarginal)
@@ -208,6 +218,7 @@ class RBM(Model):
         weight: :math:`W`, with shape :math:`(D, H)`.
         visible_bias: :math:`a`, with shape :math:`(D)`.
         hidden_bias: :math:`b`, with shape :math:`(H)`.
+        base: The visible fields that give each unit its frequency in the data, where annealing starts; 0 before `meet`.
 
     Raises:
         ValueError: If both layers are Gaussian: such an energy has no normaliser for some weights.
@@ -219,6 +230,8 @@ class RBM(Model):
         >>> trace.log_weight(x).allclose(-rbm.free_energy(x.flatten(1)) - rbm.log_partition().float())
         True
     """
+
+    base: Tensor
 
     def __init__(
         self,
@@ -240,6 +253,7 @@ class RBM(Model):
         self.weight = nn.Parameter(0.01 * torch.randn(size, hidden))
         self.visible_bias = nn.Parameter(torch.zeros(size))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
+        self.register_buffer("base", torch.zeros(size))
         self.found: tuple[list[Tensor], Partition] | None = None
 
     def extra_repr(self) -> str:
@@ -306,6 +320,16 @@ class RBM(Model):
 
     # --------------------------------------------------------------------------------------------------- log Z
 
+    @property
+    def base_rates(self) -> Tensor:
+        """The visible fields of the machine without links where annealing starts: those of the data, if it was met."""
+        return self.base if self.base.any() else self.visible_bias.detach()
+
+    @torch.no_grad()
+    def meet(self, mean: Tensor, n: int) -> None:
+        """Learns how frequent each visible unit is in n examples of data, which is no part of its weights."""
+        self.base.copy_(self.visible_units.field(mean.flatten(), n))
+
     def log_partition(self) -> Tensor:
         r"""Returns :math:`\log Z` in nats and float64, with a gradient where it is exact.
 
@@ -323,13 +347,13 @@ class RBM(Model):
 
     @torch.no_grad()
     def partition(self) -> Partition:
-        r"""Returns :math:`\log Z` with its standard error: exact where states can be listed, else by annealing.
+        r"""Returns :math:`\log Z` with its standard error: exact where states can be listed, else by annealing until it stays.
 
         It is found once, and again when the weights have changed; the global generators are left as they were.
         """
         weights = list(self.parameters())
         if self.found is None or not all(map(same, self.found[0], weights)):
-            partition = Partition(self.listed(), 0.0) if self.is_listable() else annealed(self)
+            partition = Partition(self.listed()) if self.is_listable() else settled(self)
             self.found = [p.detach().clone() for p in weights], partition
         return self.found[1]
 

@@ -12,7 +12,6 @@ a divergence that has no closed form. Two references make two models:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +21,7 @@ from ..schedules import Clock, Schedule
 from ..trace import Latent, Model, Trace
 from .base import Batches, Objective, Term, Turns
 from .elbo import ELBO
-from .matching import draws_of
+from .matching import Moments, draws_of
 from .penalties import Penalty
 
 __all__ = ["Adversarial", "prior_draws", "shuffled"]
@@ -44,7 +43,7 @@ class AdversarialLoss(Penalty):
     """Penalises codes that the critic discriminates from the reference."""
 
     def __init__(self, weight: float, critic: nn.Module, group: str, ratio: bool) -> None:
-        super().__init__(weight)
+        super().__init__(weight, held=0.0)  # the critic of one validation is not that of the next
         self.critic, self.group, self.ratio = critic, group, ratio
 
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:
@@ -56,7 +55,8 @@ class Adversarial(Objective):
     r"""Moves a critic, then the model: :math:`D + \beta R + \gamma \, \mathrm{E} \, \ell(T(z))`.
 
     With `ratio` the adversarial loss is :math:`\ell = -T`, the estimate of :math:`\mathrm{KL}(q(z) \,\|\, r)`; without it the
-    non-saturating :math:`\ell = \log(1 + e^{-T})`, whose gradient does not vanish where the critic is sure.
+    non-saturating :math:`\ell = \log(1 + e^{-T})`, whose gradient does not vanish where the critic is sure. A rate that has no
+    weight is judged in validation by the moments of the codes, see :class:`~latente.objectives.matching.Moments`.
 
     References:
         | Adversarial Autoencoders (Makhzani et al., 2015), https://arxiv.org/abs/1511.05644
@@ -82,16 +82,16 @@ class Adversarial(Objective):
     ) -> None:
         super().__init__()
         self.critic, self.reference, self.group = critic, reference, group
-        self.elbo = ELBO(beta, penalties={"adversarial": AdversarialLoss(weight, critic, group, ratio)})
+        penalties: dict[str, Penalty] = {"adversarial": AdversarialLoss(weight, critic, group, ratio)}
+        if beta == 0 and reference is prior_draws:
+            penalties["mismatch"] = Moments(group)
+        self.elbo = ELBO(beta, penalties=penalties)
 
     def players(self, model: Model) -> dict[str, list[nn.Parameter]]:
         return super().players(model) | {"critic": list(self.critic.parameters())}
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
-        terms = self.elbo.terms(model, x, y, clock)
-        return terms | {
-            "adversarial": replace(terms["adversarial"], held=0.0)
-        }  # the critic of one validation is not that of the next
+        return self.elbo.terms(model, x, y, clock)
 
     def turns(self, model: Model, batches: Batches, clock: Clock) -> Turns:
         x, y = next(batches)

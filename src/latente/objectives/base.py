@@ -18,7 +18,7 @@ unweighted, whatever its weight in the loss: the ELBO of an annealed run is alwa
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,8 +40,8 @@ class Term:
         value: The value of each example in nats, with shape :math:`(B)`: what is reported.
         weight: Its weight in the loss; a scalar tensor where a controller sets it.
         monitor: Whether it is only reported, and part of no loss and no validation figure.
-        held: Its weight in the figure by which validation chooses the best weights: 1 for the parts of a bound,
-            whatever their weight in the loss; the weight itself for a penalty.
+        held: Its weight in the figure by which validation chooses the best weights: the one that its weight in the loss ends
+            with, so that what was trained is what is kept.
     """
 
     value: Tensor
@@ -86,6 +86,17 @@ class Objective(nn.Module, abc.ABC):
             base: The same two weights of the run that this one builds on; 1 where there is none.
         """
         return 1.0, 1.0
+
+    def choice(self, figures: Mapping[str, float], held: Mapping[str, float]) -> float | None:
+        """Returns the figure by which validation chooses the best weights; None where there is none.
+
+        Arguments:
+            figures: The means of the terms over all held-out examples.
+            held: The weights of those that count, see :class:`Term`.
+        """
+        if self.core is not self:
+            return self.core.choice(figures, held)
+        return sum(weight * figures[name] for name, weight in held.items()) if held else None
 
     @property
     def floor(self) -> float:

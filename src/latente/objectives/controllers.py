@@ -13,6 +13,8 @@ controller             problem                                               wei
 =====================  ====================================================  ==========================================
 
 Their state is part of the objective, so it is saved and resumed with the run. Each process follows its own share of the batch.
+Validation chooses weights by the same problem: first those that meet the constraint, to a twentieth of it, or miss it least, and
+among them those with the least of what is to be least.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ from torch import Tensor, nn
 from ..schedules import Clock, Schedule
 
 __all__ = ["Capacity", "Controller", "DistortionTarget", "RateTarget"]
+
+MISSED = 1000.0  # nats that each nat beyond a constraint counts when weights are chosen
+SLACK = 0.05  # of the constraint
 
 
 class Controller(nn.Module, abc.ABC):
@@ -46,6 +51,10 @@ class Controller(nn.Module, abc.ABC):
     def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
         """Returns the next weight."""
 
+    @abc.abstractmethod
+    def cost(self, distortion: float, rate: float) -> float:
+        """Returns the figure by which weights are chosen, of held-out means in nats: the constraint weighs most."""
+
 
 class Capacity(Controller):
     r"""Holds the rate at a capacity :math:`C_t` that rises on a schedule, by the penalty :math:`\gamma |R - C_t|`.
@@ -65,6 +74,9 @@ class Capacity(Controller):
 
     def control(self, distortion: Tensor, rate: Tensor, clock: Clock) -> Tensor:
         return self.gamma * (rate - self.capacity(clock)).sign()
+
+    def cost(self, distortion: float, rate: float) -> float:
+        return distortion + missed(abs(rate - self.capacity.limit), self.capacity.limit)
 
 
 class RateTarget(Controller):
@@ -97,6 +109,9 @@ class RateTarget(Controller):
         self.multiplier.add_(self.speed * missing).clamp_(0.0, 10.0)
         return 1 - (self.multiplier + self.damping * missing).clamp_min(0.0)
 
+    def cost(self, distortion: float, rate: float) -> float:
+        return distortion + rate + missed(self.nats - rate, self.nats)
+
 
 class DistortionTarget(Controller):
     r"""Minimises the rate under a distortion of at most :math:`d` (GECO).
@@ -125,3 +140,16 @@ class DistortionTarget(Controller):
         now = (distortion - self.nats) / abs(self.nats)
         self.excess.lerp_(now, 1 - self.memory if clock.step else 1.0)
         return (self.beta * (-self.speed * self.excess).exp()).clamp(1e-4, 1e4)
+
+    def cost(self, distortion: float, rate: float) -> float:
+        return rate + missed(distortion - self.nats, self.nats)
+
+
+def missed(by: float, constraint: float) -> float:
+    """Returns what it costs to miss a constraint.
+
+    Example:
+        >>> missed(1.0, 20.0), missed(3.0, 20.0)
+        (0.0, 2000.0)
+    """
+    return MISSED * max(0.0, by - SLACK * abs(constraint))

@@ -43,8 +43,9 @@ class SketchLoss(ELBO):
     """
 
     def __init__(self, points: int, beta: float | Schedule, free_nats: float, padded: bool = False) -> None:
-        super().__init__(beta, FreeBits(free_nats))
-        self.points, self.free_nats, self.padded = points, free_nats, padded
+        free = FreeBits(free_nats)
+        super().__init__(beta, free)
+        self.free, self.points, self.padded = free, points, padded
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
         assert isinstance(trace.likelihood, Strokes) and isinstance(self.beta, Schedule)
@@ -56,6 +57,5 @@ class SketchLoss(ELBO):
             rate = self.divergence(g)
             terms[f"rate/{name}"] = Term(rate, share * self.beta(clock), held=limit)
             if not learn:
-                free = (self.free_nats - rate.mean()).clamp_min(0.0).expand_as(rate)
-                terms[f"free/{name}"] = Term(free, 0.0, held=limit)
+                terms[f"free/{name}"] = Term(self.free.unpaid(g), 0.0, held=limit)
         return terms | {"pen": Term(pens.detach(), monitor=True)}

@@ -80,14 +80,15 @@ class ELBO(Objective):
         with torch.enable_grad():  # a penalty may differentiate by what is encoded, in validation too
             encoded = encoded.detach().requires_grad_(encoded.is_floating_point())
             trace = model(encoded, y)
-            penalties = self.penalised(trace, encoded)
+            penalties = self.penalised(trace, encoded, model.training)
         return self.bound(trace, x, clock, model.training) | penalties
 
-    def penalised(self, trace: Trace, x: Tensor) -> dict[str, Term]:
-        """Returns the terms of the penalties; `x` is what was encoded."""
+    def penalised(self, trace: Trace, x: Tensor, learn: bool) -> dict[str, Term]:
+        """Returns the terms of the penalties, to learn from or to judge by; `x` is what was encoded."""
         return {
-            name: Term(penalty(trace, x), penalty.weight, held=penalty.weight)
+            name: Term(penalty(trace, x), penalty.weight, held=penalty.held)
             for name, penalty in self.penalties.items()
+            if penalty.weight or not learn
         }
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:
@@ -100,13 +101,16 @@ class ELBO(Objective):
         else:
             total = sum((rate.mean() for rate in rates.values()), distortion.new_zeros(()))
             beta = self.beta(distortion.mean(), total, clock, learn)
-        part = not (
-            isinstance(self.beta, Schedule) and self.beta.limit == 0
-        )  # else the bound is not what is sought
+        limit = self.beta.limit if isinstance(self.beta, Schedule) else 1.0
         weighed = {
-            name: Term(rate, weight, held=float(part))
+            name: Term(rate, weight, held=limit)
             for (name, rate), weight in zip(rates.items(), self.by_group(list(rates.values()), beta))
         }
+        if isinstance(self.divergence, FreeBits) and not learn:
+            weighed |= {
+                f"free/{name}": Term(self.divergence.unpaid(g), 0.0, held=limit)
+                for name, g in trace.latents.items()
+            }
         factors = {name: Term(-factor) for name, factor in trace.factors.items()}
         return {"distortion": Term(distortion)} | weighed | factors
 
@@ -116,6 +120,13 @@ class ELBO(Objective):
             return [beta] * len(rates)
         means = torch.stack([rate.mean() for rate in rates]).detach()
         return list(beta * (means + LEAST_NATS) / (means.mean() + LEAST_NATS))
+
+    def choice(self, figures: Mapping[str, float], held: Mapping[str, float]) -> float | None:
+        if isinstance(self.beta, Schedule):
+            return super().choice(figures, held)
+        rate = sum(value for name, value in figures.items() if name.startswith(("rate/", "free/")))
+        others = {n: w for n, w in held.items() if not n.startswith(("rate/", "free/", "distortion"))}
+        return self.beta.cost(figures["distortion"], rate) + (super().choice(figures, others) or 0.0)
 
     def weights(self, clock: Clock) -> dict[str, float]:
         return {"beta": self.beta(clock) if isinstance(self.beta, Schedule) else self.beta.beta.item()}

@@ -184,7 +184,9 @@ class SemiAmortised(Objective):
                 create_graph=model.training,
             )
         trace = model(y=y, size=len(x), given={name: q})
-        return self.objective.bound(trace, x, clock, model.training) | self.objective.penalised(trace, x)
+        return self.objective.bound(trace, x, clock, model.training) | self.objective.penalised(
+            trace, x, model.training
+        )
 
     @property
     def core(self) -> Objective:

@@ -35,10 +35,11 @@ class Penalty(abc.ABC):
 
     Arguments:
         weight: Its weight, in nats per unit.
+        held: Its weight in the figure by which validation chooses the best weights; by default the same.
     """
 
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
+    def __init__(self, weight: float, held: float | None = None) -> None:
+        self.weight, self.held = weight, weight if held is None else held
 
     @abc.abstractmethod
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:

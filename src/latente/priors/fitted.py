@@ -85,7 +85,8 @@ class Energy(nn.Module):
         ridge: The ridge, which is added to the diagonal of the covariance.
 
     Attributes:
-        log_z: The estimate of :math:`\log Z` that the last :meth:`refresh` made.
+        log_z: The estimate of :math:`\log Z` that the last :meth:`refresh` made; `se` is its standard error, and `ess` the
+            effective number of the draws behind it.
 
     Example:
         >>> p = Energy(nn.Linear(2, 1), 2)
@@ -98,6 +99,8 @@ class Energy(nn.Module):
     loc: Tensor
     scale_tril: Tensor
     log_z: Tensor
+    se: Tensor
+    ess: Tensor
 
     def __init__(self, odds: nn.Module, features: int, ridge: float = 1e-3) -> None:
         super().__init__()
@@ -105,10 +108,12 @@ class Energy(nn.Module):
         self.register_buffer("loc", torch.zeros(features))
         self.register_buffer("scale_tril", torch.eye(features))
         self.register_buffer("log_z", torch.zeros(()))
+        self.register_buffer("se", torch.zeros(()))
+        self.register_buffer("ess", torch.full((), torch.inf))
 
     def forward(self, y: Tensor | None = None) -> own.Reweighted:
         base = MultivariateNormal(self.loc, scale_tril=self.scale_tril, validate_args=False)
-        return own.Reweighted(base, lambda z: self.odds(z).squeeze(-1), self.log_z)
+        return own.Reweighted(base, lambda z: self.odds(z).squeeze(-1), self.log_z, se=self.se, ess=self.ess)
 
     @torch.no_grad()
     def fit(self, z: Tensor) -> None:
@@ -121,4 +126,5 @@ class Energy(nn.Module):
     @torch.no_grad()
     def refresh(self, draws: int = 1 << 15) -> None:
         r"""Estimates :math:`\log Z` of the odds as they are now."""
-        self.log_z.copy_(self().partition(draws))
+        for known, found in zip((self.log_z, self.se, self.ess), self().partition(draws)):
+            known.copy_(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,15 @@ from .catalogue import Plan, recipe
 from .options import BinariseChoice, Gibbs, Persistent
 from .parts import grey_levels
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..data.examples import Examples
+    from ..settings import Settings
+
 __all__ = ["rbm"]
+
+COUNTED = 10_000  # examples
 
 HiddenUnits = Annotated[int, Field(ge=1, le=1 << 16, description="number of hidden units")]
 VisibleKind = Annotated[
@@ -56,8 +64,15 @@ def rbm(
         )
     kinds = {"bernoulli": BernoulliUnits(), "gaussian": GaussianUnits()}
     model = RBM(shape, hidden, kinds[visible], kinds[code], chain)
+
+    def meet(examples: Examples, folder: Path | None, run: Settings, progress: bool) -> None:
+        """Counts how often each visible unit is on: annealing starts there."""
+        seen = examples.subset(COUNTED)
+        model.meet(seen.batch(slice(None))[0].mean(0), len(seen))
+
     return Plan(
         model,
         ContrastiveDivergence(gibbs, persistent or None, decay),
         grey_levels(binarise, shape, visible == "bernoulli"),
+        pretrain=meet,
     )

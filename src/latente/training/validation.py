@@ -32,7 +32,7 @@ def validate(
         on: The device of the model.
     """
     figures: dict[str, float] = {}
-    loss: float | None = None
+    held: dict[str, float] = {}
     for chunk, rows in enumerate(chunks(examples)):
         machine.seed(machine.mixed_seed(settings.seed, 2, chunk), on)
         x, y = examples.batch(rows)
@@ -42,5 +42,5 @@ def validate(
             value = term.value.double().sum().item() / len(examples)
             figures[name] = figures.get(name, 0.0) + value
             if term.held and not term.monitor:
-                loss = (loss or 0.0) + term.held * value
-    return figures, loss
+                held[name] = term.held
+    return figures, objective.choice(figures, held)

@@ -44,10 +44,10 @@ class MeasureBound(Measurement):
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Bound:
         terms = subject.terms
         return Bound(
-            elbo=Estimate.of(terms.elbo),
+            elbo=subject.of_examples(terms.elbo),
             distortion=Estimate.of(terms.distortion),
-            rate=Estimate.of(terms.rate),
-            rates={name: Estimate.of(rate) for name, rate in terms.rates.items()},
+            rate=subject.of_examples(terms.rate),
+            rates={name: subject.of_examples(rate) for name, rate in terms.rates.items()},
         )
 
     def rows(self, value: Bound, e: Evaluation) -> Iterator[Figure]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..bounds import Estimate
 from ..finding import Absent, Figure, nats
 from ..latents import Codebook, Latents
 from ..measurement import Measurement
@@ -63,15 +64,21 @@ def of_codebook(of: str, g: Latents) -> Iterator[Figure]:
 
 
 def of_normaliser(of: str, g: Latents) -> Iterator[Figure]:
-    if g.log_z is not None:
-        yield Figure(
-            f"log Z{of}",
-            f"{g.log_z.mean:.2f}, exact" if g.log_z.se == 0 else f"{nats(g.log_z)}, by annealing",
-            "Of the energy, summed over all states."
-            if g.log_z.se == 0
-            else "Of the energy, estimated by annealed importance sampling. Its error is that of every log p(x); where the "
-            "chains missed a mode it is larger than it seems, log Z too low and log p(x) too high.",
-        )
+    z = g.normaliser
+    if z is None:
+        return
+    if z.se == 0:
+        yield Figure(f"log Z{of}", f"{z.log_z:.2f}, exact", "Of the energy, summed over all states.")
+        return
+    by = f"chains of {z.temperatures:,} temperatures" if z.temperatures else "draws"
+    yield Figure(
+        f"log Z{of}",
+        f"{nats(Estimate(z.log_z, z.se))}, {z.ess:.0f} effective {by}",
+        "Of the energy, estimated by annealed importance sampling: half as many temperatures gave the same. Its error is part of "
+        "that of every log p(x). A mode that no chain met is not in it."
+        if z.temperatures
+        else "Of the energy, an average over draws of what it reweighs. Its error is part of that of every log p(x).",
+    )
 
 
 def of_dimensions(of: str, g: Latents) -> Iterator[Figure]:
@@ -137,4 +144,4 @@ def has_points(e: Mapping[str, Any]) -> bool:
 
 
 def has_energy(e: Mapping[str, Any]) -> bool:
-    return any(g.log_z is not None for g in groups_of(e).values())
+    return any(g.normaliser is not None and g.normaliser.of_chains for g in groups_of(e).values())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..bounds import Estimate, importance_weighted
+from ..bounds import importance_weighted
 from ..finding import Absent, Figure
 from ..measurement import Measurement
 from ..record import Evaluation
@@ -49,7 +49,7 @@ class MeasureNll(Measurement):
         if terms.weights is None:
             raise Absent(terms.unweighed)
         curve = importance_weighted(terms.weights)
-        points = [Estimate.of(-values) for values in curve.bounds]
+        points = [subject.of_examples(-values) for values in curve.bounds]
         return Nll(
             k=curve.k[-1],
             mean=points[-1].mean,
