@@ -35,9 +35,11 @@ class Row:
         benchmark: The data and how it is read: figures of two benchmarks do not compare.
         split: The split that was held out; figures of two splits do not compare.
         examples: The number of examples.
+        held: A name for just these examples; figures of others do not compare.
         k: The draws of the importance-weighted bound.
         negative_elbo: −ELBO at β = 1.
         nll: −log p(x), importance-weighted.
+        difference: How much larger −log p(x), or −ELBO where there is none, is than the first row's, paired by example.
         rate: KL(q(z|x) ‖ p(z)).
         information: The lower bound of the mutual information.
         active: The active dimensions, and how many there are.
@@ -50,9 +52,11 @@ class Row:
     benchmark: str
     split: str
     examples: int
+    held: str
     k: int | None
     negative_elbo: Estimate
     nll: Estimate | None
+    difference: Estimate | None
     rate: Estimate
     information: Estimate | None
     active: tuple[int, int] | None
@@ -148,6 +152,7 @@ def try_remedies(
     given = run.record["arguments"]
     how = {n: v for n, v in run.record["settings"].items() if n not in ("steps", "epochs")}
     every = max(1, min(how.pop("evaluate_every", 500), steps // 4))
+    first: Evaluation | None = None
     for change in ({}, *changes):
         name = ", ".join(f"{n} {v}" for n, v in change.items()) or "as it was"
         try:
@@ -168,21 +173,34 @@ def try_remedies(
             if not change or isinstance(error, Interrupted):
                 raise
             continue
-        yield row(tried, name)
+        e = evaluated(tried)
+        yield row(e, name, first)
+        first = first or e
 
 
 def compare(found: Iterable[Run]) -> list[Row]:
-    """Returns the figures of runs, each evaluated first where that was not done."""
-    return [row(run, str(run.path)) for run in found]
+    """Returns the figures of runs, each evaluated first where that was not done, and held against those of the first."""
+    rows: list[Row] = []
+    first: Evaluation | None = None
+    for run in found:
+        e = evaluated(run)
+        rows.append(row(e, str(run.path), first))
+        first = first or e
+    return rows
 
 
-def row(run: Run, name: str) -> Row:
+def evaluated(run: Run) -> Evaluation:
+    """Returns the evaluation of a run, and refuses one without a bound."""
     e = evaluation_of(run)
     if "bound" not in e:
         raise LatenteError(f"{run.path} has no bound to compare: see {command('evaluate', run.path)}")
+    return e
+
+
+def row(e: Evaluation, name: str, first: Evaluation | None) -> Row:
     groups = list(e["codes"].groups.values()) if "codes" in e else []
     counted = [(g.active, g.dimensions) for g in groups if g.active is not None]
-    first = groups[0] if groups else None
+    top = groups[0] if groups else None
     problems = [f.name for f in e.findings if f.problem]
     split, examples, k = asked_of(e)
     return Row(
@@ -190,13 +208,26 @@ def row(run: Run, name: str) -> Row:
         benchmark=e.benchmark,
         split=split,
         examples=examples,
+        held=e.held,
         k=k,
         negative_elbo=-e["bound"].elbo,
         nll=Estimate(e["nll"].mean, e["nll"].se) if "nll" in e else None,
+        difference=None if first is None else difference(e, first),
         rate=e["bound"].rate,
-        information=None if first is None or first.information is None else first.information.lower,
+        information=None if top is None or top.information is None else top.information.lower,
         active=(sum(a for a, _ in counted), sum(d for _, d in counted)) if counted else None,
         shuffled=e["shuffle"].other if "shuffle" in e else None,
-        auc=None if first is None or first.auc is None else first.auc,
+        auc=None if top is None or top.auc is None else top.auc,
         problem=problems[0] if problems else "",
     )
+
+
+def difference(e: Evaluation, first: Evaluation) -> Estimate | None:
+    """Returns how much larger −log p(x) is than that of another evaluation, paired by example; None where they do not compare.
+
+    The error of a difference on the same examples is far smaller than those of the two figures.
+    """
+    if e.held != first.held or asked_of(e) != asked_of(first):
+        return None
+    name = "nll" if "nll" in e.by_example and "nll" in first.by_example else "bound"
+    return Estimate.of(torch.tensor(first.by_example[name]) - torch.tensor(e.by_example[name]))

@@ -36,7 +36,8 @@ def evaluate(
         typer.Option(min=1, help="importance samples per example; 1000, or fewer for slow decoders"),
     ] = None,
     examples: Annotated[
-        int | None, typer.Option(min=2, help="number of held-out examples; 1000, or all for a classifier")
+        int | None,
+        typer.Option(min=2, help="number of held-out examples; all, or 1000 where that would take minutes"),
     ] = None,
     split: Annotated[Literal["validation", "test"], typer.Option(help="split to evaluate")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -53,7 +54,7 @@ def evaluate(
 def print_figures(run: Run, found: Evaluation, as_json: bool) -> None:
     """Prints figures as JSON, or as a table with what they mean together."""
     if as_json:
-        print(json.dumps(found.to_json(), indent=1))
+        print(json.dumps({n: v for n, v in found.to_json().items() if n != "by_example"}, indent=1))
     else:
         show_evaluation(run, found)
 
@@ -131,12 +132,24 @@ def show_rows(rows: list[Row]) -> None:
     def text(value: Estimate | None, digits: int = 2) -> str:
         return "–" if value is None else f"{value.mean:.{digits}f} ± {value.se:.{digits}f}"
 
-    header = ["run", "−ELBO", "−log p(x)", "rate", "I(x; z) ≥", "active", "shuffled", "AUC", "problem"]
+    header = [
+        "run",
+        "−ELBO",
+        "−log p(x)",
+        "to the first",
+        "rate",
+        "I(x; z) ≥",
+        "active",
+        "shuffled",
+        "AUC",
+        "problem",
+    ]
     figures = [
         [
             row.name,
             text(row.negative_elbo),
             text(row.nll),
+            "–" if row.difference is None else f"{row.difference.mean:+.2f} ± {row.difference.se:.2f}",
             text(row.rate),
             text(row.information),
             "–" if row.active is None else f"{row.active[0]} of {row.active[1]}",
@@ -151,6 +164,10 @@ def show_rows(rows: list[Row]) -> None:
     if len(benchmarks) > 1:
         out.print(f"different benchmarks, whose figures do not compare: {'; '.join(benchmarks)}")
     asked = {row.asked: row.name for row in rows}
+    if len(asked) == 1 == len(benchmarks) and len({row.held for row in rows}) > 1:
+        out.print(
+            "different held-out examples, whose figures do not compare: train on the same data and split"
+        )
     if len(asked) > 1:
         each = "; ".join(f"{what} ({name})" for what, name in asked.items())
         out.print(f"different measurements, whose figures do not compare: {each}", markup=False)

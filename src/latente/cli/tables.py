@@ -137,7 +137,7 @@ def classify(
     held = (opened.data.test if split == "test" else opened.data.validation).fixed()
     if held.y is None:
         raise DataError(f"{opened.data.name} has no labels to compare the classes with")
-    held = held.known().subset(examples or (1000 if draws else len(held)), opened.settings.seed)
+    held = held.known().subset(examples or (1000 if draws else len(held)))
     assert held.y is not None
     taken = codes.probabilities(opened.model, held, len(classes), draws, seed).argmax(1).cpu()
     y = held.y.cpu()

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent
 
+from .precision import dot
+
 __all__ = ["BernoulliEvent"]
 
 PIXELS_TO_A_LOG = 16  # pixels to one logarithm
@@ -33,7 +35,7 @@ class LogMass(torch.autograd.Function):
         larger = torch.maximum(probs, 1 - probs)
         larger = larger.unflatten(-1, (math.gcd(larger.shape[-1], PIXELS_TO_A_LOG), -1)).prod(-2)
         ctx.save_for_backward(logits, x, x - probs)
-        return torch.linalg.vecdot(x, logits) - logits.relu().sum(-1) + larger.log().sum(-1)
+        return dot(x, logits) - logits.relu().sum(-1) + larger.log().sum(-1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None]:

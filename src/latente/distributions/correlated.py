@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from .flow import Memory, standard_log_prob
+from .precision import exactly
 
 __all__ = ["Correlated"]
 
@@ -42,7 +43,8 @@ class Correlated(MultivariateNormal):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
-        z = self.loc + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+        with exactly(noise):
+            z = self.loc + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
         self.memory.put(z, standard_log_prob(noise) - self.log_volume())
         return z
 

@@ -19,6 +19,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 from torch.distributions.kl import register_kl
 
 from .delta import Delta, Flat
+from .precision import dot
 from .sphere import UniformSphere, Zonal
 from .von_mises_fisher import VonMisesFisher
 
@@ -57,5 +58,5 @@ def _zonal_uniform(q: Zonal, p: UniformSphere) -> Tensor:
 @register_kl(VonMisesFisher, VonMisesFisher)
 def _fisher_fisher(q: VonMisesFisher, p: VonMisesFisher) -> Tensor:
     (concentration, cumulant, mean), (other, other_cumulant, _) = q.known, p.known
-    cosine = torch.linalg.vecdot(q.loc, p.loc)
+    cosine = dot(q.loc, p.loc)
     return (mean * (concentration - other * cosine) - cumulant + other_cumulant).to(cosine.dtype)

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from .precision import dot
 from .traits import is_mass, parts, register, yes
 
 __all__ = ["Categories"]
@@ -89,7 +90,7 @@ class Categories(Distribution):
         return z.flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return torch.linalg.vecdot(value, self.logits.flatten(-2).to(value.dtype))
+        return dot(value, self.logits.flatten(-2).to(value.dtype))
 
     def entropy(self) -> Tensor:
         return torch.special.entr(self.logits.exp()).sum((-2, -1))

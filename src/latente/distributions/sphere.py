@@ -46,6 +46,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.utils import lazy_property
 
+from .precision import dot
 from .traits import double, is_uniform, on_spheres, parts, register, yes
 
 __all__ = ["Spheres", "UniformSphere", "Zonal", "between", "onto", "zonal_of"]
@@ -255,7 +256,7 @@ def speed(concentration: Tensor, mean: Tensor, theta: Tensor, m: int, tilt: Any)
     exponent = concentration.unsqueeze(-1) * (there - here.unsqueeze(-1))
     if m > 2:
         exponent = exponent + (m - 2) * (t.sin() / theta.sin().unsqueeze(-1)).log()
-    return span * (((there - mean.unsqueeze(-1)) * exponent.exp()) @ weights)
+    return span * (((there - mean.unsqueeze(-1)) * exponent.exp() * weights).sum(-1))
 
 
 @lru_cache
@@ -275,7 +276,7 @@ def turned(loc: Tensor, theta: Tensor, across: Tensor) -> Tensor:
     """
     cos, sin = theta.cos().unsqueeze(-1), theta.sin().unsqueeze(-1)
     first, rest = loc[..., :1], loc[..., 1:]
-    along = sin * torch.linalg.vecdot(across, rest).unsqueeze(-1)
+    along = sin * dot(across, rest).unsqueeze(-1)
     head = cos * first - along * torch.where(first < 0, -1.0, 1.0)
     return torch.cat([head, (cos - along / (1 + first.abs())) * rest + sin * across], -1)
 
@@ -378,7 +379,7 @@ def between(p: Distribution, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     if shape is None:
         return a + t * (b - a)
     a, b = (end.unflatten(-1, shape) for end in (a, b))
-    cosine = torch.linalg.vecdot(a, b).unsqueeze(-1)
+    cosine = dot(a, b).unsqueeze(-1)
     across = b - cosine * a
     angle = t.unsqueeze(-1) * torch.atan2(torch.linalg.vector_norm(across, dim=-1, keepdim=True), cosine)
     return (angle.cos() * a + angle.sin() * F.normalize(across, dim=-1)).flatten(-2)

@@ -26,6 +26,7 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..data import Examples
 from ..distributions.traits import has_density, is_certain, is_estimated, is_slow
@@ -43,11 +44,13 @@ __all__ = [
     "importance_weighted",
     "log_weights",
     "score",
+    "work",
 ]
 
 # entries of the widest activation of one pass: on a CPU it stays in the cache
 ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 26}
 DISTORTION = "distortion"
+OF_ELEMENTS = 100  # operations for each number of an example, which is scored in several passes over memory
 EXACT = 1e-2  # nats by which log-weights may differ for their bound to be tight to 1e-4
 
 
@@ -170,6 +173,15 @@ def chunk_size(model: Model, x: Tensor, y: Tensor | None) -> int:
         for hook in hooks:
             hook.remove()
     return max(1, ELEMENTS.get(x.device.type, ELEMENTS["cuda"]) // max(widest))
+
+
+def work(model: Model, x: Tensor, y: Tensor | None) -> float:
+    """Counts the floating-point operations of a pass over one example: the products of its layers, and a few for each number."""
+    x, y = to_model(model, x, y)
+    with evaluating(model, 0), FlopCounterMode(display=False) as counter:
+        with torch.backends.mkldnn.flags(enabled=False):  # a fused recurrent layer would count as nothing
+            model(x, y).likelihood.log_prob(x)
+        return counter.get_total_flops() / len(x) + OF_ELEMENTS * x[0].numel()
 
 
 def default_draws(model: Model, x: Tensor, y: Tensor | None, most: int = 1000) -> int:

@@ -10,7 +10,10 @@ is large, the prior puts mass where no code lies, and the decoder is asked there
 These are the holes in the prior that make samples worse than reconstructions.
 
 *Units.* A dimension is active if the posterior's mean moves with the data, :math:`\mathrm{Var}_x(\mathbb{E}_q
-z_j) > 0.01` (Burda et al., 2015); on a sphere the variance is taken in units of the uniform prior's, :math:`1 / m`.
+z_j) > 0.01` (Burda et al., 2015); on a sphere the variance is taken in units of the uniform prior's, :math:`1 / m`. Where a group
+stands below others, its posterior mean also moves with their draws, which is no information on the example: the expectation is
+over them, too. The variance of that expectation is the covariance, over examples, of the means of two walks with draws of their
+own; it counts where it is above 0.01 by two standard errors, and the dimension pays for it, :math:`\mathrm{KL}_j > 0.01`.
 
 *Information.* With one draw :math:`z_i` an example and :math:`\bar q(z_i)` the average of :math:`q(z_i |
 x_j)` over the :math:`N` examples, :math:`\log q(z_i | x_i) - \log \bar q(z_i)` bounds :math:`I_q` from below
@@ -32,7 +35,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +68,8 @@ __all__ = ["InformationBounds", "Latents", "information", "latents", "two_sample
 ACTIVE = 1e-2  # Var_x(E_q z_j) of an active unit: Burda et al. (2015)
 NEGLIGIBLE = 0.01  # nats: the epsilon of (epsilon, delta)-collapse, Lucas et al. (2019)
 SATURATED = 0.9  # of log N
+WALKS = 4  # past each example, where a group stands below others
+SURE = 2.0  # standard errors
 CELLS = 1 << 22  # entries of one piece of the N × N × d densities
 
 
@@ -116,7 +121,8 @@ class Latents:
         rate: :math:`R = \mathrm{KL}(q \,\|\, p)` in nats; None for a flat prior.
         kl: :math:`\mathrm{KL}(q_j \,\|\, p_j)` by dimension, where both are independent over dimensions.
         negligible: The share of examples with :math:`\mathrm{KL}_j < 0.01` nats, by dimension.
-        activity: :math:`\mathrm{Var}_x(\mathbb{E}_q z_j)` by dimension, where the posterior knows its mean.
+        activity: :math:`\mathrm{Var}_x(\mathbb{E}_q z_j)` by dimension, where the posterior knows its mean; of a group below
+            others what is sure of it, their draws averaged out.
         active: The number of dimensions with more than 0.01 of it.
         variance: The mean variance of the posterior, by dimension.
         information: :math:`I_q(x; z)`, for the first group of a model with a density.
@@ -253,19 +259,49 @@ def latents(model: Model, x: Tensor, y: Tensor | None = None, *, seed: int = 0) 
     with evaluating(model, seed):
         x, y = to_model(model, x, y)
         block = chunk_size(model, x, y)
-        walks = [
-            model(x[i : i + block], None if y is None else y[i : i + block]).latents
-            for i in range(0, len(x), block)
-        ]
+
+        def walked() -> list[Mapping[str, Latent]]:
+            parts = range(0, len(x), block)
+            return [model(x[i : i + block], None if y is None else y[i : i + block]).latents for i in parts]
+
+        walks = walked()
+        again = [means_of(walked()) for _ in range(WALKS - 1)] if len(walks[0]) > 1 else []
         return {
-            name: group([walk[name] for walk in walks], is_first=i == 0)
+            name: group([walk[name] for walk in walks], [means.get(name) for means in again] if i else None)
             for i, (name, g) in enumerate(walks[0].items())
             if not is_diffused(g.p)  # the example itself under a little noise, and no code of it
         }
 
 
-def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
-    """Measures one group, met in blocks of examples."""
+def means_of(walks: Sequence[Mapping[str, Latent]]) -> dict[str, Tensor | None]:
+    """Returns the posterior means of each group, with shape (N, d); None where its family has none."""
+    return {name: joined([mean_of(walk[name].q) for walk in walks]) for name in walks[0]}
+
+
+def mean_of(q: Distribution | None) -> Tensor | None:
+    return None if q is None or not has_mean(q) else q.mean.flatten(1)
+
+
+def surely_moved(means: Tensor, again: Sequence[Tensor]) -> Tensor:
+    r"""Returns :math:`\mathrm{Var}_x(\mathbb{E} z_j)` of a group below others, less two standard errors, by dimension.
+
+    Arguments:
+        means: The posterior means of one walk, with shape :math:`(N, d)`.
+        again: Those of walks with other draws of the groups above.
+    """
+    n = len(means)
+    centred = torch.stack([m - m.mean(0) for m in (means, *again)])
+    pairs = (centred.sum(0).square() - centred.square().sum(0)) / (len(centred) * (len(centred) - 1))
+    return (pairs.sum(0) / (n - 1) - SURE * pairs.std(0) / math.sqrt(n)).clamp_min(0.0)
+
+
+def group(blocks: Sequence[Latent], again: Sequence[Tensor | None] | None) -> Latents:
+    """Measures one group, met in blocks of examples.
+
+    Arguments:
+        blocks: What a walk met.
+        again: The posterior means that other walks met, of a group below others; None for the first one.
+    """
     posteriors = [g.q for g in blocks if g.q is not None]
     z = torch.cat([g.z for g in blocks]).detach()
     if of_names(posteriors[0]):
@@ -276,11 +312,16 @@ def group(blocks: Sequence[Latent], is_first: bool) -> Latents:
     kls = None if is_pointed or is_flat else joined([by_dimension(g) for g in blocks])
     if kls is not None and kls.shape[1] != codes.shape[1]:  # of spheres, not of dimensions
         kls = None
-    means = joined([d.mean.flatten(1) if has_mean(d) else None for d in posteriors])
+    means = joined([mean_of(d) for d in posteriors])
     variances = joined([d.variance.flatten(1) if has_variance(d) else None for d in posteriors])
     unit = p.variance.mean() if on_spheres(p) and is_uniform(p) else 1.0
-    activity = None if means is None or n < 2 else means.var(0) / unit
-    has_pairs = is_first and not is_pointed and not is_slow(q)
+    activity = None
+    if means is not None and n > 1:
+        others = [m for m in again or () if m is not None]
+        activity = (surely_moved(means, others) if others else means.var(0)) / unit
+        if others and kls is not None:
+            activity = activity * (kls.mean(0) > NEGLIGIBLE)
+    has_pairs = again is None and not is_pointed and not is_slow(q)
     informed = information(z, posteriors) if has_pairs and n > 1 else None
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:

@@ -29,6 +29,8 @@ class Evaluation(Mapping[str, Any]):
         inapplicable: Why others do not apply to such a model, or to such data.
         findings: What is wrong, causes before symptoms, and notes.
         verdict: The same in a sentence.
+        held: A name for just the examples that were held out; figures of others do not compare.
+        by_example: The log-likelihoods of these examples one by one, by the figure that they are averaged to.
     """
 
     benchmark: str
@@ -39,6 +41,8 @@ class Evaluation(Mapping[str, Any]):
     inapplicable: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     verdict: str = ""
+    held: str = ""
+    by_example: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.figures[name]
@@ -75,6 +79,8 @@ class Evaluation(Mapping[str, Any]):
             "inapplicable": dict(self.inapplicable),
             "findings": adapter(tuple[Finding, ...]).dump_python(self.findings, mode="json"),
             "verdict": self.verdict,
+            "held": self.held,
+            "by_example": {name: list(values) for name, values in self.by_example.items()},
         }
 
     @staticmethod
@@ -87,6 +93,7 @@ class Evaluation(Mapping[str, Any]):
         try:
             figures = {n: adapter(holds(n)).validate_python(value) for n, value in content["figures"].items()}
             found = {**content, "figures": figures}
+            found["by_example"] = adapter(dict[str, tuple[float, ...]]).validate_python(content["by_example"])
             found["findings"] = adapter(tuple[Finding, ...]).validate_python(content["findings"])
             return Evaluation(**found)
         except (KeyError, TypeError, AttributeError) as error:

@@ -58,8 +58,9 @@ def evaluate(
         data: The data of a model; a run has its own.
         split: The split to report.
         k: The draws per example of the importance-weighted bound; by default 1,000, and fewer where decoding is expensive.
-        examples: The number of examples, a fixed subset of the split; by default 1,000, and all for a classifier.
-        seed: The seed of the subset and of all draws; by default 0, and that of training for a run.
+        examples: The number of examples, the same ones for every run; by default all of the split where they cost less than a
+            minute of two cores, and 1,000 elsewhere.
+        seed: The seed of all draws; by default 0, and that of training for a run.
         training: Of a model, how it was trained: `beta`, the weights of the rate at the last step and at the end of its
             schedule, and `floor`, the nats of the rate that cost nothing.
 

@@ -5,6 +5,7 @@ All draws come from seeded forks of the generators, so the same subject gives th
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,17 @@ from ..distributions.traits import Normaliser, can_sample, has_mean, is_diffused
 from ..errors import DataError, TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
-from .bounds import Draws, Estimate, chunk_size, default_draws, draw, evaluating, to_model
+from .bounds import (
+    Draws,
+    Estimate,
+    chunk_size,
+    default_draws,
+    draw,
+    evaluating,
+    importance_weighted,
+    to_model,
+    work,
+)
 from .finding import Absent, Split
 from .latents import Latents, latents
 
@@ -30,6 +41,7 @@ __all__ = ["DecodedExamples", "Exchange", "Subject"]
 CODES = 2000  # examples behind the figures of the codes, where there are as many
 DRAWS = 8  # of the posterior for the bound on training data
 EXAMPLES = 1000
+WORK = 3e12  # floating-point operations: a minute of two cores at 50 GFLOP/s
 BATCH = 128
 UNSETTLED = (
     "log Z, which every log p(x) is divided by, has not settled: with twice the effort its estimate still moves by more than its "
@@ -67,8 +79,9 @@ class Subject:
         data: The data.
         split: The split to report.
         k: The draws per example of the importance-weighted bound; by default 1,000, fewer where decoding is expensive.
-        examples: The number of examples, a fixed subset of the split; 1,000 by default, all of a model without likelihood.
-        seed: The seed of the subset and of all draws.
+        examples: The number of examples, the same ones whatever the seed; by default all of the split where they cost less than
+            a minute of two cores, and 1,000 elsewhere.
+        seed: The seed of all draws.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.
         floor: The nats of the whole rate that cost nothing while training.
         asked: Further options, by name, of the figures that have any.
@@ -118,18 +131,30 @@ class Subject:
     @property
     def size(self) -> int:
         """The number of examples."""
-        usual = EXAMPLES if self.abilities.scores else len(self.held)
-        return min(self.examples or usual, len(self.held))
+        whole = len(self.held)
+        if self.examples is None and self.abilities.scores and whole > EXAMPLES:
+            x, y = self.held.batch(slice(0, 1))
+            return whole if work(self.model, x, y) * self.draws * whole <= WORK else EXAMPLES
+        return min(self.examples or whole, whole)
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for just these examples: figures of others do not compare."""
+        x, y = self.batch
+        found = hashlib.sha256(x.cpu().contiguous().numpy().tobytes())
+        if y is not None:
+            found.update(y.cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     @cached_property
     def batch(self) -> tuple[Tensor, Tensor | None]:
         """The examples, and what the model is conditioned on."""
-        return to_model(self.model, *self.held.subset(self.size, self.seed).batch(slice(None)))
+        return to_model(self.model, *self.held.subset(self.size).batch(slice(None)))
 
     @cached_property
     def train_batch(self) -> tuple[Tensor, Tensor | None]:
         """As many training examples; where a label is unknown, the most probable one."""
-        some = self.data.train.fixed().subset(self.examples or EXAMPLES, self.seed)
+        some = self.data.train.fixed().subset(self.examples or EXAMPLES)
         x, y = to_model(self.model, *some.batch(slice(None)))
         law = label_law(self.model)
         if law is not None and y is not None:
@@ -150,9 +175,22 @@ class Subject:
         with evaluating(self.model, self.seed):
             found = draw(self.model, *self.batch, self.draws)
         check(found, self.split)
+        self.needs_settled()
+        return found
+
+    @property
+    def by_example(self) -> dict[str, tuple[float, ...]]:
+        """The log-likelihoods of the examples one by one: the bound, and the tighter one where there are weights."""
+        terms = self.terms
+        found = {"bound": terms.elbo}
+        if terms.weights is not None:
+            found["nll"] = importance_weighted(terms.weights).bounds[-1]
+        return {name: tuple(round(value, 4) for value in values.tolist()) for name, values in found.items()}
+
+    def needs_settled(self) -> None:
+        """Refuses likelihoods whose normaliser is not known well enough."""
         if not all(known.is_settled for known in self.normalisers):
             raise Absent(UNSETTLED)
-        return found
 
     @cached_property
     def normalisers(self) -> list[Normaliser]:
@@ -173,12 +211,13 @@ class Subject:
         with evaluating(self.model, self.seed):
             found = draw(self.model, *self.train_batch, DRAWS)
         check(found, "train")
+        self.needs_settled()
         return found
 
     @cached_property
     def codes(self) -> dict[str, Latents]:
         """The figures of the codes, by latent group."""
-        return latents(self.model, *self.held.subset(CODES, self.seed).batch(slice(None)), seed=self.seed)
+        return latents(self.model, *self.held.subset(CODES).batch(slice(None)), seed=self.seed)
 
     @cached_property
     def exchange(self) -> Exchange:

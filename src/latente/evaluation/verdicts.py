@@ -354,7 +354,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
     """Lists what the figures show, causes before symptoms and problems before notes; without a code, overfitting alone."""
-    rules = RULES if "codes" in e else (overfitting,) if "bound" in e else ()
+    rules = () if "bound" not in e else RULES if "codes" in e else (overfitting,)
     known = measurements()
     own = [f for name, value in e.items() for f in known[name].findings(value, e)]
     together = [f for rule in rules if (f := rule(e)) is not None]
@@ -368,6 +368,8 @@ def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
+    if unknown := e.absent.get("bound"):
+        return f"Cannot tell: {unknown}."
     known = measurements()
     praises = (known[name].praise(value, e) for name, value in e.items())
     return f"Nothing is wrong: {next((p for p in praises if p), 'no figure is out of the ordinary.')}"

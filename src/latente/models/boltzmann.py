@@ -36,6 +36,7 @@ from torch.distributions import Distribution, Independent, Normal, constraints
 from torch.utils.checkpoint import checkpoint
 
 from ..distributions import BernoulliEvent
+from ..distributions.precision import dot, exactly
 from ..distributions.traits import OF_VALUES, Normaliser, normaliser, passed_on, register
 from ..trace import Model, Trace
 from .ais import Partition, settled
@@ -122,10 +123,10 @@ class GaussianUnits(Units):
     r"""Takes real states of variance 1: :math:`p(s) = \mathcal{N}(f, 1)`; data should have been standardised."""
 
     def energy(self, s: Tensor) -> Tensor:
-        return 0.5 * torch.linalg.vecdot(s, s)
+        return 0.5 * dot(s, s)
 
     def log_partition(self, f: Tensor) -> Tensor:
-        return 0.5 * (torch.linalg.vecdot(f, f) + f.shape[-1] * math.log(2 * math.pi))
+        return 0.5 * (dot(f, f) + f.shape[-1] * math.log(2 * math.pi))
 
     def mean(self, f: Tensor) -> Tensor:
         return f
@@ -267,11 +268,13 @@ class RBM(Model):
 
     def hidden_field(self, v: Tensor) -> Tensor:
         r"""Returns :math:`b + W^\top v`, with shape :math:`(*, H)`, for :math:`v` with shape :math:`(*, D)`."""
-        return F.linear(v, self.weight.T, self.hidden_bias).to(self.weight.dtype)
+        with exactly(v):
+            return F.linear(v.to(self.weight.dtype), self.weight.T, self.hidden_bias)
 
     def visible_field(self, h: Tensor) -> Tensor:
         r"""Returns :math:`a + W h`, with shape :math:`(*, D)`, for :math:`h` with shape :math:`(*, H)`."""
-        return F.linear(h, self.weight, self.visible_bias).to(self.weight.dtype)
+        with exactly(h):
+            return F.linear(h.to(self.weight.dtype), self.weight, self.visible_bias)
 
     def hidden(self, v: Tensor) -> Distribution:
         r"""Returns :math:`p(h | v)`, the exact posterior, for :math:`v` with shape :math:`(*, D)`."""
@@ -288,11 +291,13 @@ class RBM(Model):
 
     def energy_of(self, v: Tensor, field: Tensor) -> Tensor:
         """Returns the free energy of v whose hidden field is known."""
-        return self.visible_units.energy(v) - v @ self.visible_bias - self.hidden_units.log_partition(field)
+        return (
+            self.visible_units.energy(v) - dot(v, self.visible_bias) - self.hidden_units.log_partition(field)
+        )
 
     def hidden_free_energy(self, h: Tensor) -> Tensor:
         r"""Returns :math:`F(h) = E_0(h) - b^\top h - \sum_i A(f_i)`, with shape :math:`(*)`."""
-        energy = self.hidden_units.energy(h) - h @ self.hidden_bias
+        energy = self.hidden_units.energy(h) - dot(h, self.hidden_bias)
         return energy - self.visible_units.log_partition(self.visible_field(h))
 
     # -------------------------------------------------------------------------------------------------- chains

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..distributions.precision import exactly
+
 __all__ = ["FSQ", "VQ", "Quantiser", "Rounded"]
 
 DEAD = 0.1  # of the share that each code would have were all alike
@@ -98,7 +100,9 @@ class FSQ(Quantiser):
     def forward(self, planes: Tensor) -> Rounded:
         half = (self.sizes - 1) * (1 + 1e-3) / 2  # a little beyond the last level, so that it can be reached
         offset = torch.where(self.sizes % 2 == 0, 0.5, 0.0)
-        squeezed = (planes + (offset / half).atanh()).tanh() * half - offset
+        # 0 is a level; of two levels it is the border, for a shift to one of them would leave the other out of reach
+        shift = torch.where(self.sizes > 2, offset / half, 0.0).atanh()
+        squeezed = (planes + shift).tanh() * half - offset
         middle = self.sizes // 2
         codes = ((squeezed.detach().round().long() + middle) * self.steps).sum(-3)
         return Rounded(codes, squeezed / middle, None)
@@ -157,9 +161,11 @@ class VQ(Quantiser):
 
     def nearest(self, rows: Tensor) -> Tensor:
         words = self.words.detach()
-        return torch.addmm(words.square().sum(1), rows, words.t(), alpha=-2).argmin(1)
+        with exactly(rows):
+            return torch.addmm(words.square().sum(1), rows, words.t(), alpha=-2).argmin(1)
 
     def forward(self, planes: Tensor) -> Rounded:
+        planes = planes.to(self.words.dtype)
         rows = planes.detach().movedim(1, -1).reshape(-1, self.features)
         if self.training:
             self.follow(rows)

@@ -23,6 +23,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ..distributions.precision import dot
 from ..models.boltzmann import RBM
 from ..schedules import Clock
 from ..trace import Model
@@ -113,7 +114,7 @@ class ContrastiveDivergence(Objective):
             field = rbm.hidden_field(v)
             restored = visible.mean(rbm.visible_field(hidden.draw(hidden.mean(field))))
             error = v - restored
-            terms = {"reconstruction": Term(torch.linalg.vecdot(error, error), 0.0, monitor=True)}
+            terms = {"reconstruction": Term(dot(error, error), 0.0, monitor=True)}
             negative = self.end(rbm, restored)
             return torch.cat([v, negative]), torch.cat([field, rbm.hidden_field(negative)]), terms
         self.begin(rbm)

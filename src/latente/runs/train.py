@@ -90,7 +90,7 @@ def train(
     asked = Asked(
         source or "", label, validation, test, split, options or {}, None if of is None else str(of)
     )
-    asked, loaded = loaded_for(entry, base, asked, picked, chosen.seed, indices)
+    asked, loaded = loaded_for(entry, base, asked, picked, indices)
     plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
     loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed, "labels" in picked)
     if base is None:
@@ -129,7 +129,6 @@ def loaded_for(
     base: Run | None,
     asked: Asked,
     arguments: Mapping[str, Any],
-    seed: int,
     indices: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[Asked, Data]:
     """Loads the data of a run to come, or takes that of the run that it builds on; returns what was asked for in full, too.
@@ -154,7 +153,6 @@ def loaded_for(
             "validation": asked.validation,
             "test": asked.test,
             "split": asked.split,
-            "seed": seed,
         }
         shares["indices"] = indices
         loaded = data.load(source, label=asked.label, reads=recipe.reads, **shares, **asked.options)

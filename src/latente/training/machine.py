@@ -9,9 +9,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
+from torch import nn
 
 from ..errors import RunError
 
@@ -25,7 +28,10 @@ __all__ = [
     "seed",
     "stop_signals",
     "threads",
+    "usable",
 ]
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -55,6 +61,30 @@ def device(name: str) -> torch.device:
 def autocast(on: torch.device, precision: str) -> contextlib.AbstractContextManager:
     """Lets matrix products be taken in bf16 where that is the precision."""
     return torch.autocast(on.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+@cache
+def has_recurrent_bf16() -> bool:
+    """Returns whether recurrent layers run in bf16 on this CPU: its kernels refuse some."""
+    net = nn.LSTM(4, 4, batch_first=True)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            net(torch.zeros(2, 3, 4))[0].sum().backward()
+            with torch.no_grad():
+                net(torch.zeros(2, 3, 4))
+    except RuntimeError:
+        return False
+    return True
+
+
+def usable(precision: Precision, model: nn.Module, on: torch.device) -> Precision:
+    """Returns the precision that a model can be trained in on a device: 32 bits where its recurrent layers need them."""
+    is_recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    return (
+        "fp32"
+        if precision == "bf16" and on.type == "cpu" and is_recurrent and not has_recurrent_bf16()
+        else precision
+    )
 
 
 def free_cores() -> int:

@@ -174,6 +174,10 @@ class Trainer:
         self.step, self.ended = 0, False
         self.model.to(self.device)
         self.objective.to(self.device)
+        precision = machine.usable(s.precision, self.model, self.device)
+        if precision != s.precision:
+            self.progress.say("this CPU has no recurrent layers in bf16: the model is trained in fp32")
+            self.settings = s = replace(s, precision=precision)
         if s.shard:
             processes.shard(self.model)
         if s.compile:

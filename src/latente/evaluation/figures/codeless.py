@@ -50,7 +50,7 @@ class MeasureCodeless(Measurement):
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Codeless:
         if has_flat_prior(found):
             raise Absent("the prior is flat, so no code can be drawn without the example")
-        some = subject.held.subset(subject.size, subject.seed)
+        some = subject.held.subset(subject.size)
         steps, train = subject.asked["baseline_steps"], subject.data.train
         if (
             train.labelled is not None and label_law(subject.model) is not None

@@ -53,7 +53,7 @@ class MeasureRefinement(Measurement):
     options = ("refined", "steps")
 
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Refinement:
-        some = subject.held.subset(subject.asked["refined"], subject.seed)
+        some = subject.held.subset(subject.asked["refined"])
         try:
             return refinable(subject.model, some, subject.asked["steps"], subject.seed)
         except ValueError as error:

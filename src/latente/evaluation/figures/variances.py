@@ -35,7 +35,7 @@ class MeasureVariances(Measurement):
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Variances:
         if not found["likelihood"].is_normal:
             raise Absent("the likelihood is not Normal", expected=False)
-        return Variances(spectrum(subject.data.train.fixed().subset(EXAMPLES, subject.seed)))
+        return Variances(spectrum(subject.data.train.fixed().subset(EXAMPLES)))
 
     def rows(self, value: Variances, e: Evaluation) -> Iterator[Figure]:
         scale = e["likelihood"].scale
