@@ -47,18 +47,21 @@ from torch.distributions import (
     StudentT,
     TransformedDistribution,
     Uniform,
+    constraints,
 )
 
 __all__ = [
     "DRAWS",
     "LIKELIEST",
     "MEANS",
+    "Domain",
     "Normaliser",
     "View",
     "by_element",
     "can_sample",
     "colder",
     "components_used",
+    "domain",
     "double",
     "family",
     "has_density",
@@ -396,6 +399,46 @@ def levels(d: Distribution) -> int | None:
     return None
 
 
+class Domain(NamedTuple):
+    """Holds the values that a law has a density or a mass for.
+
+    Arguments:
+        words: What they are, in the plural.
+        outside: Tells of each number whether it is none of them.
+    """
+
+    words: str
+    outside: Callable[[Tensor], Tensor]
+
+
+@singledispatch
+def domain(d: Distribution) -> Domain | None:
+    """Returns the values that a law takes, where these are not all real numbers; None where they are, or are no numbers.
+
+    Grey values between 0 and 1 count as expectations of bits.
+
+    Example:
+        >>> known = domain(Bernoulli(torch.tensor([0.5])))
+        >>> known.words, known.outside(torch.tensor([-0.5, 0.5, 1.0]))
+        ('numbers from 0 to 1', tensor([ True, False, False]))
+    """
+    many = levels(d)
+    if many is not None:
+        return Domain(f"multiples of 1/{many - 1} from 0 to 1", lambda x: off_grid(x, many - 1))
+    if is_binary(d) or d.support is constraints.unit_interval:
+        return UNIT
+    return None
+
+
+UNIT = Domain("numbers from 0 to 1", lambda x: ~((x >= 0) & (x <= 1)))
+GRID = 1e-3  # of a step, by which a rounded number may miss its level
+
+
+def off_grid(x: Tensor, last: int) -> Tensor:
+    steps = x * last
+    return ~(((steps - steps.round()).abs() <= GRID) & (x >= -GRID / last) & (x <= 1 + GRID / last))
+
+
 @singledispatch
 def of_names(d: Distribution) -> bool:
     """Returns whether values are names, whole numbers without neighbours: nothing lies between two of them."""
@@ -441,7 +484,7 @@ def passed_on(
         register(question, to_inner(question), wrapper)
 
 
-OF_VALUES = (is_mass, is_real, is_binary, levels, no_bits, of_names, number_of_names, on_spheres)
+OF_VALUES = (is_mass, is_real, is_binary, levels, domain, no_bits, of_names, number_of_names, on_spheres)
 OF_DENSITY = (has_density, is_bound, is_estimated, is_slow)
 OF_DRAWS = (no_draws, is_autoregressive)
 OF_MOMENTS = (has_mean, has_variance)

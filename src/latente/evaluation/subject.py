@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 
 from ..abilities import Abilities, abilities_of, taken
 from ..data import Data, Examples
-from ..distributions.traits import Normaliser, can_sample, has_mean, is_diffused, normaliser, spread
+from ..distributions.traits import Normaliser, can_sample, has_mean, is_diffused, is_mass, normaliser, spread
 from ..errors import DataError, TrainingError
 from ..models.labels import label_law
 from ..trace import Latent, Model, Trace
@@ -43,6 +43,7 @@ DRAWS = 8  # of the posterior for the bound on training data
 EXAMPLES = 1000
 WORK = 3e12  # floating-point operations: a minute of two cores at 50 GFLOP/s
 BATCH = 128
+IMPOSSIBLE = 1e-2  # nats above 0 that are no rounding
 UNSETTLED = (
     "log Z, which every log p(x) is divided by, has not settled: with twice the effort its estimate still moves by more than its "
     "error, or hardly any draws carry it"
@@ -175,6 +176,7 @@ class Subject:
         with evaluating(self.model, self.seed):
             found = draw(self.model, *self.batch, self.draws)
         check(found, self.split)
+        self.needs_mass(found)
         self.needs_settled()
         return found
 
@@ -186,6 +188,21 @@ class Subject:
         if terms.weights is not None:
             found["nll"] = importance_weighted(terms.weights).bounds[-1]
         return {name: tuple(round(value, 4) for value in values.tolist()) for name, values in found.items()}
+
+    def needs_mass(self, found: Draws) -> None:
+        """Refuses log probabilities above 0, which no probability mass has: the examples are then none of its values."""
+        if is_mass(self.law_of_one) and found.distortion.min() < -IMPOSSIBLE:
+            raise Absent(
+                f"log p(x|z) of some example is {-found.distortion.min():.2f}, and a probability is at most 1: the data "
+                "is not of the values that the likelihood is of"
+            )
+
+    @cached_property
+    def law_of_one(self) -> Distribution:
+        """The likelihood of one example."""
+        x, y = self.batch
+        with evaluating(self.model, self.seed):
+            return self.model(x[:1], None if y is None else y[:1]).likelihood
 
     def needs_settled(self) -> None:
         """Refuses likelihoods whose normaliser is not known well enough."""

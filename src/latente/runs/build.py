@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ import torch
 from .. import recipes
 from ..data import Data, Examples
 from ..data.kind import Kind, Suggestion, kinds
-from ..errors import RunError
+from ..errors import LatenteError, RunError
 from ..memory import free_memory
 from ..recipes import Base, Plan, Recipe
 from ..schedules import Clock
 from ..settings import Settings
 from ..training import machine
+from ..training.support import domain_of, outside
 
 
 def kind_of(recipe: Recipe[...]) -> Kind | None:
@@ -110,6 +111,55 @@ def try_on(plan: Plan, examples: Examples, recipe: str) -> None:
             objective.terms(model.eval(), *examples.batch(slice(0, 2)), Clock(0, 1))
         except (ValueError, NotImplementedError) as error:
             raise RunError(f"{recipe} cannot be trained as asked: {error}") from None
+
+
+def check_support(plan: Plan, loaded: Data, recipe: Recipe[...]) -> None:
+    """Refuses data outside of the support of the likelihood, and names the options by which it would not be.
+
+    Raises:
+        RunError: If a number of some example is no value of the likelihood.
+    """
+    try:
+        known = domain_of(plan.model, loaded.train)
+    except (ValueError, NotImplementedError):  # which `try_on` tells
+        return
+    if known is None:
+        return
+    for examples in (loaded.train, loaded.validation, loaded.test):
+        if found := outside(known, examples):
+            break
+    else:
+        return
+    where = f"column {loaded.columns[found.place]!r}" if loaded.columns else "pixels"
+    choices = list(fitting(plan, loaded, recipe))
+    remedy = f"use {' or '.join(choices)}" if choices else "use another recipe, or bring the data there"
+    raise RunError(
+        f"{recipe.name} as asked has a likelihood of {known.words}, and {where} of {loaded.name} has {found.value:.6g} "
+        f"({found.low:.6g} to {found.high:.6g}{', as the model reads it' if loaded.columns else ''}): {remedy}"
+    )
+
+
+def fitting(plan: Plan, loaded: Data, recipe: Recipe[...]) -> Iterator[str]:
+    """Lists the options that give a model a likelihood of such data: those of a few choices, changed one at a time."""
+    made: Mapping[str, Any] = plan.model.made_by or {}
+    for name, parameter in recipe.options.items():
+        for value in choices_of(parameter.annotation):
+            if value == made["arguments"].get(name):
+                continue
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    other = recipes.remake({**made, "arguments": {**made["arguments"], name: value}})
+                    known = domain_of(other.model, loaded.train)
+            except (LatenteError, RuntimeError, ValueError, NotImplementedError):
+                continue
+            if known is None or outside(known, loaded.train) is None:
+                yield f"--{name.replace('_', '-')} {value}"
+
+
+def choices_of(annotation: Any) -> tuple[Any, ...]:
+    """Returns the values of an option that takes one of a few; none where it takes others."""
+    inner = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return get_args(inner) if get_origin(inner) is Literal else ()
 
 
 def seed(number: int) -> None:

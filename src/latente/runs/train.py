@@ -33,7 +33,7 @@ from ..settings import Settings, settings
 from ..training import Trainer, machine, processes
 from ..training.checkpoint import CHECKPOINTS, newest, write_whole
 from ..trusted import line_of, signed
-from .build import kind_of, plan_for, seed, try_on
+from .build import check_support, kind_of, plan_for, seed, try_on
 from .labels import balanced_subset, hide_labels, restricted, with_known, with_known_labels
 from .run import RECORD, SPLIT, Asked, Run
 
@@ -94,6 +94,7 @@ def train(
     plan = plan_for(entry, loaded, picked, None if base is None else recipes.base_of(base.record), chosen)
     loaded = labelled_for(plan, loaded.kind.prepared(loaded, plan), chosen.seed, "labels" in picked)
     if base is None:
+        check_support(plan, loaded, entry)
         try_on(plan, loaded.train, recipe)
     record = {
         **recorded(plan, base, asked, loaded),

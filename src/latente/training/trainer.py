@@ -46,6 +46,7 @@ from .meter import Meter
 from .players import Players, learning_rate_factor
 from .progress import Progress
 from .stream import Streams
+from .support import domain_of, outside
 from .tensors import Weights
 from .validation import validate
 
@@ -168,6 +169,7 @@ class Trainer:
         s = self.settings
         self.examples = train.to(self.device)
         check_alike(train, validation)
+        check_support(self.model, train, validation)
         self.streams = Streams(self.examples, s.batch, s.micro_batches, s.seed)
         self.validation = None if validation is None else validation.fixed().to(self.device)
         self.steps = s.steps if s.epochs is None else max(1, round(s.epochs * self.streams.per_epoch))
@@ -397,6 +399,24 @@ def check_alike(train: Examples, validation: Examples | None) -> None:
         f"the examples of validation have shape {tuple(validation.x.shape[1:])}, and those of training "
         f"{tuple(train.x.shape[1:])}: give examples of one shape"
     )
+
+
+def check_support(model: Model, *splits: Examples | None) -> None:
+    """Refuses examples outside of the support of the model's likelihood; an error of the model itself is the first step's."""
+    some = [examples for examples in splits if examples is not None]
+    try:
+        known = domain_of(model, some[0])
+    except (RuntimeError, ValueError, IndexError, NotImplementedError):
+        return
+    if known is None:
+        return
+    for examples in some:
+        if found := outside(known, examples):
+            raise TrainingError(
+                f"the likelihood is of {known.words}, and number {found.place} of the examples is {found.value:.6g} in one of "
+                f"them ({found.low:.6g} to {found.high:.6g} in all): use a likelihood of such values, e.g. a Normal one, or "
+                "bring the data there"
+            )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
