@@ -21,12 +21,14 @@ from latente.evaluation import evaluate
 from latente.evaluation.latents import latents
 from latente.models import RBM
 from latente.models.ais import annealed, betas, settled
+from latente.models.diffusion import Diffusion, Reals, signal_and_noise
 from latente.nn.quantisers import FSQ, VQ
-from latente.objectives import ELBO, ContrastiveDivergence
+from latente.objectives import ELBO, IWAE, ContrastiveDivergence
 from latente.objectives.controllers import Capacity, DistortionTarget, RateTarget
+from latente.objectives.encoder import lower_information, upper_information
 from latente.runs import train
 from latente.schedules import Clock, constant, linear
-from latente.trace import Model
+from latente.trace import Latent, Model
 from latente.training import Trainer, machine
 from test_traits import MAKERS, draws_of
 
@@ -428,3 +430,136 @@ def test_no_probability_above_1_is_printed():
     else:
         assert "a probability is at most 1" in e.absent["bound"] and e.verdict.startswith("Cannot tell")
         assert "bits_per_dim" not in e
+
+
+# ------------------------------------------------------------------------------------- corners that can be reached
+
+
+def best_guess(law):
+    """Returns the best denoiser of N(0, 1), or of ±1 with P(1) = 0.1."""
+
+    def guess(model, z, t):
+        alpha, sigma = (c.view(-1, 1) for c in signal_and_noise(model.gamma(t)))
+        if law == "normal":
+            return alpha * z
+        return (math.log(0.1 / 0.9) / 2 + alpha * z / sigma**2).tanh()
+
+    return guess
+
+
+@pytest.mark.parametrize("steps", [16, 64])
+@pytest.mark.parametrize("law", ["normal", "bits"])
+def test_samples_of_the_best_denoiser_have_the_moments_of_the_data(monkeypatch, law, steps):
+    torch.manual_seed(0)
+    model = Diffusion((1,), nn.Linear(1, 1), Reals(), steps=steps)
+    monkeypatch.setattr(Diffusion, "guess", best_guess(law))
+    z = model.denoise(torch.Size((50_000,)))
+    if law == "normal":
+        assert z.var().item() == pytest.approx(1.0, abs=0.04)
+    else:
+        assert (z > 0).float().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+def test_free_nats_are_of_the_whole_code():
+    plan = latente.recipes.make(
+        "draw", shape=(1, 8, 8), latent=3, glimpses=4, units=8, free_nats=3.0, read=0, write=0
+    )
+    x, clock = torch.rand(16, 1, 8, 8).round(), Clock(0, 1)
+    torch.manual_seed(0)
+    terms = plan.objective.terms(plan.model, x, None, clock)
+    rates = [term.value for name, term in terms.items() if name.startswith("rate/")]
+    total = sum(rate.mean() for rate in rates).item()
+    assert len(rates) == 4 and plan.objective.floor == 3
+    for floor, moves in ((total + 0.1, False), (total - 0.1, True)):
+        plan.objective.free_nats = floor
+        torch.manual_seed(0)
+        found = plan.objective.terms(plan.model, x, None, clock)
+        assert [t.value.requires_grad for n, t in found.items() if n.startswith("rate/")] == 4 * [True]
+        gradients = torch.autograd.grad(
+            sum(t.value.sum() for n, t in found.items() if n.startswith("rate/")),
+            list(plan.model.parameters()),
+            allow_unused=True,
+        )
+        assert any(g is not None and g.abs().sum() > 0 for g in gradients) == moves
+
+
+def test_estimators_without_score_refuse_a_posterior_that_is_a_network():
+    plan = latente.recipes.make("vae", shape=(6,), latent=2, hidden=[4], posterior="iaf")
+    with pytest.raises(ValueError, match="leave `power` out"):
+        IWAE(3, power=2).terms(plan.model, torch.randn(5, 6), None, Clock(0, 1))
+    IWAE(3).terms(plan.model, torch.randn(5, 6), None, Clock(0, 1))
+    full = latente.recipes.make("vae", shape=(6,), latent=2, hidden=[4], posterior="full")
+    IWAE(3, power=2).terms(full.model, torch.randn(5, 6), None, Clock(0, 1))
+
+
+def test_information_of_posteriors_with_a_full_covariance():
+    torch.manual_seed(0)
+    means = torch.randn(4000, 2) @ torch.tensor([[1.0, 0.8], [0.0, 0.3]])
+    factor = torch.tensor([[0.5, 0.0], [-0.4, 0.3]])
+    q = own.Correlated(means, factor.expand(4000, 2, 2))
+    within, between = factor @ factor.T, means.T.cov()
+    exact = 0.5 * ((between + within).logdet() - within.logdet())
+    g = Latent(q.rsample(), own.StandardNormal(torch.zeros(2), torch.ones(2)), q)
+    assert upper_information([g]).item() == pytest.approx(exact.item(), abs=0.05)
+
+
+def test_information_of_categories_is_not_nothing():
+    torch.manual_seed(0)
+    q = own.Categories(50 * nn.functional.one_hot(torch.arange(2048) % 8, 8).float().unsqueeze(1))
+    g = Latent(q.sample(), own.Categories(torch.zeros(1, 8)), q)
+    assert lower_information([g]).item() == pytest.approx(math.log(8), abs=1e-3)
+
+
+def test_a_batch_that_overflows_leaves_no_trace():
+    vae = latente.recipes.make("vae", shape=(6,), latent=2, hidden=[4], likelihood="gaussian-optimal").model
+    x = torch.randn(64, 6)
+    x[0] = 1e30
+    names = [name for name, _ in vae.named_buffers() if "running" in name or "variance" in name]
+    trainer = Trainer(vae, steps=40, batch=8, log_every=1, lr=1e-4)
+    trainer.fit(x)
+    state = {n: t for n, t in vae.state_dict().items() if t.is_floating_point()}
+    assert names and all(t.isfinite().all() for t in state.values())
+    assert trainer.history and any("skipped" in line for line in trainer.history)
+    assert max(t.abs().max() for t in state.values()) < 1e6
+
+
+@pytest.mark.parametrize("posterior", ["delta-vae", "bn-vae"])
+@pytest.mark.parametrize("prior", ["mixture", "laplace", "flow"])
+def test_a_least_rate_takes_the_prior_that_it_is_one_from(posterior, prior):
+    with pytest.raises(
+        RunError, match=f"posterior is {posterior} and prior {prior}: its least rate is one from N"
+    ):
+        latente.recipes.make("vae", shape=(6,), latent=2, posterior=posterior, prior=prior)
+
+
+def test_what_mathematics_allows_is_allowed():
+    x, clock = torch.randn(16, 6), Clock(0, 1)
+    for how in (
+        {"posterior": "full", "information": 1.0},
+        {"posterior": "categorical", "information": 1.0},
+        {"posterior": "categorical", "free_bits": 0.5},
+    ):
+        plan = latente.recipes.make("vae", shape=(6,), latent=2, hidden=[4], **how)
+        terms = plan.objective.terms(plan.model, x, None, clock)
+        assert all(term.value.isfinite().all() for term in terms.values())
+    assert latente.recipes.make("vae", shape=(6,), latent=2, training="aggressive", prior="flow")
+
+
+def test_impossible_categories_are_no_nan():
+    q = own.Categories(torch.tensor([[[0.0, 0.0, -math.inf]]]))
+    p = own.Categories(torch.zeros(1, 1, 3))
+    assert kl_divergence(q, p).item() == pytest.approx(math.log(1.5))
+    assert q.log_prob(torch.tensor([[1.0, 0.0, 0.0]])).item() == pytest.approx(math.log(0.5))
+
+
+@pytest.mark.parametrize("log_odds", [0.0, 1e-5, -2e-4, 0.3])
+def test_continuous_bernoulli_draws_move_with_their_log_odds(log_odds):
+    torch.manual_seed(0)
+    logits = torch.full((200_000, 1), log_odds, dtype=torch.float64, requires_grad=True)
+    mean = own.ContinuousBernoulli(logits, 1).rsample().mean()
+    (gradient,) = torch.autograd.grad(mean, logits)
+    step = 1e-3
+    slope = own.ContinuousBernoulli(
+        torch.tensor([log_odds + step, log_odds - step], dtype=torch.float64).unsqueeze(1), 1
+    ).mean
+    assert gradient.sum().item() == pytest.approx(((slope[0] - slope[1]) / (2 * step)).item(), rel=0.02)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
+from .distributions import Categories
 from .trace import Latent, kl
 
 __all__ = ["FreeBits", "by_dimension", "moment_kl"]
@@ -75,8 +76,10 @@ class FreeBits:
 
 
 def by_dimension(g: Latent) -> Tensor | None:
-    """Returns the KL of each dimension, with shape (B, d), where both families are independent over dimensions."""
+    """Returns the KL of each dimension, or group of categories, with shape (B, d), where families are independent over them."""
     assert g.q is not None
+    if isinstance(g.q, Categories) and isinstance(g.p, Categories):
+        return g.q.by_group(g.p)
     if not (isinstance(g.q, Independent) and isinstance(g.p, Independent)):
         return None
     try:

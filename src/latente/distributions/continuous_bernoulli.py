@@ -73,10 +73,13 @@ class ContinuousBernoulli(Distribution):
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         shape = self._extended_shape(torch.Size(sample_shape))
         u = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-        size = self.logits.abs().clamp_min(math.sqrt(torch.finfo(u.dtype).eps))
-        # the quantile of u for -|l|, mirrored where l is positive
-        x = torch.log1p(u * torch.expm1(-size)) / -size
-        return torch.where(self.logits > 0, 1 - x, x).clamp(0, 1)
+        size = self.logits.abs()
+        is_small = size < math.sqrt(torch.finfo(u.dtype).eps)
+        safe = torch.where(is_small, torch.ones_like(size), size)
+        # the quantile of u for -|l|, mirrored where l is positive; near 0 its first two terms
+        x = torch.log1p(u * torch.expm1(-safe)) / -safe
+        x = torch.where(self.logits > 0, 1 - x, x)
+        return torch.where(is_small, u + self.logits * u * (1 - u) / 2, x).clamp(0, 1)
 
 
 register(parts, lambda d: {"logits": d.logits}, ContinuousBernoulli)

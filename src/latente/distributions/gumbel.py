@@ -90,7 +90,14 @@ class Categories(Distribution):
         return z.flatten(-2)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return dot(value, self.logits.flatten(-2).to(value.dtype))
+        logits = self.logits.flatten(-2).to(value.dtype)
+        return dot(value, logits.clamp_min(torch.finfo(value.dtype).min))
+
+    def by_group(self, p: Categories) -> Tensor:
+        r"""Returns :math:`\mathrm{KL}(q \,\|\, p)` of each group, with shape :math:`(B, G)`."""
+        least = torch.finfo(self.logits.dtype).min  # an impossible category counts nothing, and has no 0 · ∞
+        q, other = self.logits.clamp_min(least), p.logits.clamp_min(least)
+        return (q.exp() * (q - other)).sum(-1)
 
     def entropy(self) -> Tensor:
         return torch.special.entr(self.logits.exp()).sum((-2, -1))
@@ -98,7 +105,7 @@ class Categories(Distribution):
 
 @register_kl(Categories, Categories)
 def _categories(q: Categories, p: Categories) -> Tensor:
-    return (q.logits.exp() * (q.logits - p.logits)).sum((-2, -1))
+    return q.by_group(p).sum(-1)
 
 
 register(is_mass, yes, Categories)

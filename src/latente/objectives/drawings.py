@@ -44,7 +44,7 @@ class SketchLoss(ELBO):
 
     def __init__(self, points: int, beta: float | Schedule, free_nats: float, padded: bool = False) -> None:
         free = FreeBits(free_nats)
-        super().__init__(beta, free)
+        super().__init__(beta, free, free_nats=free_nats)
         self.free, self.points, self.padded = free, points, padded
 
     def bound(self, trace: Trace, x: Tensor, clock: Clock, learn: bool) -> dict[str, Term]:

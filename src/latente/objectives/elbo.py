@@ -50,6 +50,8 @@ class ELBO(Objective):
         penalties: Further losses, by name: each is added with its weight, in training and in validation.
         balance: Whether, while :math:`\beta_t < 1`, a group's weight is proportional to its rate, so that groups of little
             information may gain more (KL balancing, Vahdat and Kautz, 2020, https://arxiv.org/abs/2007.03898).
+        free_nats: The nats of the whole rate, over all groups, that cost nothing: :math:`\max(\lambda, \sum_g R_g)` is charged.
+            What is reported stays the rate.
 
     Example:
         >>> from latente import recipes
@@ -66,9 +68,10 @@ class ELBO(Objective):
         corrupt: Callable[[Tensor], Tensor] = identity,
         penalties: Mapping[str, Penalty] | None = None,
         balance: bool = False,
+        free_nats: float = 0.0,
     ) -> None:
         super().__init__()
-        self.balance = balance
+        self.balance, self.free_nats = balance, free_nats
         self.beta = constant(beta) if isinstance(beta, float | int) else beta
         self.divergence, self.corrupt = divergence, corrupt
         self.penalties = dict(penalties or {})
@@ -95,6 +98,11 @@ class ELBO(Objective):
         """Returns the terms of a pass; a controller learns from them where `learn` is true."""
         distortion = -trace.likelihood.log_prob(x)
         rates = {f"rate/{name}": self.divergence(g) for name, g in trace.latents.items()}
+        unpaid = distortion.new_zeros(())
+        if self.free_nats:
+            total = sum((rate.mean() for rate in rates.values()), distortion.new_zeros(())).detach()
+            unpaid = (self.free_nats - total).clamp_min(0.0)
+            rates = {name: torch.where(unpaid > 0, rate.detach(), rate) for name, rate in rates.items()}
         beta: float | Tensor
         if isinstance(self.beta, Schedule):
             beta = self.beta(clock)
@@ -111,6 +119,8 @@ class ELBO(Objective):
                 f"free/{name}": Term(self.divergence.unpaid(g), 0.0, held=limit)
                 for name, g in trace.latents.items()
             }
+        if self.free_nats and not learn:
+            weighed["free/code"] = Term(unpaid.expand_as(distortion), 0.0, held=limit)
         factors = {name: Term(-factor) for name, factor in trace.factors.items()}
         return {"distortion": Term(distortion)} | weighed | factors
 
@@ -138,8 +148,7 @@ class ELBO(Objective):
 
     @property
     def floor(self) -> float:
-        free = self.divergence
-        return free.nats if isinstance(free, FreeBits) and not free.by_dimension else 0.0
+        return self.free_nats
 
 
 @corruption.register
@@ -179,7 +188,7 @@ class IWAE(Objective):
         super().__init__()
         if k < 1:
             raise ValueError(f"k is {k}: the bound takes at least one draw of the posterior")
-        self.k, self.power = k, power
+        self.k, self.power, self.is_still = k, power, False
 
     def terms(self, model: Model, x: Tensor, y: Tensor | None, clock: Clock) -> dict[str, Term]:
         trace = model(x, y, size=(self.k, len(x)))
@@ -208,7 +217,15 @@ class IWAE(Objective):
         (g,) = trace.latents.values()
         if g.q is None:
             raise ValueError("the latent group has no posterior: call the model with x")
-        return g.p.log_prob(g.z) - detached(g.q).log_prob(g.z)
+        still = detached(g.q)
+        if not self.is_still:
+            if still.log_prob(g.z.detach()).requires_grad:
+                raise ValueError(
+                    f"this estimator takes a posterior whose parameters are tensors, and {type(g.q).__name__} is made by a "
+                    "network inside: leave `power` out"
+                )
+            self.is_still = True
+        return g.p.log_prob(g.z) - still.log_prob(g.z)
 
 
 def detached(d: Distribution) -> Distribution:

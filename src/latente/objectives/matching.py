@@ -161,7 +161,7 @@ class Information(Penalty):
         group: The latent group.
 
     Raises:
-        ValueError: If the posterior has no density, or is not independent over dimensions.
+        ValueError: If the posterior has no density.
     """
 
     def __init__(self, weight: float, group: str = "z") -> None:
@@ -169,7 +169,9 @@ class Information(Penalty):
         self.group = group
 
     def __call__(self, trace: Trace, x: Tensor) -> Tensor:
-        each = by_pairs(trace.latents[self.group]).flatten(2).sum(2)
+        g = trace.latents[self.group]
+        assert g.q is not None
+        each = g.q.log_prob(g.z.unsqueeze(1))
         return each.diagonal() - each.logsumexp(1) + math.log(len(each))
 
 

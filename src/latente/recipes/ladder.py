@@ -75,8 +75,12 @@ class GroupAnnealing:
     balance: Balance = False
 
     def elbo(self) -> ELBO:
-        elbo = Remedies(self.beta, self.warmup, free_nats=self.free_nats).elbo()
+        from ..divergences import FreeBits
+
+        elbo = Remedies(self.beta, self.warmup).elbo()
         elbo.balance = self.balance
+        if self.free_nats:
+            elbo.divergence = FreeBits(self.free_nats)
         return elbo
 
 

@@ -185,6 +185,19 @@ class Decoder:
     channels: PixelChannels = 16
 
 
+def check_floor(posterior: str, prior: str) -> None:
+    """Refuses a posterior that keeps its distance from N(0, I) where another prior could follow it.
+
+    Raises:
+        RunError: If it could.
+    """
+    if posterior in ("delta-vae", "bn-vae") and prior != "normal":
+        raise RunError(
+            f"posterior is {posterior} and prior {prior}: its least rate is one from N(0, I), and another prior can come closer; "
+            "use --prior normal, or --posterior diagonal with --free-nats"
+        )
+
+
 @dataclass(frozen=True)
 class Parts:
     """Holds the posterior and the prior of a VAE.
@@ -207,6 +220,7 @@ class Parts:
             raise RunError(
                 "prior is vamp and posterior bn-vae, but pseudo-inputs are no batch of examples: use --posterior diagonal"
             )
+        check_floor(self.posterior, self.chosen_prior)
         if self.is_categorical != (self.chosen_prior == "uniform"):
             raise RunError(
                 f"posterior is {self.posterior} and prior {self.chosen_prior}: categorical and uniform go together"

@@ -175,11 +175,6 @@ class Remedies:
                 f"free bits by dimension need a prior that is independent over dimensions, and prior is {prior}: give the "
                 "whole code a floor, --free-nats, or leave one out"
             )
-        if self.training == "aggressive" and prior == "flow":
-            raise RunError(
-                "training is aggressive and prior flow: its stopping rule, mutual information, needs the mean and variance of "
-                "the prior; use --prior mixture, or leave one of them out"
-            )
 
     def objective(self, model: VAE, latent: int = 0) -> Objective:
         """Makes the objective, for codes of some dimensions."""
@@ -221,7 +216,6 @@ class Remedies:
             weight = objectives.DistortionTarget(self.distortion)
         else:
             weight = self.weight()
-        floor = self.free_bits or self.free_nats
         penalties: dict[str, objectives.Penalty] = {}
         if self.information:
             penalties["information"] = objectives.Information(-self.information)
@@ -229,8 +223,9 @@ class Remedies:
             penalties["mmd"] = objectives.Discrepancy(self.mmd)
         return objectives.ELBO(
             weight,
-            divergence=divergences.FreeBits(floor, by_dimension=bool(self.free_bits)) if floor else kl,
+            divergence=divergences.FreeBits(self.free_bits, by_dimension=True) if self.free_bits else kl,
             penalties=penalties,
+            free_nats=self.free_nats,
         )
 
     @property

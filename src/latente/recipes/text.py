@@ -10,7 +10,7 @@ from pydantic import Field
 from ..errors import RunError
 from .about import AboutText
 from .catalogue import Plan, recipe
-from .options import Gamma, Kappa, LatentSize, LeastDelta
+from .options import Gamma, Kappa, LatentSize, LeastDelta, check_floor
 from .parts import prior_of
 from .remedies import Remedies
 from .spherical import refuse_targets
@@ -90,6 +90,7 @@ class SentenceParts:
     kappa: Kappa = "learned"
 
     def __post_init__(self) -> None:
+        check_floor(self.posterior, self.prior)
         if self.on_sphere and self.prior != "normal":
             raise RunError(not_for_directions("prior"))
         if not self.on_sphere and self.kappa != "learned":

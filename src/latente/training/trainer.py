@@ -49,6 +49,7 @@ from .stream import Streams
 from .support import domain_of, outside
 from .tensors import Weights
 from .validation import validate
+from .written import Written
 
 __all__ = ["Trainer"]
 
@@ -185,6 +186,7 @@ class Trainer:
         if s.compile:
             self.model.compile()
         self.players = Players(self.objective.players(self.model), s, self.device)
+        self.written = Written((self.model, self.objective))
         self.average = Average(self.model, s.ema, s.shard)
         self.meter = Meter(self.device)
         self.keeper = Keeper(self.model, self.out, s.patience, self.progress)
@@ -240,6 +242,7 @@ class Trainer:
     def one_step(self) -> None:
         """Takes one step: the turns of all micro-batches of this process, side by side."""
         clock = Clock(self.step, self.steps)
+        self.written.remember(self.players.skipped)
         self.players.set_learning_rate(clock)
         runs = [self.objective.turns(self.model, stream, clock) for stream in self.streams]
         answer: Callable[[], float] | None = None
@@ -253,6 +256,7 @@ class Trainer:
                 self.meter.add_common(f"gradient/{name}", norm)
             answer = loss.item
             turn += 1
+        self.written.undo(self.players.skipped)
         self.step += 1
         self.average.update(self.step)
 
