@@ -25,7 +25,7 @@ ORDER = [
     {"abilities"},
     {"runs"},
     {"evaluation"},
-    {"codes", "doctor", "magenta", "pictures"},
+    {"codes", "compression", "doctor", "magenta", "pictures"},
     {"kinds"},
     {"report", "explorer", "estimator"},
     {"cli", "__main__"},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from ..kinds import KINDS
-from . import data, draw, judge, of_drawings, tables, train
+from . import compress, data, draw, judge, of_drawings, tables, train
 from .app import app, list_recipes, main
 from .options import with_options
 
@@ -31,6 +31,8 @@ def commands() -> dict[str, Callable[..., None]]:
         "score": with_options(tables.score, kinds),
         "classify": with_options(tables.classify, kinds),
         "outliers": judge.outliers,
+        "compress": with_options(compress.compress, kinds),
+        "decompress": compress.decompress,
         "quality": judge.quality,
         "alignment": judge.alignment,
         **of_drawings.COMMANDS,

@@ -9,13 +9,26 @@ A vector is read as an image is, its numbers for pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import OF_VALUES, family, has_mean, is_autoregressive, no, parts, passed_on, register, yes
+from .traits import (
+    OF_VALUES,
+    Take,
+    coded,
+    family,
+    has_mean,
+    is_autoregressive,
+    no,
+    parts,
+    passed_on,
+    register,
+    yes,
+)
 
 __all__ = ["Autoregressive"]
 
@@ -83,6 +96,19 @@ class Autoregressive(Distribution):
         return self.draw(lambda parameters: self.pixels(parameters).sample(), d.z, d.y)
 
 
+def coded_in_order(d: Autoregressive, take: Take) -> Tensor:
+    """Goes through the pixels as they are drawn; each has its own numbers in turn."""
+    pixels = d.event_shape[1:].numel() if len(d.event_shape) > 1 else d.event_shape.numel()
+    place = count()
+
+    def pick(parameters: Tensor) -> Tensor:
+        here = next(place)
+        return coded(d.pixels(parameters), lambda table, inner: take(table, inner * pixels + here))
+
+    return d.draw(pick, d.z, d.y)
+
+
+register(coded, coded_in_order, Autoregressive)
 register(has_mean, no, Autoregressive)
 register(is_autoregressive, yes, Autoregressive)
 register(parts, lambda d: {"z": d.z} | ({} if d.y is None else {"y": d.y}), Autoregressive)

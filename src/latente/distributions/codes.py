@@ -24,12 +24,16 @@ from torch.distributions.kl import register_kl
 
 from .traits import (
     LIKELIEST,
+    Take,
+    coded,
     has_mean,
     is_autoregressive,
     is_certain,
     is_mass,
     is_uniform,
     no,
+    no_code,
+    nothing,
     number_of_names,
     of_names,
     parts,
@@ -261,3 +265,13 @@ register(is_uniform, yes, UniformCodes)
 register(is_autoregressive, yes, AutoregressiveCodes)
 register(steered, lambda d, **how: d.drawn(**how), AutoregressiveCodes)
 register(parts, lambda d: {"value": d.value}, Code)
+
+
+def coded_uniform(d: UniformCodes, take: Take) -> Tensor:
+    n = d.event_shape.numel()
+    table = torch.full((*d.batch_shape, n, d.codes), 1 / d.codes)
+    return take(table, torch.arange(n)).view(*d.batch_shape, *d.event_shape)
+
+
+register(coded, coded_uniform, UniformCodes)
+register(no_code, nothing, UniformCodes)

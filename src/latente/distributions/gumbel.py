@@ -23,7 +23,7 @@ from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
 from .precision import dot
-from .traits import is_mass, parts, register, yes
+from .traits import is_mass, masses, parts, register, yes
 
 __all__ = ["Categories"]
 
@@ -109,4 +109,5 @@ def _categories(q: Categories, p: Categories) -> Tensor:
 
 
 register(is_mass, yes, Categories)
+register(masses, lambda d: d.logits.exp(), Categories)
 register(parts, lambda d: {"logits": d.logits}, Categories)

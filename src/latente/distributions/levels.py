@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from .traits import is_mass, levels, parts, register, yes
+from .traits import Take, coded, is_mass, levels, no_code, nothing, parts, register, yes
 
 __all__ = ["DiscretizedLogisticMixture", "Levels"]
 
@@ -125,20 +125,33 @@ class DiscretizedLogisticMixture(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         x = (2 * value - 1).unsqueeze(-4)
         means = torch.stack([self._conditional_mean(c, x) for c in range(self.event_shape[0])], -3)
-        precision = torch.exp(-self.log_scale)
-        half = 1 / (self.levels - 1)
+        log_mass = self._log_mass(means, self.log_scale, value.unsqueeze(-4))
+        return torch.logsumexp(self.log_weights + log_mass.sum(-3), -3).sum((-2, -1))
+
+    def log_mass(self, c: int, before: Tensor, value: Tensor) -> Tensor:
+        """Returns the log-probability of a value in channel c by each component, with shape (B, K, H, W).
+
+        Arguments:
+            c: The channel.
+            before: Images whose channels before it are known, with shape (B, C, H, W).
+            value: The value, without dimensions.
+        """
+        means = self._conditional_mean(c, (2 * before - 1).unsqueeze(-4))
+        return self._log_mass(means, self.log_scale[..., c, :, :], value)
+
+    def _log_mass(self, means: Tensor, log_scale: Tensor, value: Tensor) -> Tensor:
+        x, precision, half = 2 * value - 1, torch.exp(-log_scale), 1 / (self.levels - 1)
         upper, lower = precision * (x + half - means), precision * (x - half - means)
         # log(1 - e^(b - a)); at the first and the last level the bin is open and the factors of that edge are 1
         step = 2 * half * precision
-        narrow = math.log(2 * half) - self.log_scale - step / 2  # where e^(b - a) is 1 to rounding
+        narrow = math.log(2 * half) - log_scale - step / 2  # where e^(b - a) is 1 to rounding
         width = torch.where(step < 1e-6, narrow, torch.log(-torch.expm1(-step.clamp_min(1e-6))))
-        is_first, is_last = value.unsqueeze(-4) < half / 2, value.unsqueeze(-4) > 1 - half / 2
-        log_mass = (
+        is_first, is_last = value < half / 2, value > 1 - half / 2
+        return (
             torch.where(is_last, 0.0, F.logsigmoid(upper))
             + torch.where(is_first, 0.0, F.logsigmoid(-lower))
             + torch.where(is_first | is_last, 0.0, width)
         )
-        return torch.logsumexp(self.log_weights + log_mass.sum(-3), -3).sum((-2, -1))
 
     def _channel_by_channel(self, loc: Tensor, scale: Tensor | None, regression: Tensor) -> Tensor:
         channels: list[Tensor] = []
@@ -179,6 +192,32 @@ class DiscretizedLogisticMixture(Distribution):
 
 
 register(is_mass, yes, Levels, DiscretizedLogisticMixture)
+
+
+def coded_levels(d: Levels, take: Take) -> Tensor:
+    table = d.logits.movedim(d.axis, -1).flatten(1, -2).exp()
+    symbols = take(table, torch.arange(table.shape[1]))
+    return (symbols.to(table.dtype) / (d.levels - 1)).view(*d.batch_shape, *d.event_shape)
+
+
+def coded_mixture(d: DiscretizedLogisticMixture, take: Take) -> Tensor:
+    """Goes through the channels: each has the probabilities that its components have left, given the channels before it."""
+    channels, pixels = d.event_shape[0], d.event_shape[1:].numel()
+    values = torch.linspace(0, 1, d.levels, dtype=d.loc.dtype)
+    weights, known = d.log_weights, d.loc.new_zeros(*d.batch_shape, *d.event_shape)
+    for c in range(channels):
+        logs = torch.stack([d.log_mass(c, known, value) for value in values], -1)
+        table = (weights.unsqueeze(-1) + logs).logsumexp(-4).softmax(-1).flatten(1, 2)
+        symbols = take(table, c * pixels + torch.arange(pixels)).view(-1, *d.event_shape[1:])
+        known[:, c] = symbols.to(known.dtype) / (d.levels - 1)
+        chosen = symbols.unsqueeze(1).unsqueeze(-1).expand(*logs.shape[:-1], 1)
+        weights = weights + logs.gather(-1, chosen).squeeze(-1)
+    return known
+
+
+register(coded, coded_levels, Levels)
+register(coded, coded_mixture, DiscretizedLogisticMixture)
+register(no_code, nothing, Levels, DiscretizedLogisticMixture)
 register(levels, lambda d: d.levels, Levels, DiscretizedLogisticMixture)
 register(parts, lambda d: {"logits": d.logits}, Levels)
 LOGISTIC = ("log_weights", "loc", "log_scale", "regression")

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -59,6 +59,7 @@ __all__ = [
     "View",
     "by_element",
     "can_sample",
+    "coded",
     "colder",
     "components_used",
     "domain",
@@ -80,10 +81,13 @@ __all__ = [
     "is_slow",
     "is_uniform",
     "levels",
+    "masses",
     "no",
     "no_bits",
+    "no_code",
     "no_draws",
     "normaliser",
+    "nothing",
     "number_of_names",
     "of_names",
     "on_spheres",
@@ -323,6 +327,45 @@ def no_bits(d: Distribution, x: Tensor) -> str:
     return f"the likelihood ({family(d)}) is a density, and only a probability mass is a code length"
 
 
+# ------------------------------------------------------------------------------------------------ how it is coded
+
+Take: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@singledispatch
+def coded(d: Distribution, take: Take) -> Tensor:
+    """Goes through the numbers of a value, one block after the other, each with the probabilities that are known by then.
+
+    Arguments:
+        d: The law, with a batch.
+        take: Gives the symbols of a block, whole numbers with shape (B, n), of their probabilities, (B, n, K), and their places
+            among the numbers of an example, (n).
+
+    Returns:
+        The value that the symbols stand for.
+    """
+    raise NotImplementedError(no_code(d))
+
+
+@singledispatch
+def no_code(d: Distribution) -> str:
+    """Returns why values of a law have no code; nothing where :func:`coded` goes through them."""
+    if is_mass(d):
+        return f"{family(d)} is a probability mass that is not taken apart number by number"
+    return f"{family(d)} is a density, and only a probability mass is a code length"
+
+
+def nothing(d: Distribution) -> str:
+    """Answers that nothing stands against it, for every law of a family."""
+    return ""
+
+
+@singledispatch
+def masses(d: Distribution) -> Tensor | None:
+    """Returns the probabilities of groups of categories, with shape (B, G, K); None where values are no one-hot vectors."""
+    return None
+
+
 # ------------------------------------------------------------------------------------------------ how it is drawn
 
 
@@ -484,7 +527,18 @@ def passed_on(
         register(question, to_inner(question), wrapper)
 
 
-OF_VALUES = (is_mass, is_real, is_binary, levels, domain, no_bits, of_names, number_of_names, on_spheres)
+OF_VALUES = (
+    is_mass,
+    is_real,
+    is_binary,
+    levels,
+    domain,
+    no_bits,
+    no_code,
+    of_names,
+    number_of_names,
+    on_spheres,
+)
 OF_DENSITY = (has_density, is_bound, is_estimated, is_slow)
 OF_DRAWS = (no_draws, is_autoregressive)
 OF_MOMENTS = (has_mean, has_variance)
@@ -515,6 +569,11 @@ passed_on(
     lambda d: d.base_dist,
     (*OF_DENSITY, *OF_DRAWS, is_certain, is_diffused, normaliser),
 )
+
+
+@coded.register
+def _coded_independent(d: Independent, take: Take) -> Tensor:
+    return coded(d.base_dist, take)
 
 
 @double.register
@@ -552,6 +611,16 @@ def _parts_of_transformed(d: TransformedDistribution) -> dict[str, Tensor]:
 def _by_element_of_independent(d: Independent, x: Tensor) -> Tensor | None:
     terms = -d.base_dist.log_prob(x)
     return terms if terms.shape == x.shape else None
+
+
+def _coded_bits(d: Bernoulli, take: Take) -> Tensor:
+    p = d.probs.flatten(1)
+    symbols = take(torch.stack([1 - p, p], -1), torch.arange(p.shape[1]))
+    return symbols.to(p.dtype).view(d.probs.shape)
+
+
+register(coded, _coded_bits, Bernoulli)
+register(no_code, nothing, Bernoulli)
 
 
 @no_bits.register

@@ -206,9 +206,9 @@ class Diffusion(Model):
         r"""Walks from noise to :math:`z_0`, with shape :math:`(B, *)`, along the flow of probability.
 
         With :math:`h` the gain of :math:`\log \alpha / \sigma` in a step it is
-        :math:`z_s = \frac{\sigma_s}{\sigma_t} z_t + \alpha_s (1 - e^{-h}) D`, where :math:`D` extrapolates the last two guesses of
-        :math:`x` to the middle of the step. Ancestral sampling leaves :math:`\mathrm{Var}[x | z_t]` out, and a tenth of the variance
-        of samples with it, at 64 steps.
+        :math:`z_s = \frac{\sigma_s}{\sigma_t} z_t + \alpha_s (1 - e^{-h}) D`, where :math:`D` extrapolates the last two guesses
+        of :math:`x` to the middle of the step. Ancestral sampling leaves :math:`\mathrm{Var}[x | z_t]` out, and a tenth of the
+        variance of samples with it, at 64 steps.
 
         References:
             | DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models (Lu et al., 2022)
