@@ -276,8 +276,8 @@ def bits_of(digits, n=500):
 
 def test_annealing_finds_log_z_of_a_trained_machine(trained):
     exact, estimate = trained.partition(), annealed(trained, chains=200, temperatures=2000)
-    assert exact.se == 0 < estimate.se < 0.05
-    assert abs(estimate.log_z - exact.log_z) < 0.1
+    assert exact.se == 0 < estimate.se < 0.1
+    assert abs(estimate.log_z - exact.log_z) < 3 * estimate.se
     short = annealed(trained, chains=20, temperatures=30)
     assert short.se > 3 * estimate.se
 
@@ -307,7 +307,7 @@ def test_log_z_is_found_once_for_the_same_weights_and_disturbs_nothing(trained, 
     rbm = machine(30, 25, scale=0.1)
     calls = []
     monkeypatch.setattr(
-        "latente.models.boltzmann.annealed", lambda rbm: (calls.append(1), annealed(rbm, 10, 10))[1]
+        "latente.models.boltzmann.settled", lambda rbm: (calls.append(1), annealed(rbm, 10, 10))[1]
     )
     before = torch.get_rng_state()
     first, again = rbm.partition(), rbm.partition()
@@ -392,7 +392,7 @@ def test_an_evaluation_tells_the_exact_likelihood(trained, digits):
     ].ess_mean == pytest.approx(3, abs=0.01)
     g = e["codes"].groups["h"]
     assert (g.posterior, g.prior, g.kl) == ("Bernoulli", "HiddenMarginal", None)
-    assert g.log_z.mean == trained.partition().log_z and g.log_z.se == 0
+    assert g.normaliser.log_z == trained.partition().log_z and g.normaliser.se == 0
     assert 0.5 <= g.auc.mean < 1 and e["bits_per_dim"].per_dim == pytest.approx(
         e["nll"].mean / 196 / math.log(2)
     )
@@ -405,10 +405,11 @@ def test_an_evaluation_tells_the_exact_likelihood(trained, digits):
 def test_a_missed_mode_is_found_out_by_its_negative_rate(digits, monkeypatch):
     rbm = RBM(digits.shape, 25, steps=50)
     rough = annealed(rbm, 20, 50)
-    missed = Partition(rough.log_z - 60, 0.1)
-    monkeypatch.setattr("latente.models.boltzmann.annealed", lambda rbm: missed)
+    missed = Partition(rough.log_z - 60, 0.1, 50, 2000)
+    monkeypatch.setattr("latente.models.boltzmann.settled", lambda rbm: missed)
     e = evaluate(rbm, digits, k=3, examples=100)
     problems = [finding.name for finding in findings(e) if finding.problem]
     assert problems[0] == "log Z underestimated" and not any("collapse" in name for name in problems)
     assert "no Kullback–Leibler divergence is negative" in verdict(e)
-    assert {figure.name: figure for figure in figures(e)}["log Z"].value.endswith("± 0.10 nats, by annealing")
+    shown = {figure.name: figure.value for figure in figures(e)}["log Z"]
+    assert shown.endswith("± 0.10 nats, 50 effective chains of 2,000 temperatures")

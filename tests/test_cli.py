@@ -181,7 +181,9 @@ def test_evaluate_prints_and_stores_the_figures(latente, run):
     figures = json.loads(output)
     assert figures["examples"] == 100
     stored = json.loads((run / "evaluation.json").read_text())
+    by_example = stored["found"].pop("by_example")
     assert stored["found"] == figures and stored["asked"]["k"] == 20
+    assert {name: len(values) for name, values in by_example.items()} == {"bound": 100, "nll": 100}
     figures = figures["figures"]
     assert figures["nll"]["k"] == 20 and figures["bound"]["elbo"]["mean"] < -figures["nll"]["mean"] < 0
 

@@ -38,7 +38,17 @@ from torch.distributions import Distribution
 
 from .. import __version__
 from ..data import Examples
-from ..distributions.traits import coded, domain, is_certain, is_normal, masses, no_bits, no_code, parts
+from ..distributions.traits import (
+    coded,
+    domain,
+    is_certain,
+    is_normal,
+    levels,
+    masses,
+    no_bits,
+    no_code,
+    parts,
+)
 from ..errors import DataError, RunError
 from ..trace import Latent, Model, Trace
 from .container import pack, unpack
@@ -323,7 +333,7 @@ def compress(
     """
     x = examples.fixed().batch(slice(None))[0].cpu()
     with still(model, threads):
-        first = needed(model, x)
+        first, x = needed(model, x)
         stack = Stack(first_words(first))
         nats = 0.0
         for start in range(0, len(x), BATCH):
@@ -392,8 +402,12 @@ def same_start(words: np.ndarray, begun: np.ndarray) -> int:
     return int(differs.argmax()) if differs.any() else n
 
 
-def needed(model: Model, x: Tensor) -> int:
-    """Counts the words that the codes of a first batch may take, and refuses a model without a code."""
+def needed(model: Model, x: Tensor) -> tuple[int, Tensor]:
+    """Counts the words that the codes of a first batch may take; returns the examples as their symbols say them, too.
+
+    Raises:
+        RunError: If the model has no code for them.
+    """
     trace, likelihood = walk(
         model, None, BATCH, BATCH, lambda name, group: group.pop_prior(Stack(first_words(PROBE)))
     )
@@ -406,7 +420,8 @@ def needed(model: Model, x: Tensor) -> int:
     if (known := domain(likelihood)) and known.outside(x).any():
         raise RunError(f"the model has a code for {known.words}, and some numbers of the examples are others")
     numbers = sum(math.prod(group.p.event_shape) for group in trace.groups.values())
-    return SPARE + BATCH * numbers * 24 // WORD
+    last = (levels(likelihood) or 2) - 1
+    return SPARE + BATCH * numbers * 24 // WORD, (x * last).round() / last
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, NamedTuple, TypeAlias
 
@@ -294,7 +295,8 @@ def normaliser(d: Distribution) -> Normaliser | None:
     return None
 
 
-class Normaliser(NamedTuple):
+@dataclass(frozen=True)
+class Normaliser:
     r"""Holds :math:`\log Z`, and how sure it is.
 
     Arguments:
@@ -442,7 +444,8 @@ def levels(d: Distribution) -> int | None:
     return None
 
 
-class Domain(NamedTuple):
+@dataclass(frozen=True)
+class Domain:
     """Holds the values that a law has a density or a mass for.
 
     Arguments:

@@ -7,8 +7,9 @@ benchmark's name goes with the figures, since those of two binarisations do not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..data import Data
 from ..errors import LatenteError
@@ -32,6 +33,7 @@ def evaluate_model(
     seed: int = 0,
     beta: tuple[float, float] = (1.0, 1.0),
     floor: float = 0.0,
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> Evaluation:
     """Measures a model on held-out data and judges it; the same call gives the same figures.
 
@@ -45,12 +47,13 @@ def evaluate_model(
         seed: The seed of all draws.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.
         floor: The nats of the whole rate that cost nothing while training.
+        history: The lines of the log of training.
 
     Raises:
         LatenteError: If no figure applies to the model.
         TrainingError: If the bound of some example is not a number.
     """
-    subject = Subject(model, data, split, k, examples, seed, beta, floor)
+    subject = Subject(model, data, split, k, examples, seed, beta, floor, history)
     found = measured(subject, "evaluation", Evaluation(data.benchmark, split, subject.size, {}))
     if not found.figures:
         why = subject.abilities.no.get("scores", "no figure applies")

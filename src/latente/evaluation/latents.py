@@ -89,6 +89,11 @@ class InformationBounds:
     ceiling: float
     saturated: bool
 
+    def within(self, rate: float) -> InformationBounds:
+        """Returns the bounds below the rate, which no code has more information than."""
+        low, high = (Estimate(min(bound.mean, rate), bound.se) for bound in (self.lower, self.upper))
+        return InformationBounds(low, high, self.ceiling, self.saturated)
+
 
 @dataclass(frozen=True)
 class Codebook:
@@ -182,10 +187,10 @@ def information(z: Tensor, posteriors: Sequence[Distribution]) -> InformationBou
         table[diagonal] = -math.inf
         upper.append(table.logsumexp(1) - math.log(n - 1))
     within = torch.cat(own)
-    low = Estimate.of(within - torch.cat(lower))
-    return InformationBounds(
-        low, Estimate.of(within - torch.cat(upper)), math.log(n), low.mean > SATURATED * math.log(n)
-    )
+    low, high = Estimate.of(within - torch.cat(lower)), Estimate.of(within - torch.cat(upper))
+    low = Estimate(max(0.0, low.mean), low.se)  # where they cross, or are below 0, it is by chance
+    high = Estimate(max(low.mean, high.mean), high.se)
+    return InformationBounds(low, high, math.log(n), low.mean > SATURATED * math.log(n))
 
 
 def auc(positive: Tensor, negative: Tensor) -> Estimate:
@@ -323,6 +328,8 @@ def group(blocks: Sequence[Latent], again: Sequence[Tensor | None] | None) -> La
             activity = activity * (kls.mean(0) > NEGLIGIBLE)
     has_pairs = again is None and not is_pointed and not is_slow(q)
     informed = information(z, posteriors) if has_pairs and n > 1 else None
+    if informed is not None and rate is not None:
+        informed = informed.within(rate.mean().item())
     mismatch = None
     if informed is not None and rate is not None and p.batch_shape.numel() == 1:
         low, high = (rate.mean().item() - bound.mean for bound in (informed.upper, informed.lower))

@@ -79,7 +79,9 @@ def evaluate(
     seed = of.settings.seed if seed is None else seed
     try:
         how: dict[str, Any] = {"split": split, "k": k, "examples": examples, "seed": seed}
-        found = evaluate_model(of.model, of.data, beta=of.beta(), floor=of.floor(), **how)
+        found = evaluate_model(
+            of.model, of.data, beta=of.beta(), floor=of.floor(), history=of.metrics(), **how
+        )
     except LatenteError as error:
         if of.abilities.scores or of.abilities.infers_labels:
             raise

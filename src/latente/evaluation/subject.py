@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -85,6 +85,7 @@ class Subject:
         seed: The seed of all draws.
         beta: The weight of the rate at the last step of training, and the one its schedule tends to.
         floor: The nats of the whole rate that cost nothing while training.
+        history: The lines of the log of training; none where it is not known.
         asked: Further options, by name, of the figures that have any.
     """
 
@@ -96,6 +97,7 @@ class Subject:
     seed: int = 0
     beta: tuple[float, float] = (1.0, 1.0)
     floor: float = 0.0
+    history: Sequence[Mapping[str, Any]] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

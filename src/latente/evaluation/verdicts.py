@@ -12,14 +12,20 @@ finding                  figures
 not a generative model   the prior is flat
 log Z underestimated     the rate of a group with an energy-based prior is below 0 by over 3 standard errors
 beta unfinished          β in force at the last step is below the β its schedule tends to
+learning unfinished      the loss still fell by over a tenth in the last quarter, or a few epochs were all and no curve shows it
+validation rises         the weights kept are of the first half, and the loss after them rose by a tenth of what was learnt
+steps skipped            over a twentieth of the steps had a loss or gradient that was not finite, or too large
+no better than …         a baseline, fitted to the same examples, has a likelihood as high; paired by example
 sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
 sigma too small          it is under half of it
-overfitting              the training bound beats the held-out one by over 3 standard errors, and by half a
-                         standard deviation of the examples' bounds
+overfitting              the training bound beats the held-out one by over 3 standard errors, and by a quarter of
+                         what was learnt over independent numbers
 total collapse           the rate is under 0.1 nat, and the decoder does as well with another example's code
-partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1
+partial collapse         the rate is under 1 nat, or that of a whole group is under 0.1, and another example's code
+                         costs no more than the rate
 codebook collapse        the perplexity of the codes is under a tenth of their number
-holes in the prior       a classifier tells codes from prior samples, or over half the rate is mismatch
+holes in the prior       samples differ from reconstructions by a tenth of their variance or more, and a classifier
+                         tells their codes apart; where samples cannot be measured, the classifier alone
 beta is not 1            a note: the model was trained on another bound than the one reported
 unused dimensions        a note: the bound prunes what it has no use for
 =======================  ========================================================================================
@@ -58,6 +64,21 @@ VERY_WIDE = 4.0  # 0.3 nat a dimension
 SIGNIFICANT = 3.0  # standard errors of the difference of two bounds
 GAP = 0.5  # standard deviations of the examples' bounds: a medium effect, Cohen (1988)
 LARGE_GAP = 0.8  # a large effect, Cohen (1988)
+LOST = 0.25  # of what was learnt, which does not hold on other examples
+MOSTLY_LOST = 0.5
+LATE = 0.1  # of what the loss fell in all, or of what was learnt, in the last quarter of the steps
+BRIEF = 5.0  # epochs
+POINTS = 4  # of a curve that shows whether learning has ended
+RISEN = 0.1  # of what was learnt
+EARLY = 0.5  # of the steps
+SKIPPED = 0.05  # of the steps
+UNSURE = 2.0  # standard errors
+OFF = 0.1  # of the variance of reconstructions, beyond the floor
+FAR_OFF = 0.5
+TOLD_APART = 0.9  # AUC
+MORE, FEW_STEPS, ENOUGH = 4, 500, 2000  # steps
+SLOWER, USUAL_LR = 0.2, 1e-3
+BASELINES = {"independent": "independent numbers", "gaussian": "one Gaussian", "ppca": "pPCA"}
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
 SEPARABLE = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
 SURELY_SEPARABLE = 0.99
@@ -163,17 +184,114 @@ def normaliser_missed(e: Evaluation) -> Finding | None:
     return None
 
 
+def learning_unfinished(e: Evaluation) -> Finding | None:
+    log = e.get("learning")
+    if log is None or is_unfinished(e):
+        return None
+    evidence = ""
+    if log.late is None and log.validations < POINTS and log.epochs < BRIEF:
+        evidence = f"Training took {log.steps:,} steps, {log.epochs:.2g} epochs, and no curve shows that the loss has stopped falling."
+    elif log.late is not None and log.whole is not None:
+        learnt = max(log.whole, e["baselines"].over_independent.mean if "baselines" in e else 0.0)
+        if log.late > LATE * learnt > 0:
+            evidence = (
+                f"The loss fell by {log.late:.2f} nats in the last quarter of the {log.steps:,} steps, "
+                f"{log.late / learnt:.0%} of all that was learnt."
+            )
+    if not evidence:
+        return None
+    return Finding(
+        "learning unfinished",
+        "likely",
+        evidence,
+        "Go on with more steps before anything else is judged.",
+        {"steps": MORE * log.steps if log.steps > FEW_STEPS else ENOUGH},
+    )
+
+
+def validation_rises(e: Evaluation) -> Finding | None:
+    log = e.get("learning")
+    if log is None or log.kept > EARLY * log.steps:
+        return None
+    learnt = e["baselines"].over_independent.mean if "baselines" in e else 0.0
+    rise = log.last - log.best
+    if rise <= RISEN * max(learnt, log.first - log.best, 1.0):
+        return None
+    return Finding(
+        "validation rises",
+        "certain" if rise > learnt > 0 else "likely",
+        f"The weights are those of step {log.kept:,} of {log.steps:,}: after it the validation loss rose from {log.best:.2f} to "
+        f"{log.last:.2f} nats.",
+        "Take smaller steps, or, if the training loss falls all the while, a smaller network.",
+        {"lr": SLOWER * USUAL_LR},
+    )
+
+
+def steps_skipped(e: Evaluation) -> Finding | None:
+    log = e.get("learning")
+    if log is None or log.skipped <= SKIPPED:
+        return None
+    return Finding(
+        "steps skipped",
+        "certain",
+        f"{log.skipped:.0%} of the steps were skipped, since a loss or a gradient was not finite or too large.",
+        "Take smaller steps, and clip the gradient.",
+        {"clip": 1.0},
+    )
+
+
+def no_better(e: Evaluation) -> Finding | None:
+    found = e.get("baselines")
+    if found is None or found.gain.mean >= -UNSURE * found.gain.se:
+        return None
+    name = BASELINES[found.best]
+    return Finding(
+        f"no better than {name}",
+        "certain" if found.gain.mean < -SIGNIFICANT * found.gain.se else "likely",
+        f"log p(x) is lower than that of {name}, fitted to the same examples, by {show(-found.gain)} nats (paired by example).",
+        "It has not learnt what a formula knows: train for longer, with more dimensions, or under another likelihood.",
+        {},
+    )
+
+
+def unsure(e: Evaluation) -> str:
+    """Words what cannot be told, and what would settle it; nothing where all can."""
+    if unknown := e.absent.get("bound"):
+        return f"{unknown}."
+    found = e.get("baselines")
+    if found is not None and abs(found.gain.mean) < UNSURE * found.gain.se:
+        more = math.ceil(e.examples * (UNSURE * found.gain.se / max(abs(found.gain.mean), 1e-9)) ** 2)
+        many = f"about {more:,}" if more < 100 * e.examples else "many more"
+        return (
+            f"log p(x) is {show(found.gain)} nats above that of {BASELINES[found.best]}, fitted to the same examples, which may "
+            f"be chance. {many.capitalize()} held-out examples would settle it."
+        )
+    return ""
+
+
 def overfitting(e: Evaluation) -> Finding | None:
     gap = e["training"].elbo.mean - e["bound"].elbo.mean
     noise = math.hypot(e["training"].elbo.se, e["bound"].elbo.se)
     spread = e["bound"].elbo.se * math.sqrt(e.examples)
-    if not (gap > SIGNIFICANT * noise and gap > GAP * spread):
+    learnt = e["baselines"].learnt.mean if "baselines" in e else 0.0
+    if gap <= SIGNIFICANT * noise:
         return None
+    if learnt > 0:
+        if gap <= LOST * learnt:
+            return None
+        size, is_sure = (
+            f"{gap / learnt:.0%} of what was learnt over independent numbers",
+            gap > MOSTLY_LOST * learnt,
+        )
+    else:
+        if gap <= GAP * spread:
+            return None
+        size, is_sure = f"{gap / spread:.1f} standard deviations over examples", gap > LARGE_GAP * spread
     return Finding(
         "overfitting",
-        "certain" if gap > LARGE_GAP * spread else "likely",
-        f"{score_of(e)} is {show(e['training'].elbo)} nats on training data and {show(e['bound'].elbo)} on {e.split} data: a "
-        f"gap of {gap:.1f} ± {noise:.1f} nats, {gap / spread:.1f} standard deviations over examples.",
+        "certain" if is_sure else "likely",
+        f"−{score_of(e)} is {show(-e['training'].elbo)} nats on training data and {show(-e['bound'].elbo)} on {e.split} data: a "
+        f"gap of {gap:.1f} ± {noise:.1f} nats, {size}.",
         "The weights kept are the best of validation already: use more data, make the networks smaller, or decay the weights.",
         {"weight_decay": 1e-4},
     )
@@ -214,6 +332,8 @@ def partial_collapse(e: Evaluation) -> Finding | None:
     dead = [name for name, rate in e["bound"].rates.items() if name in groups_of(e) and rate.mean < COLLAPSED]
     if not dead and e["bound"].rate.mean >= FAINT:
         return None
+    if e["shuffle"].other.mean > max(e["bound"].rate.mean, UNMOVED * e["shuffle"].other.se, FAINT):
+        return None  # what there is of a code is used
     what = (
         f"the rate of {', '.join(dead)} is below {COLLAPSED} nat"
         if dead
@@ -233,11 +353,16 @@ def partial_collapse(e: Evaluation) -> Finding | None:
 def holes(e: Evaluation) -> Finding | None:
     if ignores_code(e):
         return None
-    found = [(name, g, doubt) for name, g in groups_of(e).items() if (doubt := emptiness(g)) is not None]
+    found = [(name, g, doubt) for name, g in groups_of(e).items() if (doubt := emptiness(g, e)) is not None]
     if not found:
         return None
     name, g, sure = found[0]
     assert g.auc is not None
+    seen = (
+        "samples will be worse than reconstructions"
+        if "sampling" not in e
+        else f"samples differ from reconstructions by {e['sampling'].distance:.2f} of their variance"
+    )
     mismatch = (
         ""
         if g.mismatch is None
@@ -266,18 +391,23 @@ def holes(e: Evaluation) -> Finding | None:
     return Finding(
         "holes in the prior",
         sure,
-        f"A classifier separates codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: "
-        "samples will be worse than reconstructions.",
+        f"A classifier separates codes of {name} from prior samples with an AUC of {show(g.auc)} (½ is best){mismatch}: {seen}.",
         advice,
         change,
     )
 
 
-def emptiness(g: Latents) -> Literal["certain", "likely"] | None:
-    """Judges how sure it is that a prior puts mass where no code lies."""
+def emptiness(g: Latents, e: Evaluation) -> Literal["certain", "likely"] | None:
+    """Judges how sure it is that a prior puts mass where no code lies, and that samples suffer from it."""
     if g.auc is None:
         return None
     low = g.auc.mean - 2 * g.auc.se
+    sampling = e.get("sampling")
+    if sampling is not None:
+        off = sampling.distance - sampling.floor
+        if off > FAR_OFF and low > 0.5:
+            return "certain"
+        return ("certain" if low > SEPARABLE else "likely") if off > OFF and low > TOLD_APART else None
     fake = g.mismatch is not None and g.rate is not None and g.mismatch[0] > FAKE * g.rate.mean > FAKE * FAINT
     if low > SURELY_SEPARABLE:
         return "certain"
@@ -342,19 +472,26 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     sigma_too_small,
     not_generative,
     normaliser_missed,
+    steps_skipped,
+    learning_unfinished,
+    validation_rises,
     overfitting,
     total_collapse,
     partial_collapse,
     codebook_collapse,
     holes,
+    no_better,
     beta_not_one,
     unused_dimensions,
 )
 
 
+CODELESS = (steps_skipped, learning_unfinished, validation_rises, overfitting, no_better)
+
+
 def findings(e: Evaluation) -> tuple[Finding, ...]:
     """Lists what the figures show, causes before symptoms and problems before notes; without a code, overfitting alone."""
-    rules = () if "bound" not in e else RULES if "codes" in e else (overfitting,)
+    rules = () if "bound" not in e else RULES if "codes" in e else CODELESS
     known = measurements()
     own = [f for name, value in e.items() for f in known[name].findings(value, e)]
     together = [f for rule in rules if (f := rule(e)) is not None]
@@ -368,8 +505,8 @@ def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
         return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
-    if unknown := e.absent.get("bound"):
-        return f"Cannot tell: {unknown}."
+    if unknown := unsure(e):
+        return f"Cannot tell: {unknown}"
     known = measurements()
     praises = (known[name].praise(value, e) for name, value in e.items())
     return f"Nothing is wrong: {next((p for p in praises if p), 'no figure is out of the ordinary.')}"

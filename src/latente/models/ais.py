@@ -102,9 +102,15 @@ def settled(
         most: The most temperatures.
         seed: The seed of the chains.
     """
-    before = annealed(rbm, chains, first, seed)
+    base, before = rbm.base_rates, annealed(rbm, chains, first, seed)
+    if (
+        before.ess < FEW * chains
+    ):  # a machine that has hardly learnt is nearer to its own biases than to the data
+        other = annealed(rbm, chains, first, seed, rbm.visible_bias)
+        if other.ess > before.ess:
+            base, before = rbm.visible_bias, other
     while True:
-        found = annealed(rbm, chains, 2 * before.temperatures, seed + 1)
+        found = annealed(rbm, chains, 2 * before.temperatures, seed + 1, base)
         moved = abs((found.log_z - before.log_z).item())
         stays = moved < ERRORS * math.hypot(found.se, before.se)
         if stays and found.ess >= FEW * chains:
@@ -115,7 +121,13 @@ def settled(
 
 
 @torch.no_grad()
-def annealed(rbm: Machine, chains: int = CHAINS, temperatures: int = 10_000, seed: int = 0) -> Partition:
+def annealed(
+    rbm: Machine,
+    chains: int = CHAINS,
+    temperatures: int = 10_000,
+    seed: int = 0,
+    base: Tensor | None = None,
+) -> Partition:
     r"""Estimates :math:`\log Z` by annealed importance sampling.
 
     References:
@@ -130,9 +142,10 @@ def annealed(rbm: Machine, chains: int = CHAINS, temperatures: int = 10_000, see
         temperatures: The number of steps of :math:`\beta` from 0 to 1: a 29th of them up to a half, and 20 above 0.9, as
             Salakhutdinov and Murray have them.
         seed: The seed of the chains.
+        base: The visible fields at :math:`\beta = 0`; by default the machine's base rates.
     """
     visible, hidden = rbm.visible_units, rbm.hidden_units
-    base, b = rbm.base_rates, rbm.hidden_bias
+    base, b = rbm.base_rates if base is None else base, rbm.hidden_bias
     offset = rbm.visible_bias - base
     generator = torch.Generator(base.device).manual_seed(seed)
     v = visible.draw(visible.mean(base.expand(chains, -1)), generator)

@@ -36,6 +36,8 @@ def command(run: Run, change: Mapping[str, Any] | None = None) -> str:
         RunError: If a change names what neither the recipe nor the trainer has.
     """
     change = dict(change or {})
+    if change.keys() == {"steps"}:
+        return shlex.join(["latente", "resume", str(run.path), "--steps", str(change["steps"])])
     recipe, given = wanted(run.record["recipe"], run.record["arguments"], run.record["settings"], change)
     standard = defaults(recipe)
     words = ["latente", "train", recipe]

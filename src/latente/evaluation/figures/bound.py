@@ -74,7 +74,7 @@ class MeasureBound(Measurement):
         aucs = [g.auc for g in groups.values() if g.auc is not None]
         auc = f", AUC of codes against prior samples {interval(aucs[0])}" if aucs else ""
         return (
-            f"{score_of(e)} {interval(value.elbo)} nats on {e.split} data and {interval(e['training'].elbo)} on training data"
+            f"−{score_of(e)} {interval(-value.elbo)} nats on {e.split} data and {interval(-e['training'].elbo)} on training data"
             f"{likelihood}, {units or 'no code'}{auc}."
         )
 
