@@ -190,10 +190,10 @@ CASES = {  # the truth, the recipe, the data, its arguments and settings
         "undertrained",
         "sketch-rnn",
         "sheep",
-        {"encoder_units": 64, "units": 128},
+        {"encoder_hidden": 64, "hidden": 128},
         {"steps": 20},
     ),
-    "sheep": (WELL, "sketch-rnn", "sheep", {"encoder_units": 64, "units": 128}, {"steps": 600}),
+    "sheep": (WELL, "sketch-rnn", "sheep", {"encoder_hidden": 64, "hidden": 128}, {"steps": 600}),
     "digits, draw": (WELL, "draw", "digits", {"glimpses": 4, "units": 128}, {"steps": 1500}),
     "digits, learning rate of 0.05": ("rising", "vae", "digits", {}, {"steps": 1500, "lr": 0.05}),
 }

@@ -133,6 +133,7 @@ MAKERS = {
     "UniformSphere": lambda: own.UniformSphere(torch.zeros(N, 3)),
     "VonMisesFisher": lambda: own.VonMisesFisher(unit(N, 3), torch.rand(N) + 2),
     "Words": lambda: own.Words(SentenceDecoder(2, vocabulary=5, embedding=3, hidden=4), torch.randn(N, 2), 3),
+    "WordCounts": lambda: own.WordCounts(torch.randn(N, 2), 3),
     "AutoregressiveCodes": lambda: own.AutoregressiveCodes(Writes(), None, (2,), (N,)),
     "HiddenMarginal": lambda: RBM((2,), 3)(torch.rand(N, 2).round()).latents["h"].p.expand((N,)),
 }

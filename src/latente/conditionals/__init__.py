@@ -9,7 +9,7 @@ Every conditional takes the network as its argument, and passes to it whatever i
 """
 
 from .base import Conditional
-from .discrete import Bernoulli, Categorical, ContinuousBernoulli, LogisticMixture, Quantised
+from .discrete import Bernoulli, Categorical, ContinuousBernoulli, LogisticMixture, Quantised, WordCounts
 from .flows import Dequantised, Flow
 from .gaussian import Diagonal, FixedNormal, FullCovariance, MinimumRate, OptimalScale, SharedScale
 from .points import Point, Spherical
@@ -35,4 +35,5 @@ __all__ = [
     "Sentences",
     "SharedScale",
     "Spherical",
+    "WordCounts",
 ]

@@ -8,7 +8,7 @@ from .. import distributions
 from ..distributions import BernoulliEvent, DiscretizedLogisticMixture, Levels
 from .base import Conditional
 
-__all__ = ["Bernoulli", "Categorical", "ContinuousBernoulli", "LogisticMixture", "Quantised"]
+__all__ = ["Bernoulli", "Categorical", "ContinuousBernoulli", "LogisticMixture", "Quantised", "WordCounts"]
 
 
 class Bernoulli(Conditional):
@@ -36,6 +36,19 @@ class ContinuousBernoulli(Conditional):
 
     def forward(self, *context: Tensor | None) -> distributions.ContinuousBernoulli:
         return distributions.ContinuousBernoulli(self.read(*context).clamp(-255, 255), self.event_dim)
+
+
+class WordCounts(Conditional):
+    """Reads log-odds of the words of a vocabulary: the multinomial of a document's counts, with shape :math:`(B, V)`.
+
+    Example:
+        >>> import torch
+        >>> WordCounts(nn.Linear(3, 8))(torch.randn(5, 3)).log_prob(torch.ones(5, 8)).shape
+        torch.Size([5])
+    """
+
+    def forward(self, *context: Tensor | None) -> distributions.WordCounts:
+        return distributions.WordCounts(self.read(*context))
 
 
 class Categorical(Conditional):

@@ -5,6 +5,7 @@ from .bernoulli import BernoulliEvent
 from .codes import AutoregressiveCodes, Code, Sampling, UniformCodes
 from .continuous_bernoulli import ContinuousBernoulli
 from .correlated import Correlated
+from .counts import WordCounts
 from .delta import Delta, Flat
 from .dequantised import Dequantised
 from .diffused import Diffused, NoisyLevels
@@ -55,6 +56,7 @@ __all__ = [
     "UniformCodes",
     "UniformSphere",
     "VonMisesFisher",
+    "WordCounts",
     "Words",
     "Zonal",
     "between",

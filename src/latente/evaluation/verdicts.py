@@ -190,7 +190,10 @@ def learning_unfinished(e: Evaluation) -> Finding | None:
         return None
     evidence = ""
     if log.late is None and log.validations < POINTS and log.epochs < BRIEF:
-        evidence = f"Training took {log.steps:,} steps, {log.epochs:.2g} epochs, and no curve shows that the loss has stopped falling."
+        evidence = (
+            f"Training took {log.steps:,} steps, {log.epochs:.2g} epochs, and no curve shows that the loss has stopped "
+            "falling."
+        )
     elif log.late is not None and log.whole is not None:
         learnt = max(log.whole, e["baselines"].over_independent.mean if "baselines" in e else 0.0)
         if log.late > LATE * learnt > 0:
