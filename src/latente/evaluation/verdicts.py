@@ -15,7 +15,8 @@ beta unfinished          β in force at the last step is below the β its schedu
 learning unfinished      the loss still fell by over a tenth in the last quarter, or a few epochs were all and no curve shows it
 validation rises         the weights kept are of the first half, and the loss after them rose by a tenth of what was learnt
 steps skipped            over a twentieth of the steps had a loss or gradient that was not finite, or too large
-no better than …         a baseline, fitted to the same examples, has a likelihood as high; paired by example
+no better than …         a baseline, fitted to the same examples, has a higher likelihood; paired by example
+discrete values          under a density: in half of the columns one value is that of most rows, or there are but two
 sigma too large          a Normal likelihood's σ² is over twice the mean squared residual on training data
 sigma too small          it is under half of it
 overfitting              the training bound beats the held-out one by over 3 standard errors, and by a quarter of
@@ -76,6 +77,8 @@ UNSURE = 2.0  # standard errors
 OFF = 0.1  # of the variance of reconstructions, beyond the floor
 FAR_OFF = 0.5
 TOLD_APART = 0.9  # AUC
+NEXT_TO_NOTHING = 0.02  # of what there was to learn
+HALF = 0.5  # of the columns
 MORE, FEW_STEPS, ENOUGH = 4, 500, 2000  # steps
 SLOWER, USUAL_LR = 0.2, 1e-3
 BASELINES = {"independent": "independent numbers", "gaussian": "one Gaussian", "ppca": "pPCA"}
@@ -243,11 +246,28 @@ def steps_skipped(e: Evaluation) -> Finding | None:
     )
 
 
+def is_tie(e: Evaluation) -> bool:
+    """Returns whether a baseline is as good, but for next to nothing of what there was to learn."""
+    found = e["baselines"]
+    return found.gain.mean + UNSURE * found.gain.se < NEXT_TO_NOTHING * max(0.0, found.learnt.mean) and (
+        abs(found.gain.mean) < NEXT_TO_NOTHING * max(0.0, found.learnt.mean)
+    )
+
+
 def no_better(e: Evaluation) -> Finding | None:
     found = e.get("baselines")
-    if found is None or found.gain.mean >= -UNSURE * found.gain.se:
+    if found is None or (found.gain.mean >= -UNSURE * found.gain.se and not is_tie(e)):
         return None
-    name = BASELINES[found.best]
+    name, tie = BASELINES[found.best], is_tie(e)
+    if tie:
+        return Finding(
+            f"as good as {name}",
+            "certain",
+            f"log p(x) is that of {name}, fitted to the same examples, to {show(found.gain)} nats (paired by example).",
+            "There may be no more to learn under such a likelihood; the codes may be of use all the same.",
+            {},
+            problem=False,
+        )
     return Finding(
         f"no better than {name}",
         "certain" if found.gain.mean < -SIGNIFICANT * found.gain.se else "likely",
@@ -257,12 +277,26 @@ def no_better(e: Evaluation) -> Finding | None:
     )
 
 
+def discrete_values(e: Evaluation) -> Finding | None:
+    share = e["likelihood"].spiked
+    if share is None or share < HALF:
+        return None
+    return Finding(
+        "a density of discrete values",
+        "certain",
+        f"In {share:.0%} of the columns one value is that of most rows, or there are but two: the likelihood "
+        f"({e['likelihood'].family}) is a density, which can be made as high as one likes at a value that repeats.",
+        "Its log p(x) says nothing: use a likelihood of such values, bernoulli for columns of 0 and 1.",
+        {"likelihood": "bernoulli"} if e["likelihood"].bits else {},
+    )
+
+
 def unsure(e: Evaluation) -> str:
     """Words what cannot be told, and what would settle it; nothing where all can."""
     if unknown := e.absent.get("bound"):
         return f"{unknown}."
     found = e.get("baselines")
-    if found is not None and abs(found.gain.mean) < UNSURE * found.gain.se:
+    if found is not None and abs(found.gain.mean) < UNSURE * found.gain.se and not is_tie(e):
         more = math.ceil(e.examples * (UNSURE * found.gain.se / max(abs(found.gain.mean), 1e-9)) ** 2)
         many = f"about {more:,}" if more < 100 * e.examples else "many more"
         return (
@@ -389,8 +423,8 @@ def holes(e: Evaluation) -> Finding | None:
     elif g.prior_is_uniform and g.on_spheres:
         advice, change = "A uniform prior cannot match the codes: try spheres of fewer dimensions.", {}
     else:
-        advice = "Use a prior that can match the codes: a mixture or a flow."
-        change = curing("holes in the prior") if has_points(e) else {"prior": "mixture"}
+        advice = "Fit a prior to the codes, a mixture or a flow; the networks stay as they are."
+        change = curing("holes in the prior") if len(groups_of(e)) == 1 else {}
     return Finding(
         "holes in the prior",
         sure,
@@ -478,6 +512,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     steps_skipped,
     learning_unfinished,
     validation_rises,
+    discrete_values,
     overfitting,
     total_collapse,
     partial_collapse,
@@ -489,7 +524,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
 )
 
 
-CODELESS = (steps_skipped, learning_unfinished, validation_rises, overfitting, no_better)
+CODELESS = (steps_skipped, learning_unfinished, validation_rises, discrete_values, overfitting, no_better)
 
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
@@ -507,7 +542,7 @@ def verdict(e: Evaluation, found: tuple[Finding, ...] | None = None) -> str:
     problems = [f for f in found if f.problem]
     if problems:
         others = f" (then: {', '.join(f.name for f in problems[1:])})" if len(problems) > 1 else ""
-        return f"{problems[0].name.capitalize()}: {problems[0].evidence} {problems[0].advice}{others}"
+        return f"{problems[0].name[0].upper()}{problems[0].name[1:]}: {problems[0].evidence} {problems[0].advice}{others}"
     if unknown := unsure(e):
         return f"Cannot tell: {unknown}"
     known = measurements()
