@@ -86,7 +86,9 @@ def evaluate(name, folder, examples, k):
     }
     if run.data.shape[0] == 3:
         held = run.data.test.fixed()
-        figures["lossless bits a dimension"] = evaluation.lossless_bits(held.batch(slice(0, examples))[0])
+        figures["lossless bits a dimension"] = evaluation.lossless_bits(
+            held.subset(examples).batch(slice(None))[0]
+        )  # the images that were scored
     store(f"ladder-{name}", figures)
 
 

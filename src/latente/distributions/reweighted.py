@@ -107,9 +107,9 @@ class Reweighted(Distribution):
 
 def estimated(d: Reweighted) -> Normaliser:
     """Returns the estimate with its error."""
-    return Normaliser(
-        d.log_z.item(), float(d.se), float(d.ess), is_settled=float(d.ess) >= FEW, of_chains=False
-    )
+    ess = float(d.ess)
+    known = ess if math.isfinite(ess) else None
+    return Normaliser(d.log_z.item(), float(d.se), known, is_settled=ess >= FEW, of_chains=False)
 
 
 register(normaliser, estimated, Reweighted)

@@ -17,7 +17,6 @@ first example, cost one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -302,7 +301,7 @@ class Normaliser:
     Arguments:
         log_z: :math:`\log Z`, in nats.
         se: Its standard error, 0 where it is exact: an error that all likelihoods share.
-        ess: The effective number of the draws behind it; infinite where it is exact.
+        ess: The effective number of the draws behind it; None where it is exact.
         temperatures: Those of annealing; 0 without.
         is_settled: Whether it stays when more is spent on it; else no likelihood that it is part of can be told.
         of_chains: Whether draws of the law are the ends of Markov chains.
@@ -310,7 +309,7 @@ class Normaliser:
 
     log_z: float
     se: float = 0.0
-    ess: float = math.inf
+    ess: float | None = None
     temperatures: int = 0
     is_settled: bool = True
     of_chains: bool = True

@@ -19,6 +19,7 @@ the generators, so that the same call gives the same figures and the global gene
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,7 +179,8 @@ def chunk_size(model: Model, x: Tensor, y: Tensor | None) -> int:
 def work(model: Model, x: Tensor, y: Tensor | None) -> float:
     """Counts the floating-point operations of a pass over one example: the products of its layers, and a few for each number."""
     x, y = to_model(model, x, y)
-    with evaluating(model, 0), FlopCounterMode(display=False) as counter:
+    with evaluating(model, 0), FlopCounterMode(display=False) as counter, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the switch below sets beside
         with torch.backends.mkldnn.flags(enabled=False):  # a fused recurrent layer would count as nothing
             model(x, y).likelihood.log_prob(x)
         return counter.get_total_flops() / len(x) + OF_ELEMENTS * x[0].numel()

@@ -518,13 +518,12 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     partial_collapse,
     codebook_collapse,
     holes,
-    no_better,
     beta_not_one,
     unused_dimensions,
 )
 
 
-CODELESS = (steps_skipped, learning_unfinished, validation_rises, discrete_values, overfitting, no_better)
+CODELESS = (steps_skipped, learning_unfinished, validation_rises, discrete_values, overfitting)
 
 
 def findings(e: Evaluation) -> tuple[Finding, ...]:
@@ -533,6 +532,9 @@ def findings(e: Evaluation) -> tuple[Finding, ...]:
     known = measurements()
     own = [f for name, value in e.items() for f in known[name].findings(value, e)]
     together = [f for rule in rules if (f := rule(e)) is not None]
+    behind = no_better(e) if "bound" in e else None
+    if behind is not None and not (behind.problem and any(f.problem for f in (*together, *own))):
+        together.append(behind)  # else something else explains it
     return (*together, *own)
 
 

@@ -189,7 +189,9 @@ def units_of(p: HiddenMarginal) -> Distribution:
 
 def log_z(p: HiddenMarginal) -> Normaliser:
     found = p.rbm.partition()
-    return Normaliser(found.log_z.item(), found.se, found.ess, found.temperatures, found.is_settled)
+    return Normaliser(
+        found.log_z.item(), found.se, found.ess if found.se else None, found.temperatures, found.is_settled
+    )
 
 
 register(normaliser, log_z, HiddenMarginal)

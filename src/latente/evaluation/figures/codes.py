@@ -67,7 +67,7 @@ def of_normaliser(of: str, g: Latents) -> Iterator[Figure]:
     z = g.normaliser
     if z is None:
         return
-    if z.se == 0:
+    if z.se == 0 or z.ess is None:
         yield Figure(f"log Z{of}", f"{z.log_z:.2f}, exact", "Of the energy, summed over all states.")
         return
     by = f"chains of {z.temperatures:,} temperatures" if z.temperatures else "draws"
