@@ -42,7 +42,7 @@ CASES = {  # the command that trains it, and how many test images are coded
         ],
         200,
     ),
-    "CIFAR-10, one code": (["vae", *CIFAR, "--latent", "64", "--hidden", "32,64", "--steps", "1200"], 200),
+    "CIFAR-10, one code": (["vae", *CIFAR, "--latent", "64", "--hidden", "32,64", "--steps", "600"], 200),
 }
 
 

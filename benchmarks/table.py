@@ -289,6 +289,31 @@ def contractive(r):
     }
 
 
+def verdicts(r):
+    rows = [row for part in ("built on", "fresh") for row in r[part]["of each"].values()]
+    broken = [row for row in rows if row["truth"] != "well"]
+    healthy = [row for row in rows if row["truth"] == "well"]
+    return {
+        "runs": len(rows),
+        "well": 100 * sum(row["said"] == "well" for row in broken) / len(broken),
+        "ill": 100 * sum(row["said"] == "ill" for row in healthy) / len(healthy),
+        "unsure": 100 * sum(row["said"] == "cannot tell" for row in rows) / len(rows),
+    }
+
+
+def compressed(r):
+    digits = r["binarised MNIST, 40 dimensions"]
+    return {
+        "net": digits["net bits per dimension"],
+        "bound": digits["−ELBO of the same codes"],
+        "over": 100 * (digits["net over −ELBO"] - 1),
+        "images": digits["images"],
+        "gzip": digits["gzip"],
+        "png": digits["png"],
+        "equal": digits["equal"],
+    }
+
+
 TABLE = {
     ("Likelihoods and bounds", "Verosimilitudes y cotas"): {
         "mnist": Row(
@@ -354,6 +379,34 @@ TABLE = {
             ),
             ("better by 2, and ≤ 87", "mejor por 2, y ≤ 87"),
             lambda v: v["flat"]["mean"] - v["ladder"]["mean"] >= 2 and v["ladder"]["mean"] <= 87,
+        ),
+        "verdicts": Row(
+            ("verdicts",),
+            verdicts,
+            (
+                "the verdict on {runs} runs whose truth is known: broken called well / healthy called ill / cannot tell",
+                "el veredicto sobre {runs} entrenamientos de los que se sabe la verdad: rotos que llama sanos / sanos que llama "
+                "rotos / no se puede saber",
+            ),
+            ("{well:.1f} / {ill:.1f} / {unsure:.1f} %", "{well:.1f} / {ill:.1f} / {unsure:.1f} %"),
+            ("≤ 5 / ≤ 10 / ≤ 15 %", "≤ 5 / ≤ 10 / ≤ 15 %"),
+            lambda v: v["well"] <= 5 and v["ill"] <= 10 and v["unsure"] <= 15,
+        ),
+        "compress": Row(
+            ("compress",),
+            compressed,
+            (
+                "{images:,} binarised MNIST test images as bytes, by bits-back: net bits per dimension, beside −ELBO of the same "
+                "codes (gzip {gzip:.2f}, PNG {png:.2f})",
+                "{images:,} imágenes de prueba de MNIST binarizado en bytes, por bits-back: bits netos por dimensión, junto a "
+                "−ELBO de los mismos códigos (gzip {gzip:.2f}, PNG {png:.2f})",
+            ),
+            (
+                "{net:.4f}, beside {bound:.4f}: {over:.2f} % more",
+                "{net:.4f}, junto a {bound:.4f}: {over:.2f} % más",
+            ),
+            ("within 1 %, equal byte for byte", "a 1 %, igual byte a byte"),
+            lambda v: abs(v["over"]) <= 1 and v["equal"],
         ),
         "families": Row(
             ("families",),
