@@ -38,11 +38,11 @@ CASES = {  # the command that trains it, and how many test images are coded
             "--width",
             "48",
             "--steps",
-            "900",
+            "300",
         ],
-        200,
+        100,
     ),
-    "CIFAR-10, one code": (["vae", *CIFAR, "--latent", "64", "--hidden", "32,64", "--steps", "600"], 200),
+    "CIFAR-10, one code": (["vae", *CIFAR, "--latent", "64", "--hidden", "32,64", "--steps", "600"], 100),
 }
 
 
