@@ -27,6 +27,7 @@ partial collapse         the rate is under 1 nat, or that of a whole group is un
 codebook collapse        the perplexity of the codes is under a tenth of their number
 holes in the prior       samples differ from reconstructions by a tenth of their variance or more, and a classifier
                          tells their codes apart; where samples cannot be measured, the classifier alone
+beta too large           the rate is under 1 nat at a β above 1
 beta is not 1            a note: the model was trained on another bound than the one reported
 unused dimensions        a note: the bound prunes what it has no use for
 =======================  ========================================================================================
@@ -363,8 +364,28 @@ def cure(e: Evaluation, usual: str) -> tuple[str, dict[str, Any]]:
     return usual, {"beta": "cyclical"}
 
 
+def beta_too_large(e: Evaluation) -> Finding | None:
+    beta = e["beta"].last
+    if (
+        beta <= 1 + UNFINISHED
+        or e["bound"].rate.mean >= FAINT
+        or ignores_code(e)
+        or has_energy(e)
+        or has_points(e)
+    ):
+        return None
+    return Finding(
+        "beta too large",
+        "certain",
+        f"The rate is {show(e['bound'].rate)} nats, at β = {beta:.3g}: a code that could name fewer than three kinds of example. "
+        f"log p(x|z) drops by {show(e['shuffle'].other)} nats with shuffled codes.",
+        f"β = {beta:.3g} penalises the KL strongly: try 1.",
+        {"beta": 1.0},
+    )
+
+
 def partial_collapse(e: Evaluation) -> Finding | None:
-    if ignores_code(e) or is_explained(e) or has_points(e) or has_flat_prior(e):
+    if ignores_code(e) or is_explained(e) or has_points(e) or has_flat_prior(e) or beta_too_large(e):
         return None
     dead = [name for name, rate in e["bound"].rates.items() if name in groups_of(e) and rate.mean < COLLAPSED]
     if not dead and e["bound"].rate.mean >= FAINT:
@@ -471,7 +492,7 @@ def codebook_collapse(e: Evaluation) -> Finding | None:
 
 
 def beta_not_one(e: Evaluation) -> Finding | None:
-    if is_unfinished(e) or has_points(e) or abs(e["beta"].last - 1) <= UNFINISHED:
+    if is_unfinished(e) or has_points(e) or abs(e["beta"].last - 1) <= UNFINISHED or beta_too_large(e):
         return None
     side = "more" if e["beta"].last < 1 else "less"
     return Finding(
@@ -515,6 +536,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     discrete_values,
     overfitting,
     total_collapse,
+    beta_too_large,
     partial_collapse,
     codebook_collapse,
     holes,
