@@ -247,7 +247,7 @@ def test_the_commands(command, tmp_path):
     status, output, error = command("compress", run, "--out", tmp_path / "x.lat", "--threads", "1")
     assert status == 0, error
     assert "500 examples of 784 numbers" in output and "where −ELBO is" in output
-    status, output, error = latente(
+    status, output, error = command(
         "decompress", tmp_path / "x.lat", "--run", run, "--out", tmp_path / "x.npz"
     )
     assert status == 0, error
