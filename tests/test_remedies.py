@@ -303,7 +303,7 @@ def test_parts_of_the_rate_by_hand():
     assert_close(Information(1.0)(traced(apart), None), torch.full((6,), math.log(6)))
     q = MultivariateNormal(torch.zeros(3, 2), torch.eye(2))
     with pytest.raises(ValueError, match=r"MultivariateNormal.*diagonal"):
-        Information(1.0)(traced(Latent(q.mean, Standard(2)(), q)), None)
+        TotalCorrelation(1.0)(traced(Latent(q.mean, Standard(2)(), q)), None)
 
 
 class Squares(nn.Module):

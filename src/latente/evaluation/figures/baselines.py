@@ -32,6 +32,7 @@ from .codes import has_points
 
 __all__ = ["Baselines", "MeasureBaselines", "gaussian", "independent", "ppca"]
 
+FEW = 20  # examples
 TRAINED = 5000  # examples that a baseline is fitted to
 WIDEST = 4000  # columns of which there is a covariance
 SHARES = (1e-6, 1e-4, 1e-3, 1e-2, 0.1, 0.5)  # of each correlation that is taken away
@@ -67,6 +68,8 @@ class MeasureBaselines(Measurement):
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Baselines:
         if has_points(found):
             raise Absent("the score of a point mass is no likelihood", expected=False)
+        if len(subject.data.train) < FEW:
+            raise Absent(f"there are fewer than {FEW} examples to fit a baseline to", expected=False)
         train = subject.data.train.fixed().subset(TRAINED).batch(slice(None))[0]
         held, seen = subject.batch[0].cpu(), subject.train_batch[0].cpu()
         laws = fitted(subject, train)

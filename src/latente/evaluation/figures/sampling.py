@@ -30,6 +30,7 @@ __all__ = ["MeasureSampling", "Sampling", "distance"]
 
 EXAMPLES = 2000
 AXES = 20  # principal components
+FEW = 20  # examples
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class MeasureSampling(Measurement):
 
     def compute(self, subject: Subject, found: Mapping[str, Any]) -> Sampling:
         held = subject.held.subset(EXAMPLES)
+        if len(held) < FEW:
+            raise Absent(f"there are fewer than {FEW} examples", expected=False)
         if held.lengths is not None or taken(subject.model):
             raise Absent("its samples are of several lengths, or follow a condition", expected=False)
         x = held.batch(slice(None))[0]
