@@ -193,6 +193,7 @@ def test_another_model_and_another_arithmetic_are_refused(small, tmp_path):
     header, words = unpack(file)
     for name, value, said in (
         ("machine", "AVX1024", "machine AVX1024, and here it is"),
+        ("versions", {**header["versions"], "constriction": "0.0.1"}, r"constriction: 0\.0\.1"),
         ("probe", "0" * 64, "other results of the networks"),
         ("buckets", 16, "buckets 16, and here it is 4096"),
     ):

@@ -28,6 +28,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -258,11 +259,7 @@ def push_all(stack: Stack, d: Distribution, x: Tensor, rows: int) -> None:
     def take(table: Tensor, places: Tensor) -> Tensor:
         many = table.shape[-1]
         known = flat[:, places]
-        symbols = (
-            known.long()
-            if many == 0 or not known.is_floating_point()
-            else (known * (many - 1)).round().long()
-        )
+        symbols = (known * (many - 1)).round().long() if known.is_floating_point() else known.long()
         blocks.append((symbols[:rows].flatten().numpy(), table[:rows].reshape(-1, many).numpy()))
         return symbols
 
@@ -311,14 +308,7 @@ def pop_batch(model: Model, stack: Stack, size: int, rows: int) -> Tensor:
     return x[:rows]
 
 
-def compress(
-    model: Model,
-    examples: Examples,
-    *,
-    weights: str = "",
-    threads: int = 1,
-    say: Callable[[int], object] = int,
-) -> Compressed:
+def compress(model: Model, examples: Examples, *, weights: str = "", threads: int = 1) -> Compressed:
     """Compresses examples without loss.
 
     Arguments:
@@ -326,7 +316,6 @@ def compress(
         examples: The examples.
         weights: A name of the model's weights, e.g. their SHA-256.
         threads: The threads of the networks, for both directions.
-        say: Is called with the number of examples that are done, after each batch.
 
     Raises:
         RunError: If the model has no such code.
@@ -339,7 +328,6 @@ def compress(
         for start in range(0, len(x), BATCH):
             part = x[start : start + BATCH]
             nats += push_batch(model, stack, padded(part), len(part))
-            say(start + len(part))
         words, begun = stack.words(), first_words(first)
         header = {
             **arithmetic(model, x.shape[1:], threads),
@@ -355,9 +343,7 @@ def compress(
     return Compressed(content, len(x), x[0].numel(), WORD * (len(words) - first), nats)
 
 
-def decompress(
-    model: Model, path: Path | str, *, weights: str = "", say: Callable[[int], object] = int
-) -> Tensor:
+def decompress(model: Model, path: Path | str, *, weights: str = "") -> Tensor:
     """Decompresses a file of `compress`; returns the examples, equal to the last bit.
 
     Raises:
@@ -374,10 +360,8 @@ def decompress(
         begun = first_words(header["first"])
         stack = Stack(np.concatenate([begun[: header["kept"]], words]))
         n, size = header["examples"], header["batch"]
-        found: list[Tensor] = []
-        for start in reversed(range(0, n, size)):
-            found.append(pop_batch(model, stack, size, min(size, n - start)))
-            say(n - start)
+        starts = reversed(range(0, n, size))
+        found = [pop_batch(model, stack, size, min(size, n - start)) for start in starts]
         x = torch.cat(found[::-1])
         if not np.array_equal(stack.words(), begun) or digest(x) != header["data"]:
             raise DataError(
@@ -457,7 +441,7 @@ def arithmetic(model: Model, shape: Any, threads: int) -> dict[str, Any]:
         "versions": {
             "latente": __version__,
             "torch": torch.__version__,
-            "constriction": import_constriction().__dict__.get("__version__", ""),
+            "constriction": version("constriction"),
         },
         "machine": torch.backends.cpu.get_cpu_capability(),
         "threads": threads,
