@@ -301,6 +301,10 @@ def test_the_log_of_training_is_read(healthy):
     assert named(e, kept=200, last=100.0 + learnt) == ["validation rises"]
     assert named(e, kept=900, last=100.0 + learnt) == []
     assert named(e, skipped=0.2) == ["steps skipped"]
+    assert named(e, bound_step=100, bound_gain=9.0) == ["another step by the bound"]
+    assert named(e, bound_step=900, bound_gain=9.0) == named(e, bound_step=100, bound_gain=0.1) == []
+    slower = findings(e.having(learning=replace(LOG, kept=200, last=100.0 + learnt, lr=1e-4)))
+    assert slower[0].change == {"lr": 2e-5}
     (found,) = findings(
         e.having(learning=replace(LOG, steps=30, late=None, whole=None, validations=1, epochs=0.1))
     )

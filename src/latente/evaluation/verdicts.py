@@ -28,6 +28,7 @@ codebook collapse        the perplexity of the codes is under a tenth of their n
 holes in the prior       samples differ from reconstructions by a tenth of their variance or more, and a classifier
                          tells their codes apart; where samples cannot be measured, the classifier alone
 beta too large           the rate is under 1 nat at a β above 1
+another step             a note: the bound with β = 1 was best at a step far from the one that is kept
 beta is not 1            a note: the model was trained on another bound than the one reported
 unused dimensions        a note: the bound prunes what it has no use for
 =======================  ========================================================================================
@@ -81,7 +82,8 @@ TOLD_APART = 0.9  # AUC
 NEXT_TO_NOTHING = 0.02  # of what there was to learn
 HALF = 0.5  # of the columns
 MORE, FEW_STEPS, ENOUGH = 4, 500, 2000  # steps
-SLOWER, USUAL_LR = 0.2, 1e-3
+SLOWER = 0.2  # of the learning rate
+FAR, WORTH = 0.25, 1.0  # of the steps; nats
 BASELINES = {"independent": "independent numbers", "gaussian": "one Gaussian", "ppca": "pPCA"}
 FAKE = 0.5  # of the rate that is mismatch: the beta = 0.2 rows of He et al. (2019) are far above it
 SEPARABLE = 0.95  # AUC of codes against prior samples; on digits beta = 1 gives 0.85, and 0.1 gives 0.995
@@ -230,7 +232,7 @@ def validation_rises(e: Evaluation) -> Finding | None:
         f"The weights are those of step {log.kept:,} of {log.steps:,}: after it the validation loss rose from {log.best:.2f} to "
         f"{log.last:.2f} nats.",
         "Take smaller steps, or, if the training loss falls all the while, a smaller network.",
-        {"lr": SLOWER * USUAL_LR},
+        {} if log.lr is None else {"lr": float(f"{SLOWER * log.lr:.1g}")},
     )
 
 
@@ -491,6 +493,21 @@ def codebook_collapse(e: Evaluation) -> Finding | None:
     return None
 
 
+def another_step(e: Evaluation) -> Finding | None:
+    log = e.get("learning")
+    if log is None or abs(log.bound_step - log.kept) <= FAR * log.steps or log.bound_gain <= WORTH:
+        return None
+    return Finding(
+        "another step by the bound",
+        "certain",
+        f"The weights are those of step {log.kept:,}, the best by what was trained; −ELBO with β = 1 was least at step "
+        f"{log.bound_step:,}, by {log.bound_gain:.2f} nats on validation data.",
+        "Train with β = 1 and without a target to have the weights of the best likelihood.",
+        {},
+        problem=False,
+    )
+
+
 def beta_not_one(e: Evaluation) -> Finding | None:
     if is_unfinished(e) or has_points(e) or abs(e["beta"].last - 1) <= UNFINISHED or beta_too_large(e):
         return None
@@ -540,6 +557,7 @@ RULES: tuple[Callable[[Evaluation], Finding | None], ...] = (
     partial_collapse,
     codebook_collapse,
     holes,
+    another_step,
     beta_not_one,
     unused_dimensions,
 )

@@ -35,6 +35,7 @@ class Learning:
         skipped: The share of the steps that were skipped, since a loss or a gradient was not finite or too large.
         bound_step: The step at which −ELBO with β = 1 was least.
         bound_gain: By how much it was lower there than at the weights that are kept.
+        lr: The largest learning rate; None where the log has none.
     """
 
     steps: int
@@ -49,6 +50,7 @@ class Learning:
     skipped: float
     bound_step: int
     bound_gain: float
+    lr: float | None = None
 
 
 class MeasureLearning(Measurement):
@@ -88,6 +90,7 @@ class MeasureLearning(Measurement):
             skipped=sum(line.get("skipped", 0) for line in trained) / max(1, steps),
             bound_step=bound_step,
             bound_gain=bound(best) - least,
+            lr=max((line["lr"] for line in trained if "lr" in line), default=None),
         )
 
     def rows(self, value: Learning, e: Evaluation) -> Iterator[Figure]:
