@@ -25,20 +25,6 @@ from latente.runs import Run
 SMALL = ["--hidden", "32", "--latent", "3", "--steps", "60", "--evaluate-every", "20", "--threads", "1"]
 
 
-@pytest.fixture
-def latente(capfd, monkeypatch):
-    """Calls the command line in this process; returns its exit status, its output and its errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["latente", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capfd.readouterr()
-        return end.value.code or 0, said.out, said.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"

@@ -1,7 +1,6 @@
 """Bits-back coding: what is decompressed is what was compressed, at the length that the bound says."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ from torch.distributions import Bernoulli, Independent
 from torch.testing import assert_close
 
 import latente
-from latente import cli, recipes, runs
 from latente import distributions as own
+from latente import recipes, runs
 from latente.compression import compress, decompress
 from latente.compression.bits_back import BATCH
 from latente.compression.container import pack, unpack
@@ -228,27 +227,13 @@ def test_examples_that_are_no_symbols_are_refused(small):
         compress(model, Examples(x[:, :, :7, :7]))
 
 
-@pytest.fixture
-def command(capfd, monkeypatch):
-    """Calls the command line in this process; returns its exit status, its output and its errors."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["latente", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capfd.readouterr()
-        return end.value.code or 0, said.out, said.err
-
-    return call
-
-
-def test_the_commands(command, tmp_path):
+def test_the_commands(latente, tmp_path):
     run = tmp_path / "run"
     runs.train("vae", "digits", run, arguments={"hidden": [16], "latent": 2}, steps=20, threads=1)
-    status, output, error = command("compress", run, "--out", tmp_path / "x.lat", "--threads", "1")
+    status, output, error = latente("compress", run, "--out", tmp_path / "x.lat", "--threads", "1")
     assert status == 0, error
     assert "500 examples of 784 numbers" in output and "where −ELBO is" in output
-    status, output, error = command(
+    status, output, error = latente(
         "decompress", tmp_path / "x.lat", "--run", run, "--out", tmp_path / "x.npz"
     )
     assert status == 0, error
@@ -257,7 +242,7 @@ def test_the_commands(command, tmp_path):
         assert np.array_equal(file["x"], held)
     other = tmp_path / "other"
     runs.train("vae", "digits", other, arguments={"hidden": [16], "latent": 2}, steps=21, threads=1)
-    status, _, error = command("decompress", tmp_path / "x.lat", "--run", other)
+    status, _, error = latente("decompress", tmp_path / "x.lat", "--run", other)
     assert status == 1 and "other weights" in error
-    status, _, error = command("decompress", run / "run.json", "--run", run)
+    status, _, error = latente("decompress", run / "run.json", "--run", run)
     assert status == 1 and "is no file of latente compress" in error

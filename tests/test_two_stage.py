@@ -4,7 +4,6 @@ import importlib.util
 import json
 import math
 import shutil
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from latente import cli, recipes, report, runs
+from latente import recipes, report, runs
 from latente.conditionals import Diagonal, Point
 from latente.data import Examples
 from latente.errors import DataError, LatenteError, RunError
@@ -564,18 +563,10 @@ def test_what_is_found_wrong_with_a_classifier(odds, blind, says):
 
 
 @pytest.fixture
-def latente(capfd, monkeypatch, tmp_path):
-    """Calls the command line in this process, in an empty folder; returns its exit status, its output and its errors."""
+def latente(latente, monkeypatch, tmp_path):
+    """Calls the command line in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["latente", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capfd.readouterr()
-        return end.value.code or 0, said.out, said.err
-
-    return call
+    return latente
 
 
 def test_an_autoencoder_on_the_command_line(latente, bases, tmp_path):
